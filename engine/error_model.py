@@ -1,0 +1,485 @@
+"""What is uncertain, by how much, and what its errors have in common: a pure description.
+
+A cell q of year t becomes `q exp(sigma eps - sigma^2/2)` with `sigma^2 = ln(1 + rsd^2)`, so its
+mean is kept. The standardised error eps is a sum of independent components,
+
+    eps = sum_m sqrt(pi_m) u_m[group_m(cell), time_m(year)],    sum_m pi_m = 1,
+
+each u standard normal, shared by the cells of a group and by the years of a time key. The pi are
+correlations of eps; factors correlate a little less (`factor_correlation`).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from engine.errors import ConfigError
+
+SMALLEST_RSD, LARGEST_RSD = 1e-6, 100.0  # below, float32 factors are too coarse; above, absurd
+PERIOD_NODES = 2**31
+AR1_WINDOW = (1984, 2048)
+
+
+class Method(StrEnum):
+    """What is perturbed: the published accounts, or the coefficients derived from them."""
+
+    ACCOUNTS = "accounts"
+    COEFFICIENTS = "coefficients"
+
+
+class Quantity(StrEnum):
+    """The arrays that can carry errors; which of them do depends on the method."""
+
+    Z = "Z"
+    E = "E"
+    A = "A"
+    S = "s"
+    Y = "Y"
+    F_Y = "F_Y"
+    PURCHASES = "purchases"
+
+
+PERTURBED = {
+    Method.ACCOUNTS: (Quantity.Z, Quantity.E, Quantity.Y, Quantity.F_Y, Quantity.PURCHASES),
+    Method.COEFFICIENTS: (Quantity.A, Quantity.S, Quantity.Y, Quantity.F_Y, Quantity.PURCHASES),
+}
+
+# What the row and the column of a cell are called, in the order in which they address a normal.
+_INTERMEDIATE = (("row_region", "row_sector"), ("col_region", "col_sector"))
+_EMISSIONS = (("stressor",), ("region", "sector"))
+_DEMAND = (("row_region", "row_sector"), ("consumer",))
+KEYS: Mapping[Quantity, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    Quantity.Z: _INTERMEDIATE,
+    Quantity.A: _INTERMEDIATE,
+    Quantity.E: _EMISSIONS,
+    Quantity.S: _EMISSIONS,
+    Quantity.Y: _DEMAND,
+    Quantity.PURCHASES: _DEMAND,
+    Quantity.F_Y: (("stressor",), ("consumer",)),
+}
+
+
+def kind(key: str) -> str:
+    """What a key names: `row_region` and `consumer` both name a region."""
+    name = key.removeprefix("row_").removeprefix("col_")
+    return "region" if name == "consumer" else name
+
+
+# --- the size of an error -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One relative standard deviation for all cells."""
+
+    rsd: float
+
+
+@dataclass(frozen=True, slots=True)
+class ByLabel:
+    """A relative standard deviation for each combination of labels.
+
+    Attributes:
+        keys: what the labels are, such as ("stressor", "region").
+        rsd: by one label a key; a cell without an entry is an error, never an assumption.
+    """
+
+    keys: tuple[str, ...]
+    rsd: Mapping[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLaw:
+    """rsd = a v^b, held between floor and ceiling (the form of Lenzen et al. 2010).
+
+    v is the size of the cell's flow (for coefficients the flow behind them) in `currency`, of
+    which one unit of the table makes `per_table_unit`, one number or one a year.
+    """
+
+    a: float
+    b: float
+    floor: float
+    ceiling: float
+    currency: str
+    per_table_unit: float | Mapping[int, float]
+
+    def conversion(self, year: int) -> float:
+        """How many units of the law's currency one unit of the table is worth in `year`."""
+        if not isinstance(self.per_table_unit, Mapping):
+            return self.per_table_unit
+        try:
+            return self.per_table_unit[year]
+        except KeyError:
+            raise ConfigError(
+                f"the power law has no currency conversion for {year}",
+                where="errors, per_table_unit",
+                remedy=f"add {year} to the conversions into {self.currency}",
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """A relative standard deviation a cell, from a .npy file of the quantity's own shape."""
+
+    path: Path
+    sha256: str
+
+
+ErrorSize = Constant | ByLabel | PowerLaw | FromFile
+
+
+# --- its correlation over time ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persistent:
+    """One error for all years: it cancels in a change of equal sizes."""
+
+    def nodes(self, year: int) -> tuple[tuple[int, float], ...]:
+        """The time nodes that make up this year's error, each with its weight."""
+        return ((0, 1.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Yearly:
+    """A new error every year."""
+
+    def nodes(self, year: int) -> tuple[tuple[int, float], ...]:
+        """The time nodes that make up this year's error, each with its weight."""
+        return ((year, 1.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One error in each period [starts_k, starts_k+1): a jump at every benchmark."""
+
+    starts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.starts or list(self.starts) != sorted(set(self.starts)):
+            raise ConfigError(
+                f"period starts {list(self.starts)} are not ascending years",
+                where="errors, time",
+                remedy="list the first year of each period once, in order",
+            )
+
+    def nodes(self, year: int) -> tuple[tuple[int, float], ...]:
+        """The time nodes that make up this year's error, each with its weight."""
+        index = bisect_right(self.starts, year) - 1
+        if index < 0:
+            raise ConfigError(
+                f"{year} lies before the first period, which starts in {self.starts[0]}",
+                where="errors, time",
+                remedy="let the first period start no later than the first year asked",
+            )
+        return ((PERIOD_NODES + self.starts[index], 1.0),)
+
+
+@dataclass(frozen=True, slots=True)
+class AR1:
+    """Correlation phi^|t - s| between years t and s of the window 1984-2048.
+
+    Built as a Brownian-like bridge: the window's ends first, then midpoints, each given its
+    neighbours, so that a year's error depends on seed, address and year alone and never on
+    which years happen to be run.
+    """
+
+    phi: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.phi < 1:
+            raise ConfigError(
+                f"phi = {self.phi} is not a correlation in [0, 1)",
+                where="errors, time",
+                remedy="use `persistent` for a correlation of one",
+            )
+
+    def nodes(self, year: int) -> tuple[tuple[int, float], ...]:
+        """The time nodes that make up this year's error, each with its weight (at most 8)."""
+        first, last = AR1_WINDOW
+        if not first <= year <= last:
+            raise ConfigError(
+                f"{year} lies outside the window {first}-{last} of ar1 errors",
+                where="errors, time",
+                remedy="use another time key for these years",
+            )
+        start = {first: 1.0}
+        reach = _whole_power(self.phi, last - first)
+        end = {first: reach, last: math.sqrt(1 - reach * reach)}
+        weights = self._between(first, start, last, end, year)
+        return tuple((node, weight) for node, weight in sorted(weights.items()) if weight != 0.0)
+
+    def _between(
+        self, a: int, at_a: dict[int, float], b: int, at_b: dict[int, float], year: int
+    ) -> dict[int, float]:
+        if year == a:
+            return at_a
+        if year == b:
+            return at_b
+        c = (a + b) // 2
+        at_c = self._bridge(a, at_a, b, at_b, c)
+        if year <= c:
+            return self._between(a, at_a, c, at_c, year)
+        return self._between(c, at_c, b, at_b, year)
+
+    def _bridge(
+        self, a: int, at_a: dict[int, float], b: int, at_b: dict[int, float], c: int
+    ) -> dict[int, float]:
+        """u_c given u_a and u_b, each written in weights of the nodes' own normals."""
+        left, right = _whole_power(self.phi, c - a), _whole_power(self.phi, b - c)
+        whole = 1 - left * left * right * right
+        from_a, from_b = left * (1 - right * right) / whole, right * (1 - left * left) / whole
+        at_c = {node: from_a * weight for node, weight in at_a.items()}
+        for node, weight in at_b.items():
+            at_c[node] = at_c.get(node, 0.0) + from_b * weight
+        at_c[c] = math.sqrt((1 - left * left) * (1 - right * right) / whole)
+        return at_c
+
+
+TimeKey = Persistent | Yearly | Period | AR1
+
+
+def _whole_power(base: float, exponent: int) -> float:
+    """base^exponent by multiplication alone: the same bits everywhere, unlike `pow`."""
+    result = 1.0
+    for _ in range(exponent):
+        result *= base
+    return result
+
+
+def inter_year_correlation(time: TimeKey, year: int, other: int) -> float:
+    """Correlation of one component's normals in two years."""
+    weights = dict(time.nodes(other))
+    return sum(weight * weights.get(node, 0.0) for node, weight in time.nodes(year))
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A share of an error's variance, with what shares it.
+
+    Attributes:
+        name: part of the key of its random numbers.
+        weight: pi, the share of the variance of eps.
+        group: keys of the cells that share one normal: ("cell",), ("all",), or label keys of
+            the quantity such as ("stressor", "region").
+        time: which years share one normal.
+        shared_with: (quantity, component) whose normals it uses instead of its own.
+    """
+
+    name: str
+    weight: float
+    group: tuple[str, ...]
+    time: TimeKey
+    shared_with: tuple[Quantity, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The errors of one quantity, or of the part of it that `only` selects.
+
+    Attributes:
+        quantity: the array perturbed.
+        only: labels by key; a cell belongs when each key's label is listed. Empty: all cells.
+        size: the relative standard deviation.
+        components: how the error's variance is shared, weights adding up to one.
+        source: a citation, or "assumption".
+    """
+
+    quantity: Quantity
+    only: Mapping[str, tuple[str, ...]]
+    size: ErrorSize
+    components: tuple[Component, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        where = f"errors of {self.quantity}"
+        _check_source(self.source, where)
+        _check_sizes(self.size, self.quantity, where)
+        for key in self.only:
+            _check_key(key, self.quantity, where)
+        total = math.fsum(component.weight for component in self.components)
+        if not self.components or abs(total - 1) > 1e-9:
+            raise ConfigError(
+                f"the weights of the components add up to {total:g}, not 1",
+                where=where,
+                remedy="weights are shares of the error's variance; make them add up to one",
+            )
+        for component in self.components:
+            _check_component(component, self.quantity, where)
+
+    def canonical_components(self) -> tuple[Component, ...]:
+        """Shared components before the cells' own, each sorted by name: the order of summation.
+
+        So the order in which a configuration lists components changes no bit of a draw.
+        """
+        return tuple(sorted(self.components, key=lambda c: (c.group == ("cell",), c.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorModel:
+    """One scenario of the errors of all quantities. Quantities without an entry are exact."""
+
+    name: str
+    method: Method
+    errors: tuple[Errors, ...]
+
+    def __post_init__(self) -> None:
+        for entry in self.errors:
+            if entry.quantity not in PERTURBED[self.method]:
+                can = ", ".join(PERTURBED[self.method])
+                raise ConfigError(
+                    f"{entry.quantity} is not perturbed by the method `{self.method}`",
+                    where=f"scenario {self.name}",
+                    remedy=f"that method perturbs {can}",
+                )
+        self._check_names()
+        self._check_sharing()
+
+    def _check_names(self) -> None:
+        names = Counter((e.quantity, c.name) for e in self.errors for c in e.components)
+        for (quantity, name), times in names.items():
+            if times > 1:
+                raise ConfigError(
+                    f"{quantity} has {times} components named `{name}`, which would share errors",
+                    where=f"scenario {self.name}",
+                    remedy="name every component of a quantity differently, or say `shared_with`",
+                )
+
+    def _check_sharing(self) -> None:
+        owners = {(e.quantity, c.name): c for e in self.errors for c in e.components}
+        for entry in self.errors:
+            for component in entry.components:
+                if component.shared_with is None:
+                    continue
+                where = f"scenario {self.name}, {entry.quantity}.{component.name}"
+                owner = owners.get(component.shared_with)
+                if owner is None or owner.shared_with is not None:
+                    spelled = ".".join(component.shared_with)
+                    raise ConfigError(
+                        f"`shared_with` names {spelled}, which is no component with its own errors",
+                        where=where,
+                        remedy="name it as QUANTITY.COMPONENT",
+                    )
+                quantity = component.shared_with[0]
+                if owner.time != component.time or _address(owner.group, quantity) != _address(
+                    component.group, entry.quantity
+                ):
+                    raise ConfigError(
+                        "shares its errors with a component of another group or time key",
+                        where=where,
+                        remedy="give both the same time key, and groups of the same kinds",
+                    )
+
+    def __iter__(self) -> Iterator[Errors]:
+        return iter(self.errors)
+
+
+def only_independent_cells(model: ErrorModel) -> bool:
+    """Whether all errors are the cells' own, which is optimistic (Rodrigues et al. 2018)."""
+    groups = {component.group for entry in model for component in entry.components}
+    return groups <= {("cell",)}
+
+
+def factor_correlation(rho: float, rsd_1: float, rsd_2: float) -> float:
+    """Correlation of two mean-one lognormal factors whose eps correlate by rho.
+
+    `[exp(rho sigma_1 sigma_2) - 1] / (rsd_1 rsd_2)`.
+    """
+    sigma_1, sigma_2 = (math.sqrt(math.log1p(rsd * rsd)) for rsd in (rsd_1, rsd_2))
+    return math.expm1(rho * sigma_1 * sigma_2) / (rsd_1 * rsd_2)
+
+
+def _address(group: tuple[str, ...], quantity: Quantity) -> tuple[frozenset[str], ...]:
+    """What a group's rows and columns are addressed by, in kinds of labels."""
+    if group in (("cell",), ("all",)):
+        return (frozenset(group), frozenset(group))
+    rows, columns = KEYS[quantity]
+    return (
+        frozenset(kind(key) for key in group if key in rows),
+        frozenset(kind(key) for key in group if key in columns),
+    )
+
+
+def _check_source(source: str, where: str) -> None:
+    if not source.strip():
+        raise ConfigError(
+            "no source is stated",
+            where=where,
+            remedy='cite where the error size comes from, or write source = "assumption"',
+        )
+
+
+def _check_sizes(size: ErrorSize, quantity: Quantity, where: str) -> None:
+    match size:
+        case Constant(rsd):
+            values = {"rsd": rsd}
+        case ByLabel(keys, rsds):
+            for key in keys:
+                _check_key(key, quantity, where)
+            values = {" ".join(labels): rsd for labels, rsd in rsds.items()}
+        case PowerLaw(floor=floor, ceiling=ceiling):
+            values = {"floor": floor, "ceiling": ceiling}
+            if floor > ceiling:
+                raise ConfigError(
+                    f"the floor {floor:g} is above the ceiling {ceiling:g}",
+                    where=where,
+                    remedy="exchange them",
+                )
+        case FromFile():
+            return  # checked where the file is read
+    for name, rsd in values.items():
+        check_rsd(rsd, f"{where}, {name}")
+
+
+def check_rsd(rsd: float, where: str) -> None:
+    """Refuse a relative standard deviation that cannot be meant.
+
+    Raises:
+        ConfigError: negative, not finite, tiny but not zero, or above 10,000 %.
+    """
+    if rsd == 0 or SMALLEST_RSD <= rsd <= LARGEST_RSD:
+        return
+    raise ConfigError(
+        f"a relative standard deviation of {rsd:g} cannot be used",
+        where=where,
+        remedy=f"give 0, or a fraction between {SMALLEST_RSD:g} and {LARGEST_RSD:g} (0.3 is 30 %)",
+    )
+
+
+def _check_key(key: str, quantity: Quantity, where: str) -> None:
+    known = [name for side in KEYS[quantity] for name in side]
+    if key not in known:
+        raise ConfigError(
+            f"{quantity} has no `{key}`",
+            where=where,
+            remedy=f"its keys are {', '.join(known)}",
+        )
+
+
+def _check_component(component: Component, quantity: Quantity, where: str) -> None:
+    where = f"{where}, component {component.name}"
+    if not 0 < component.weight <= 1:
+        raise ConfigError(
+            f"weight {component.weight:g} is not a share of variance",
+            where=where,
+            remedy="use a number above 0 and at most 1",
+        )
+    if component.group in (("cell",), ("all",)):
+        return
+    if not component.group:
+        raise ConfigError("has no group", where=where, remedy="use `cell`, `all` or label keys")
+    for key in component.group:
+        if key in ("cell", "all"):
+            raise ConfigError(
+                f"`{key}` cannot be combined with other keys", where=where, remedy="use it alone"
+            )
+        _check_key(key, quantity, where)

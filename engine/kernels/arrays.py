@@ -1,0 +1,12 @@
+"""Names for the array types that the kernels pass around."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
+U32 = NDArray[np.uint32]
+I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]

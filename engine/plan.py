@@ -1,0 +1,160 @@
+"""Cutting a run into groups, blocks and tasks: integer arithmetic, no arrays, no cluster.
+
+Four words, kept apart: a **group** is 64 draws; a **block** is whole groups of one year and one
+chunk of every array of the ensemble, committed together; a **task** is one or more blocks of one
+year, scheduled together; a **wave** is the tasks in flight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.errors import ConfigError
+
+GROUP = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """`size` draws of one year, the `index`-th of that year."""
+
+    year: int
+    index: int
+    size: int
+
+    @property
+    def draws(self) -> range:
+        """The numbers of the draws in this block."""
+        return range(self.index * self.size, (self.index + 1) * self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingPlan:
+    """Which draws of which years, and how they are cut.
+
+    Attributes:
+        seed: keys every random number, together with what the number is for.
+        draws: draws a year; a whole number of blocks (see `whole_blocks`).
+        years: the years, ascending.
+        block: draws a block, a whole number of groups, fixed when the ensemble is created.
+    """
+
+    seed: int
+    draws: int
+    years: tuple[int, ...]
+    block: int
+
+    def __post_init__(self) -> None:
+        if self.block <= 0 or self.block % GROUP:
+            raise ConfigError(
+                f"a block of {self.block} draws is not a whole number of groups of {GROUP}",
+                where="sampling.block",
+                remedy=f"use a multiple of {GROUP}, such as {whole_blocks(self.block, GROUP)}",
+            )
+        if self.draws <= 0 or self.draws % self.block:
+            raise ConfigError(
+                f"{self.draws} draws are not a whole number of blocks of {self.block}",
+                where="sampling.draws",
+                remedy=f"use {whole_blocks(self.draws, self.block)}",
+            )
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block, years outermost, so that a worker keeps one year's table for long."""
+        for year in self.years:
+            for index in range(self.draws // self.block):
+                yield Block(year, index, self.block)
+
+
+def whole_blocks(draws: int, block: int) -> int:
+    """The smallest whole number of blocks that holds at least `draws` draws (at least one)."""
+    return max(1, -(-draws // block)) * block
+
+
+def tasks(blocks: Iterable[Block], blocks_per_task: int) -> Iterator[tuple[Block, ...]]:
+    """Blocks in bunches of at most `blocks_per_task`, never two years in one bunch."""
+    bunch: list[Block] = []
+    for block in blocks:
+        if bunch and (len(bunch) == blocks_per_task or block.year != bunch[0].year):
+            yield tuple(bunch)
+            bunch = []
+        bunch.append(block)
+    if bunch:
+        yield tuple(bunch)
+
+
+# --- what a run will need -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes that decide memory and time.
+
+    Attributes:
+        n, r, k: industries, regions and stressors of the tables.
+        q, c, parts: indicators, consumers and parts asked.
+        matrix_normals: normals drawn for each cell of Z or A in one draw.
+        matrix_fields: how many n x n arrays of error sizes a year has (0 or 1, as a rule).
+    """
+
+    n: int
+    r: int
+    k: int
+    q: int
+    c: int
+    parts: int
+    matrix_normals: int
+    matrix_fields: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run is predicted to need, in bytes and seconds.
+
+    Attributes:
+        shared: prepared tables in the page cache, counted once however many workers map them.
+        workspace: arrays of one draw, for each slot.
+        preparing: reading and preparing one year, before any draw.
+        ensemble: the ensemble on disk, uncompressed.
+        prepared: the prepared tables on disk.
+        seconds: computing time on all slots, without start-up.
+    """
+
+    shared: int
+    workspace: int
+    preparing: int
+    ensemble: int
+    prepared: int
+    seconds: float
+
+    def peak(self, slots: int, baseline: int) -> int:
+        """Peak resident memory of all processes together, given what an idle one holds."""
+        return baseline + max(self.preparing, self.shared + slots * self.workspace)
+
+
+def needs(
+    shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flops: float
+) -> Needs:
+    """Predict a run's needs from its sizes.
+
+    Args:
+        normals, flops: what one thread of this machine does in a second
+            (`engine.kernels.speed.measure`).
+    """
+    n, square = shape.n, shape.n**2
+    small = n * (shape.r + shape.k + shape.c)
+    year = 8 * square + 4 * square * shape.matrix_fields + 12 * small
+    one = 8 * shape.q * shape.c * shape.parts
+    draws = sampling.draws * len(sampling.years)
+    drawing = square * shape.matrix_normals / normals
+    # One factorisation for the solution; certificates and error bounds pass over A a few times.
+    solving = (2 / 3 * n**3 + square * (4 * shape.c + 4 * shape.q + 40)) / flops
+    overhead = 1.5e-3  # of Python, a draw
+    return Needs(
+        shared=2 * year,  # two years are open while one gives way to the next
+        workspace=24 * square + 40 * small + sampling.block * one,
+        preparing=48 * square + 40 * small,
+        ensemble=draws * (one + 13),
+        prepared=year * len(sampling.years),
+        seconds=draws * (drawing + solving + overhead) / slots,
+    )

@@ -1,0 +1,148 @@
+"""What is asked of the tables: whose footprint, of which stressors, in which parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TypeVar
+
+import numpy as np
+
+from engine.errors import ConfigError
+from engine.kernels.arrays import F64, Bool
+from engine.mrio import Labels
+
+Name = TypeVar("Name", str, tuple[str, str])
+
+PARTS = ("total", "domestic", "foreign", "direct")  # the order of the last axis of `parts`
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A region, a group of regions, or a demand vector.
+
+    Attributes:
+        name: how it is called in every result ("NLD", "EU27_2007").
+        members: the regions that are home: an origin in any of them is domestic.
+        purchases: for a demand vector, what it buys in each year by (region, sector), in the
+            tables' currency and that year's basic prices; it then has no direct emissions. None
+            for a region or group, whose purchases are its members' columns of final demand.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    purchases: Mapping[int, Mapping[tuple[str, str], float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """A stressor, or a weighted sum of stressors such as a GWP-weighted total.
+
+    Attributes:
+        weights: factor per stressor, in `unit` per unit of the stressor.
+        source: where the weights come from; empty for a plain stressor.
+    """
+
+    name: str
+    unit: str
+    weights: Mapping[str, float]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Consumers, indicators and parts asked for; `parts` always begins with the total."""
+
+    consumers: tuple[Consumer, ...]
+    indicators: tuple[Indicator, ...]
+    parts: tuple[str, ...] = PARTS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A question in the positions of one table (q indicators, c consumers).
+
+    Attributes:
+        membership: one where a region is home to a consumer's own final demand, (r,c).
+        purchases: what demand vectors buy, zero for other consumers, (n,c).
+        domestic: whether an industry lies inside a consumer, (n,c).
+        characterisation: indicators from stressors, (q,k).
+    """
+
+    membership: F64
+    purchases: F64
+    domestic: Bool
+    characterisation: F64
+
+
+def resolve(question: Question, labels: Labels, year: int) -> Asked:
+    """Find the question's names among a table's labels.
+
+    Raises:
+        ConfigError: a region, sector, stressor or year the table does not have.
+    """
+    consumers = question.consumers
+    regions = {name: index for index, name in enumerate(labels.regions)}
+    industries = {pair: index for index, pair in enumerate(labels.industries)}
+    stressors = {name: index for index, name in enumerate(labels.stressors)}
+    membership = np.zeros((len(regions), len(consumers)))
+    purchases = np.zeros((len(industries), len(consumers)))
+    domestic = np.zeros((len(industries), len(consumers)), dtype=np.bool_)
+    for column, consumer in enumerate(consumers):
+        where = f"consumer {consumer.name}, year {year}"
+        for member in consumer.members:
+            row = _position(member, regions, "region", where)
+            membership[row, column] = consumer.purchases is None
+        home = set(consumer.members)
+        domestic[:, column] = [region in home for region, _ in labels.industries]
+        for pair, value in _bought(consumer, year, where).items():
+            purchases[_position(pair, industries, "industry", where), column] = value
+    characterisation = np.zeros((len(question.indicators), len(stressors)))
+    for row, indicator in enumerate(question.indicators):
+        for stressor, weight in indicator.weights.items():
+            where = f"indicator {indicator.name}"
+            characterisation[row, _position(stressor, stressors, "stressor", where)] = weight
+    return Asked(membership, purchases, domestic, characterisation)
+
+
+def _bought(consumer: Consumer, year: int, where: str) -> Mapping[tuple[str, str], float]:
+    if consumer.purchases is None:
+        return {}
+    if year not in consumer.purchases:
+        have = ", ".join(str(known) for known in sorted(consumer.purchases))
+        raise ConfigError(
+            "has no purchases in this year",
+            where=where,
+            remedy=f"its file covers {have}; ask for these years, or add the missing one",
+        )
+    return consumer.purchases[year]
+
+
+def _position(name: Name, positions: Mapping[Name, int], what: str, where: str) -> int:
+    if name in positions:
+        return positions[name]
+    spelled = {_spell(known): known for known in positions}
+    near = get_close_matches(_spell(name), spelled, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigError(
+        f"the table has no {what} {_spell(name)}",
+        where=where,
+        remedy=f"{hint}it has {len(positions)}, from {next(iter(spelled), 'none')} on",
+    )
+
+
+def _spell(name: str | tuple[str, str]) -> str:
+    return name if isinstance(name, str) else " ".join(name)
+
+
+def with_units(question: Question, labels: Labels) -> Question:
+    """The question with every plain stressor's unit filled in from a table's labels."""
+    units = dict(zip(labels.stressors, labels.stressor_units, strict=True))
+    return replace(
+        question,
+        indicators=tuple(
+            replace(indicator, unit=indicator.unit or units.get(indicator.name, ""))
+            for indicator in question.indicators
+        ),
+    )
