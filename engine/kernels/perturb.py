@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from engine.kernels.arrays import F32, F64, I64, U32
+from engine.kernels.compiling import compiled
 from engine.kernels.machine import fma
 from engine.kernels.streams import Single, exp2, normals
 
@@ -47,7 +47,7 @@ class Term:
     column_of: I64
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=True)
+@compiled
 def _add_term(eps: F32, weight: float, table: F32, row_of: I64, column_of: I64) -> None:
     w = Single(weight)
     for i in range(eps.shape[0]):
@@ -56,7 +56,7 @@ def _add_term(eps: F32, weight: float, table: F32, row_of: I64, column_of: I64) 
             eps[i, j] = fma(w, line[column_of[j]], eps[i, j])
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=True)
+@compiled
 def _multiply_by_factor(out: F64, values: F64, log2_sd: F32, eps: F32) -> None:
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):

@@ -6,8 +6,9 @@ bitwise the same for any block, worker count, order, or total number of draws.
 
 The definition, to the bit (all floats are binary32, `fma` rounds once):
 
-1. Key: the first 8 bytes of BLAKE2b over the fields, each preceded by its length in bytes as a
-   little-endian uint64; read as two little-endian uint32 words (k0, k1).
+1. Key: the 8-byte BLAKE2b digest of the fields (the seed in decimal, quantity, component), each
+   in UTF-8 and preceded by its length in bytes as a little-endian uint64; read as two little-endian
+   uint32 words (k0, k1). A label's hash is the 4-byte digest of its fields, likewise.
 2. Counter: c = (row hash, column hash, 16 (draw // 64) + draw % 16, time node), four uint32.
 3. Words: w = Philox4x32-10(c, k) (Salmon et al. 2011, "Parallel random numbers: as easy as
    1, 2, 3", SC'11).
@@ -25,13 +26,13 @@ hold against this module follows the same text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 
 from engine.kernels.arrays import F32, U32
+from engine.kernels.compiling import compiled, inline
 from engine.kernels.machine import (
     absolute,
     add,
@@ -55,11 +56,6 @@ from engine.kernels.machine import (
 
 Word = np.uint32
 Single = np.float32
-
-
-def inline(function: Callable[..., Any]) -> Any:
-    """Compile into the caller; without this Philox does not vectorise."""
-    return numba.njit(error_model="numpy", forceinline=True)(function)
 
 
 # --- keys and label hashes ----------------------------------------------------------------------
@@ -169,10 +165,11 @@ def box_muller(a: Any, b: Any) -> Any:
 
 @inline
 def exp2(y: Any) -> Any:
-    """2^y for |y| < 126; Taylor-like minimax polynomial on [-1/2, 1/2]."""
+    """2^y for |y| < 126; polynomial after Cephes `exp2f` on [-1/2, 1/2]."""
     whole = nearest_integer(y)
     f = y - whole
-    p = Single(1.339887440266574e-3)
+    p = Single(1.535336188319500e-4)
+    p = fma(p, f, Single(1.339887440266574e-3))
     p = fma(p, f, Single(9.618437357674640e-3))
     p = fma(p, f, Single(5.550332471162809e-2))
     p = fma(p, f, Single(2.402264791363012e-1))
@@ -181,7 +178,7 @@ def exp2(y: Any) -> Any:
     return float_of_bits(add(bits_of_float(p), shift_left(signed_of_float(whole), Word(23))))
 
 
-@numba.njit(error_model="numpy", nogil=True, cache=True)
+@compiled
 def _fill(out: F32, key: U32, rows: U32, columns: U32, word: Any, quarter: int, node: Any) -> None:
     k0, k1 = key[0], key[1]
     for i in range(rows.size):

@@ -173,6 +173,7 @@ def exp2(y: ArrayLike) -> F32:
     whole = np.rint(y)  # ties to even
     p = _horner(
         y - whole,
+        1.535336188319500e-4,
         1.339887440266574e-3,
         9.618437357674640e-3,
         5.550332471162809e-2,

@@ -1,0 +1,49 @@
+"""How kernels are compiled, and why a change of source never runs yesterday's machine code.
+
+numba's cache looks at the file of the compiled function alone, not at the files it inlines. Here
+the cache's folder carries a hash of all kernels' sources instead, so any change starts a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+
+def _sources() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _folder() -> str:
+    """Below NUMBA_CACHE_DIR if that is set (a cluster's shared disk), else the user's cache."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    base = Path(given) if given else home / "footfall"
+    return str(base / f"kernels-{_sources()}-py{sys.version_info.major}{sys.version_info.minor}")
+
+
+_FOLDER = _folder()
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """Compile into the caller; without this Philox does not vectorise."""
+    return numba.njit(error_model="numpy", forceinline=True)(function)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile on first call, keep on disk, and let other Python threads run meanwhile."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _FOLDER  # read when the cache is attached, below
+    try:
+        return numba.njit(error_model="numpy", nogil=True, cache=True)(function)
+    finally:
+        numba.config.CACHE_DIR = before
