@@ -158,17 +158,10 @@ def _system(prepared: Prepared, number: int | None) -> System:
 
 def perturbed(prepared: Prepared, number: int) -> dict[Quantity, F64]:
     """Every quantity in draw `number`; what carries no error is the estimate itself."""
-    cells = dict(prepared.values)
-    for field in prepared.fields:
-        values = cells[field.quantity]
-        if field.log2_sd.shape == values.shape:
-            cells[field.quantity] = perturb(values, field.log2_sd, field.terms, number)
-        else:
-            here = np.ix_(field.rows, field.columns)
-            values = values.copy()
-            values[here] = perturb(values[here], field.log2_sd, field.terms, number)
-            cells[field.quantity] = values
-    return cells
+    return {
+        quantity: perturb(values, prepared.errors.get(quantity, ()), number)
+        for quantity, values in prepared.values.items()
+    }
 
 
 def _footprint(prepared: Prepared, system: System) -> tuple[F64, Status, float, int]:

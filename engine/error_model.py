@@ -88,10 +88,12 @@ class ByLabel:
     Attributes:
         keys: what the labels are, such as ("stressor", "region").
         rsd: by one label a key; a cell without an entry is an error, never an assumption.
+        unmet: entries whose stated interval no mean-one lognormal can have, in words.
     """
 
     keys: tuple[str, ...]
     rsd: Mapping[tuple[str, ...], float]
+    unmet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,9 +132,7 @@ class Needs:
         return baseline + max(self.preparing, self.shared + slots * self.workspace)
 
 
-def needs(
-    shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flops: float
-) -> Needs:
+def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flops: float) -> Needs:
     """Predict a run's needs from its sizes.
 
     Args:

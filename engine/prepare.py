@@ -27,33 +27,16 @@ from engine.error_model import (
     kind,
 )
 from engine.errors import ConfigError, TableError
-from engine.kernels.arrays import F32, F64, I64, U32, Bool
+from engine.kernels.arrays import F64, I32, I64, U32, Bool
 from engine.kernels.elementary import log_sd, power
 from engine.kernels.leontief import per_unit_output
-from engine.kernels.perturb import LOG2E, Term
+from engine.kernels.perturb import LOG2E, Cells, Groups, Term
 from engine.kernels.solve import base_weights
 from engine.kernels.streams import label_hashes, stream_key
 from engine.mrio import MRIO, Labels
 from engine.question import Question, resolve
 
 Label = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Field:
-    """The errors of one quantity, or of a sub-block of it.
-
-    Attributes:
-        rows, columns: the positions of the sub-block in the quantity.
-        log2_sd: sigma log2(e) of its cells, (rows, columns).
-        terms: the normals its errors are made of, in the order of summation.
-    """
-
-    quantity: Quantity
-    rows: I64
-    columns: I64
-    log2_sd: F32
-    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +51,7 @@ class Prepared:
         active: industries with positive output in the estimate, (n,).
         weights: w > 0 that certifies the base table, (n,).
         membership, domestic, characterisation: the question (see `engine.question.Asked`).
-        fields: the errors, entry by entry.
+        errors: the cells perturbed, by quantity and entry.
     """
 
     year: int
@@ -80,7 +63,7 @@ class Prepared:
     membership: F64
     domestic: Bool
     characterisation: F64
-    fields: tuple[Field, ...]
+    errors: Mapping[Quantity, tuple[Cells, ...]]
 
 
 # A kind of label ("region", or "region sector" for industries) -> label -> hash.
@@ -130,7 +113,6 @@ def prepare(
     else:
         s = per_unit_output(table.E, table.x, table.active)
         values |= {Quantity.A: A, Quantity.S: s}
-    _refuse_overlaps(errors, table, question)
     return Prepared(
         year=table.year,
         method=errors.method,
@@ -141,10 +123,38 @@ def prepare(
         membership=asked.membership,
         domestic=asked.domestic,
         characterisation=asked.characterisation,
-        fields=tuple(
-            _field(entry, table, asked.purchases, question, seed, hashes) for entry in errors
-        ),
+        errors=_perturbed_cells(errors, values, table, question, seed, hashes),
     )
+
+
+def _perturbed_cells(
+    errors: ErrorModel,
+    values: Mapping[Quantity, F64],
+    table: MRIO,
+    question: Question,
+    seed: int,
+    hashes: Addresses,
+) -> dict[Quantity, tuple[Cells, ...]]:
+    found: dict[Quantity, tuple[Cells, ...]] = {}
+    for entry in errors:
+        labels = _axis_labels(entry.quantity, table, question)
+        flows = _flows(entry.quantity, table, values)
+        cells = _cells(entry, values[entry.quantity], flows, labels, table.year, seed, hashes)
+        for other in found.get(entry.quantity, ()):
+            _refuse_overlap(cells, other, errors.name, entry.quantity)
+        found[entry.quantity] = (*found.get(entry.quantity, ()), cells)
+    return found
+
+
+def _refuse_overlap(one: Cells, other: Cells, scenario: str, quantity: Quantity) -> None:
+    """Two entries on one cell would multiply their errors without anybody having said so."""
+    first, second = (cells.i.astype(np.int64) * 2**32 + cells.j for cells in (one, other))
+    if np.isin(first, second).any():
+        raise ConfigError(
+            "two entries cover the same cell",
+            where=f"scenario {scenario}, errors of {quantity}",
+            remedy="narrow one of them with `only`",
+        )
 
 
 def _base_certificate(A: F64, table: MRIO) -> F64:
@@ -158,7 +168,9 @@ def _base_certificate(A: F64, table: MRIO) -> F64:
     return weights
 
 
-def _axis_labels(quantity: Quantity, table: MRIO, question: Question) -> tuple[list[Label], ...]:
+def _axis_labels(
+    quantity: Quantity, table: MRIO, question: Question
+) -> tuple[list[Label], list[Label]]:
     """The labels of a quantity's rows and columns, one string a key."""
     labels = table.labels
     industries: list[Label] = list(labels.industries)
@@ -178,33 +190,46 @@ def _axis_labels(quantity: Quantity, table: MRIO, question: Question) -> tuple[l
             return industries, vectors
 
 
-def _field(
+def _flows(quantity: Quantity, table: MRIO, values: Mapping[Quantity, F64]) -> F64:
+    """The published flow behind each cell of a quantity, coefficients included."""
+    match quantity:
+        case Quantity.A:
+            return table.Z
+        case Quantity.S:
+            return table.E
+        case _:
+            return values[quantity]
+
+
+def _cells(
     entry: Errors,
-    table: MRIO,
-    purchases: F64,
-    question: Question,
+    values: F64,
+    flows: F64,
+    labels: tuple[list[Label], list[Label]],
+    year: int,
     seed: int,
     hashes: Addresses,
-) -> Field:
-    quantity = entry.quantity
-    row_labels, column_labels = _axis_labels(quantity, table, question)
-    rows = _selected(entry, 0, row_labels)
-    columns = _selected(entry, 1, column_labels)
-    chosen_rows = [row_labels[i] for i in rows]
-    chosen_columns = [column_labels[j] for j in columns]
-    rsd = _sizes(entry, table, purchases, rows, columns, chosen_rows, chosen_columns)
-    terms = []
-    for component in entry.canonical_components():
-        for node, weight in component.time.nodes(table.year):
-            share = float(np.sqrt(component.weight)) * weight
-            terms.append(
-                _term(component, quantity, share, node, seed, chosen_rows, chosen_columns, hashes)
-            )
-    return Field(quantity, rows, columns, (log_sd(rsd) * LOG2E).astype(np.float32), tuple(terms))
+) -> Cells:
+    chosen = np.outer(_selected(entry, 0, labels[0]), _selected(entry, 1, labels[1]))
+    i, j = (index.astype(np.int32) for index in np.nonzero(chosen & (values != 0)))
+    rsd = _sizes(entry, flows, i, j, labels, year)
+    rows, columns = (_addressed(("cell",), entry.quantity, a, labels[a], hashes) for a in (0, 1))
+    return Cells(
+        i=i,
+        j=j,
+        rows=rows[0][i],
+        columns=columns[0][j],
+        log2_sd=(log_sd(rsd) * LOG2E).astype(np.float32),
+        terms=tuple(
+            term
+            for component in entry.canonical_components()
+            for term in _terms(component, entry.quantity, year, seed, labels, hashes)
+        ),
+    )
 
 
-def _selected(entry: Errors, axis: int, labels: list[Label]) -> I64:
-    """Positions whose label is listed under every key of `only` that belongs to this axis."""
+def _selected(entry: Errors, axis: int, labels: list[Label]) -> Bool:
+    """Rows (axis 0) or columns (1) whose label every key of `only` on this axis lists."""
     keys = KEYS[entry.quantity][axis]
     chosen = np.ones(len(labels), dtype=np.bool_)
     for key, wanted in entry.only.items():
@@ -219,33 +244,32 @@ def _selected(entry: Errors, axis: int, labels: list[Label]) -> I64:
                         remedy="use the names of the tables (footfall check lists them)",
                     )
             chosen &= np.array([label[part] in wanted for label in labels])
-    return np.flatnonzero(chosen)
+    return chosen
 
 
-def _term(
+def _terms(
     component: Component,
     quantity: Quantity,
-    weight: float,
-    node: int,
+    year: int,
     seed: int,
-    row_labels: list[Label],
-    column_labels: list[Label],
+    labels: tuple[list[Label], list[Label]],
     hashes: Addresses,
-) -> Term:
+) -> list[Term]:
+    """A component's terms, one a time node."""
     owner, name = component.shared_with or (quantity, component.name)
-    rows, row_of = _addressed(component.group, quantity, 0, row_labels, hashes)
-    columns, column_of = _addressed(component.group, quantity, 1, column_labels, hashes)
-    key = stream_key(seed, owner, name)
-    return Term(weight, key, node, rows, columns, row_of, column_of)
+    key, groups = stream_key(seed, owner, name), None
+    if component.group != ("cell",):
+        rows, row_of = _addressed(component.group, quantity, 0, labels[0], hashes)
+        columns, column_of = _addressed(component.group, quantity, 1, labels[1], hashes)
+        groups = Groups(rows, columns, row_of, column_of)
+    share = float(np.sqrt(component.weight))
+    nodes = component.time.nodes(year)
+    return [Term(share * weight, key, node, groups) for node, weight in nodes]
 
 
 def _addressed(
-    group: tuple[str, ...],
-    quantity: Quantity,
-    axis: int,
-    labels: list[Label],
-    hashes: Addresses,
-) -> tuple[U32, I64]:
+    group: tuple[str, ...], quantity: Quantity, axis: int, labels: list[Label], hashes: Addresses
+) -> tuple[U32, I32]:
     """The distinct hashes along one axis, and which one each position has."""
     keys = KEYS[quantity][axis]
     used = keys if group == ("cell",) else tuple(key for key in keys if key in group)
@@ -255,86 +279,69 @@ def _addressed(
         kinds = " ".join(kind(key) for key in used)
     parts = [keys.index(key) for key in used]
     words = [hashes[kinds][tuple(label[part] for part in parts)] for label in labels]
-    if group == ("cell",):  # all distinct, and most by far: keep their order, sort nothing
-        return np.array(words, dtype=np.uint32), np.arange(len(words))
+    if group == ("cell",):  # all distinct: keep their order
+        return np.array(words, dtype=np.uint32), np.arange(len(words), dtype=np.int32)
     distinct, position = np.unique(np.array(words, dtype=np.uint32), return_inverse=True)
-    return distinct, position.astype(np.int64)
+    return distinct, position.astype(np.int32)
 
 
 def _sizes(
     entry: Errors,
-    table: MRIO,
-    purchases: F64,
-    rows: I64,
-    columns: I64,
-    row_labels: list[Label],
-    column_labels: list[Label],
+    flows: F64,
+    i: I32,
+    j: I32,
+    labels: tuple[list[Label], list[Label]],
+    year: int,
 ) -> F64:
-    """rsd of the selected cells, (rows, columns)."""
-    shape = (len(rows), len(columns))
+    """rsd of the cells (i, j), (cells,)."""
     match entry.size:
         case Constant(rsd):
-            return np.full(shape, rsd)
+            return np.full(len(i), rsd)
         case ByLabel():
-            return _by_label(entry, entry.size, row_labels, column_labels)
+            return _by_label(entry, entry.size, i, j, labels)
         case PowerLaw():
-            flows = _flows(entry.quantity, table, purchases)[np.ix_(rows, columns)]
-            return _by_power(entry.size, flows, table.year)
+            return _by_power(entry.size, flows[i, j], year)
         case FromFile(path):
-            return _from_file(path, _flows(entry.quantity, table, purchases).shape)[
-                np.ix_(rows, columns)
-            ]
-
-
-def _flows(quantity: Quantity, table: MRIO, purchases: F64) -> F64:
-    """The published flow behind each cell of a quantity, coefficients included."""
-    match quantity:
-        case Quantity.Z | Quantity.A:
-            return table.Z
-        case Quantity.E | Quantity.S:
-            return table.E
-        case Quantity.Y:
-            return table.Y
-        case Quantity.F_Y:
-            return table.F_Y
-        case Quantity.PURCHASES:
-            return purchases
+            return _from_file(path, flows.shape)[i, j]
 
 
 def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:
-    size = np.abs(flows) * law.conversion(year)
-    rsd = law.a * power(np.where(size > 0, size, 1.0), law.b)
-    return np.where(size > 0, np.clip(rsd, law.floor, law.ceiling), 0.0)
+    """`a v^b` between floor and ceiling; no flow is zero here, for zeros carry no error."""
+    rsd = law.a * power(np.abs(flows) * law.conversion(year), law.b)
+    return np.clip(rsd, law.floor, law.ceiling)
 
 
 def _by_label(
-    entry: Errors, size: ByLabel, row_labels: list[Label], column_labels: list[Label]
+    entry: Errors, size: ByLabel, i: I32, j: I32, labels: tuple[list[Label], list[Label]]
 ) -> F64:
-    row_keys, column_keys = KEYS[entry.quantity]
-    row_part = [
-        [label[row_keys.index(k)] if k in row_keys else "" for k in size.keys]
-        for label in row_labels
-    ]
-    column_part = [
-        [label[column_keys.index(k)] if k in column_keys else "" for k in size.keys]
-        for label in column_labels
-    ]
-    # Look each combination up once: rows and columns repeat the few labels that matter.
-    found: dict[tuple[Label, Label], float] = {}
-    rsd = np.empty((len(row_labels), len(column_labels)))
-    for i, from_row in enumerate(map(tuple, row_part)):
-        for j, from_column in enumerate(map(tuple, column_part)):
-            if (from_row, from_column) not in found:
-                label = tuple(a or b for a, b in zip(from_row, from_column, strict=True))
-                if label not in size.rsd:
-                    raise ConfigError(
-                        f"the table of error sizes has no entry for {' '.join(label)}",
-                        where=f"errors of {entry.quantity}",
-                        remedy="add it; a missing size is never read as zero",
-                    )
-                found[from_row, from_column] = size.rsd[label]
-            rsd[i, j] = found[from_row, from_column]
-    return rsd
+    """Look each combination of labels up once: the cells repeat the few that matter."""
+    (row_kinds, row_of), (column_kinds, column_of) = (
+        _kinds(KEYS[entry.quantity][axis], size.keys, labels[axis]) for axis in (0, 1)
+    )
+    pairs = row_of[i] * np.int64(len(column_kinds)) + column_of[j]
+    distinct, position = np.unique(pairs, return_inverse=True)
+    rsd = np.empty(len(distinct))
+    for place, pair in enumerate(distinct):
+        row, column = row_kinds[pair // len(column_kinds)], column_kinds[pair % len(column_kinds)]
+        label = tuple(a or b for a, b in zip(row, column, strict=True))
+        if label not in size.rsd:
+            raise ConfigError(
+                f"the table of error sizes has no entry for {' '.join(label)}",
+                where=f"errors of {entry.quantity}",
+                remedy="add it; a missing size is never read as zero",
+            )
+        rsd[place] = size.rsd[label]
+    return rsd[position]
+
+
+def _kinds(
+    own: tuple[str, ...], keys: tuple[str, ...], labels: list[Label]
+) -> tuple[list[Label], I64]:
+    """What `keys` say of each position of one axis ("" for keys of the other), and which it has."""
+    said = [tuple(label[own.index(key)] if key in own else "" for key in keys) for label in labels]
+    places: dict[Label, int] = {}
+    of = np.array([places.setdefault(label, len(places)) for label in said], dtype=np.int64)
+    return list(places), of
 
 
 def _from_file(path: Path, shape: tuple[int, ...]) -> F64:
@@ -361,21 +368,3 @@ def _from_file(path: Path, shape: tuple[int, ...]) -> F64:
             )
     check_rsd(highest, where)
     return rsd.astype(np.float64)
-
-
-def _refuse_overlaps(errors: ErrorModel, table: MRIO, question: Question) -> None:
-    """Two entries on one cell would multiply their errors without anybody having said so."""
-    counted: dict[Quantity, Bool] = {}
-    for entry in errors:
-        row_labels, column_labels = _axis_labels(entry.quantity, table, question)
-        seen = counted.setdefault(
-            entry.quantity, np.zeros((len(row_labels), len(column_labels)), dtype=np.bool_)
-        )
-        cells = np.ix_(_selected(entry, 0, row_labels), _selected(entry, 1, column_labels))
-        if seen[cells].any():
-            raise ConfigError(
-                "two entries cover the same cell",
-                where=f"scenario {errors.name}, errors of {entry.quantity}",
-                remedy="narrow one of them with `only`",
-            )
-        seen[cells] = True

@@ -111,7 +111,9 @@ def test_accounts_conserve_emissions_in_every_draw() -> None:
     for number in range(30):
         cells = perturbed(prepared, number)
         emitted = cells[Quantity.E][:, table.active].sum(axis=1) + cells[Quantity.F_Y].sum(axis=1)
-        x = np.where(table.active, cells[Quantity.Z].sum(axis=1) + cells[Quantity.Y].sum(axis=1), np.inf)
+        x = np.where(
+            table.active, cells[Quantity.Z].sum(axis=1) + cells[Quantity.Y].sum(axis=1), np.inf
+        )
         m = cells[Quantity.E] / x @ np.linalg.inv(np.eye(len(x)) - cells[Quantity.Z] / x)
         left_out = m @ cells[Quantity.Z][:, ~table.active].sum(axis=1)
         total = drawn.footprint[number, :, :, 0].sum(axis=1)
@@ -296,11 +298,9 @@ def test_only_narrows_an_entry_and_entries_must_not_overlap() -> None:
     assert (perturbed(whole, 0)[Quantity.E][0] == cells[0]).all()  # addressed by label, not place
     other = replace(only_co2, components=(Component("b", 1.0, ("cell",), Yearly()),))
     with pytest.raises(ConfigError, match="two entries cover the same cell"):
-        prepare(
-            table, ErrorModel("b", Method.ACCOUNTS, (only_co2, other)), everything(table), 1
-        )
+        prepare(table, ErrorModel("b", Method.ACCOUNTS, (only_co2, other)), everything(table), 1)
+    missing = replace(only_co2, only={"stressor": ("N2O",)})
     with pytest.raises(ConfigError, match="no cell has stressor N2O"):
-        missing = replace(only_co2, only={"stressor": ("N2O",)})
         prepare(table, ErrorModel("b", Method.ACCOUNTS, (missing,)), everything(table), 1)
 
 
@@ -311,11 +311,7 @@ def test_shared_components_share_and_others_do_not() -> None:
         Quantity.F_Y,
         {},
         Constant(0.2),
-        (
-            Component(
-                "d", 1.0, ("stressor", "consumer"), Persistent(), (Quantity.E, "national")
-            ),
-        ),
+        (Component("d", 1.0, ("stressor", "consumer"), Persistent(), (Quantity.E, "national")),),
         "test",
     )
     model = ErrorModel("b", Method.ACCOUNTS, (entry("E", Constant(0.2), national), shared))

@@ -92,7 +92,7 @@ def test_miller_and_blair_two_sectors() -> None:
     x = output(Z, Y)
     assert x.tolist() == [1000.0, 2000.0]
     A = per_unit_output(Z, x, x > 0)
-    assert A == pytest.approx(np.array([[0.15, 0.25], [0.2, 0.05]]))
+    assert pytest.approx(np.array([[0.15, 0.25], [0.2, 0.05]])) == A
     L = required_output(A, np.eye(2))
     assert np.round(L, 4).tolist() == [[1.2541, 0.33], [0.264, 1.1221]]
     new = required_output(A, np.array([[600.0], [1500.0]]))

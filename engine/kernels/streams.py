@@ -178,18 +178,32 @@ def exp2(y: Any) -> Any:
     return float_of_bits(add(bits_of_float(p), shift_left(signed_of_float(whole), Word(23))))
 
 
+@inline
+def normal(k0: Any, k1: Any, row: Any, column: Any, word: Any, quarter: int, node: Any) -> Any:
+    """The standard normal of one address."""
+    w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
+    if quarter >= 2:
+        w0, w1 = w2, w3
+    cosine, sine = box_muller(w0, w1)
+    return cosine if quarter % 2 == 0 else sine
+
+
 @compiled
 def _fill(out: F32, key: U32, rows: U32, columns: U32, word: Any, quarter: int, node: Any) -> None:
     k0, k1 = key[0], key[1]
     for i in range(rows.size):
-        row = rows[i]
-        line = out[i]
+        row, line = rows[i], out[i]
         for j in range(columns.size):
-            w0, w1, w2, w3 = philox(row, columns[j], word, node, k0, k1)
-            if quarter >= 2:
-                w0, w1 = w2, w3
-            cosine, sine = box_muller(w0, w1)
-            line[j] = cosine if quarter % 2 == 0 else sine
+            line[j] = normal(k0, k1, row, columns[j], word, quarter, node)
+
+
+@compiled
+def _fill_pairs(
+    out: F32, key: U32, rows: U32, columns: U32, word: Any, quarter: int, node: Any
+) -> None:
+    k0, k1 = key[0], key[1]
+    for cell in range(out.size):
+        out[cell] = normal(k0, k1, rows[cell], columns[cell], word, quarter, node)
 
 
 def normals(key: U32, rows: U32, columns: U32, draw: int, node: int) -> F32:
@@ -202,6 +216,17 @@ def normals(key: U32, rows: U32, columns: U32, draw: int, node: int) -> F32:
         node: time node, a uint32: 0 persistent, the year, or 2^31 + a period's first year.
     """
     out = np.empty((rows.size, columns.size), dtype=Single)
-    word = Word(16 * (draw // 64) + draw % 16)
-    _fill(out, key, rows, columns, word, (draw % 64) // 16, Word(node))
+    _fill(out, key, rows, columns, *_place(draw), Word(node))
     return out
+
+
+def normals_of_cells(key: U32, rows: U32, columns: U32, draw: int, node: int) -> F32:
+    """Standard normals of one draw, (cells,), each at the row and column hash of its own cell."""
+    out = np.empty(rows.size, dtype=Single)
+    _fill_pairs(out, key, rows, columns, *_place(draw), Word(node))
+    return out
+
+
+def _place(draw: int) -> tuple[np.uint32, int]:
+    """The counter's word and the quarter of its group of 64 that a draw takes."""
+    return Word(16 * (draw // 64) + draw % 16), (draw % 64) // 16

@@ -1,0 +1,219 @@
+"""The table of verdicts as rows of plain values, and those rows as text, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from engine.analysis.selection import CELL
+from engine.kernels.changes import Verdict
+from engine.kernels.monte_carlo import clopper_pearson
+
+Row = dict[str, Any]
+NOTHING = "-"
+
+
+def verdict_table(changes: xr.Dataset) -> list[Row]:
+    """One flat row of plain Python values for every pair, stressor, consumer and part.
+
+    Labels come first; a number that does not exist is None. `confidence` and `meaning`, the
+    verdict in words, go with every row, so that a row can be read on its own.
+    """
+    columns = {
+        str(name): changes[name].transpose("pair", *CELL).to_numpy() for name in changes.data_vars
+    }
+    labels = {dim: [str(label) for label in changes[dim].to_numpy()] for dim in CELL}
+    units = _units(changes)
+    rows = []
+    for pair, s, c, p in np.ndindex(*(changes.sizes[dim] for dim in ("pair", *CELL))):
+        row: Row = {
+            "stressor": labels["stressor"][s],
+            "unit": units[s],
+            "consumer": labels["consumer"][c],
+            "part": labels["part"][p],
+            "from_year": int(changes["from_year"].to_numpy()[pair]),
+            "to_year": int(changes["to_year"].to_numpy()[pair]),
+        }
+        row |= {name: _plain(values[pair, s, c, p]) for name, values in columns.items()}
+        row["confidence"] = float(changes.attrs["confidence"])
+        row["meaning"] = Verdict(row["verdict"]).meaning
+        rows.append(row)
+    return rows
+
+
+def _units(changes: xr.Dataset) -> list[str]:
+    if "stressor_unit" not in changes.coords:
+        return [""] * changes.sizes["stressor"]
+    return [str(unit) for unit in changes["stressor_unit"].to_numpy()]
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON knows it, which has no NaN and no infinity."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def to_json(rows: Sequence[Row]) -> str:
+    """The rows as a JSON array; a number that does not exist is null."""
+    return json.dumps(list(rows), indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV with a header; a number that does not exist is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+# --- for a terminal ------------------------------------------------------------------------------
+
+
+def text_table(rows: Sequence[Row], *, all_pairs: bool = False) -> str:
+    """One table for each consumer, stressor and part: consecutive years, then first to last.
+
+    Args:
+        rows: of `verdict_table`.
+        all_pairs: every pair of years instead.
+    """
+    subjects: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in rows:
+        subjects.setdefault(_subject(row), []).append(row)
+    tables = []
+    for (consumer, stressor, unit, part), shown in subjects.items():
+        chosen = shown if all_pairs else _consecutive_then_whole(shown)
+        title = f"{consumer}, {stressor}{f' [{unit}]' if unit else ''}, {part}"
+        tables.append("\n".join([title, *_aligned([_header(chosen), *map(_line, chosen)])]))
+    notes = _notes(rows)
+    return "\n\n".join([*tables, notes] if notes else tables)
+
+
+def _subject(row: Row) -> tuple[str, str, str, str]:
+    return row["consumer"], row["stressor"], row["unit"], row["part"]
+
+
+def _consecutive_then_whole(rows: Sequence[Row]) -> list[Row]:
+    years = sorted({row[end] for row in rows for end in ("from_year", "to_year")})
+    by_years = {(row["from_year"], row["to_year"]): row for row in rows}
+    wanted = [*pairwise(years), (years[0], years[-1])]
+    return [by_years[pair] for pair in dict.fromkeys(wanted) if pair in by_years]
+
+
+def _header(rows: Sequence[Row]) -> list[str]:
+    level = f"{100 * rows[0]['confidence']:.4g} % interval"
+    return ["years", "change", level, "P(decrease)", "sigma", "MDC (fall)", "verdict"]
+
+
+def _line(row: Row) -> list[str]:
+    log = row["scale"] == "log"
+    scale, unit = (100.0, " %") if log else (1.0, f" {row['unit']}".rstrip())
+    names = ("relative_change", "relative_low", "relative_high")
+    raw_names = ("reference_change", "change_low", "change_high")
+    change, low, high = (_times(row[name], scale) for name in (names if log else raw_names))
+    sigma = _times(row["sigma"], scale)
+    least = row["mdc_decrease_percent"] if log else row["mdc"]
+    assessed = row["verdict"] != Verdict.NOT_ASSESSED
+    decimals = places(sigma) if assessed else 1
+    interval = f"{signed(low, decimals)} to {signed(high, decimals)}{unit}"
+    return [
+        f"{row['from_year']}-{row['to_year']}",
+        _with(signed(change, decimals), unit),
+        interval if assessed and low is not None and high is not None else NOTHING,
+        probability(row["p_decrease"], row["draws"]) if assessed else NOTHING,
+        _with(number(sigma, decimals), unit) if assessed else NOTHING,
+        _with(number(least, places(least)), unit) if assessed else NOTHING,
+        row["verdict"] + (" (asymmetric)" if row["asymmetric"] else ""),
+    ]
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
+
+
+def _with(shown: str, unit: str) -> str:
+    return shown if shown == NOTHING else shown + unit
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    last = len(widths) - 1
+    for line in lines:
+        cells = [
+            cell.ljust(width) if i in (0, last) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield ("  " + "  ".join(cells)).rstrip()
+
+
+def _notes(rows: Sequence[Row]) -> str:
+    """What each verdict other than a direction means, once."""
+    met = {Verdict(row["verdict"]) for row in rows}
+    notes = [f"{verdict}: {verdict.meaning}" for verdict in Verdict if verdict in met]
+    rejected = [row["acceptance"] for row in rows if (row["acceptance"] or 0) < 1]
+    if rejected:
+        notes.append(
+            f"rejected draws: down to {100 * min(share or 0 for share in rejected):.1f} % of the "
+            "draws were accepted; verdicts hold with every rejected draw counted against them"
+        )
+    if any(row["asymmetric"] for row in rows):
+        notes.append("asymmetric: P and its reflection at the estimate disagree")
+    return "\n".join(notes)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def places(uncertainty: float | None) -> int:
+    """Decimal places that leave two significant digits of `uncertainty`.
+
+    >>> places(3.41), places(0.0996), places(834.0)
+    (1, 2, -1)
+    """
+    if uncertainty is None or not math.isfinite(uncertainty) or uncertainty <= 0:
+        return 1
+    return 1 - math.floor(math.log10(float(f"{uncertainty:.1e}")))
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Rounded to `decimals` places, which may be negative; a dash where there is none.
+
+    >>> number(1234.5, -1), number(-0.04, 1), number(None, 1)
+    ('1230', '0.0', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    rounded = round(value, decimals)
+    return f"{rounded + 0.0:.{max(decimals, 0)}f}"
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """Like `number`, a plus sign before what is above zero."""
+    shown = number(value, decimals)
+    return f"+{shown}" if value is not None and round(value, decimals) > 0 else shown
+
+
+def probability(p: float | None, draws: int) -> str:
+    """In per cent: `96 %`, `> 99.9 %`, never 0 or 100, and no more than `draws` can tell.
+
+    >>> probability(0.962, 1000), probability(1.0, 100_000), probability(1.0, 1000)
+    ('96 %', '> 99.9 %', '> 99.4 %')
+    """
+    if p is None or draws < 1:
+        return NOTHING
+    tail = min(p, 1 - p)
+    if tail >= 0.01:
+        return f"{100 * p:.0f} %"
+    if tail >= 0.0005:
+        return f"{100 * p:.1f} %"
+    _, upper = clopper_pearson(np.array(round(tail * draws)), draws, 0.99)
+    limit = max(0.1, math.ceil(1000 * float(upper)) / 10)
+    return f"> {100 - limit:.1f} %" if p > 0.5 else f"< {limit:.1f} %"

@@ -1,0 +1,87 @@
+"""What a worker does with one task: open the table, draw each block, write it, enter it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from engine.draws import draw_prepared
+from engine.plan import Block
+from engine.prepare import Prepared
+from engine.stores.ensemble import BlockResults, open_ensemble
+from engine.stores.tables import load
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Blocks of one year: names of what to read and write, never arrays.
+
+    Attributes:
+        table: folder of the prepared table.
+        ensemble: folder of the scenario that the blocks are written to.
+        blocks: the blocks, all of one year.
+        parts: positions, in the order of `engine.question.PARTS`, of the parts stored.
+    """
+
+    table: Path
+    ensemble: Path
+    blocks: tuple[Block, ...]
+    parts: tuple[int, ...]
+
+
+@lru_cache(maxsize=2)
+def _table(folder: Path, _written: int) -> Prepared:
+    return load(folder)
+
+
+def compute(task: Task) -> int:
+    """Draw and store the blocks of one task; returns how many draws that was.
+
+    Raises:
+        StoreError: the table cannot be read or the blocks cannot be written.
+    """
+    # The time of writing is part of the cache's key: a folder may have been prepared anew.
+    written = (task.table / "prepared.json").stat().st_mtime_ns
+    prepared = _table(task.table, written)
+    ensemble = open_ensemble(task.ensemble)
+    for block in task.blocks:
+        began = time.perf_counter()
+        drawn = draw_prepared(prepared, block.draws)
+        results = BlockResults(
+            footprint=drawn.footprint[..., list(task.parts)],
+            status=drawn.status,
+            certified_error=drawn.certified_error,
+            column_sums_above_one=drawn.column_sums_above_one,
+        )
+        ensemble.write(block, results, receipt(time.perf_counter() - began))
+    return sum(block.size for block in task.blocks)
+
+
+@lru_cache(maxsize=1)
+def machine() -> dict[str, Any]:
+    """What could change the last bits of a result: versions, BLAS kernel, processor."""
+    return {
+        "versions": {
+            name: version(name) for name in ("footfall", "numpy", "scipy", "numba", "zarr")
+        },
+        "blas": sorted(
+            f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
+            for pool in threadpool_info()
+            if pool["user_api"] == "blas"
+        ),
+        "python": platform.python_version(),
+        "processor": platform.machine(),
+    }
+
+
+def receipt(seconds: float) -> dict[str, Any]:
+    """Where and how a block was computed; not part of what makes two ensembles the same."""
+    return {**machine(), "host": platform.node(), "pid": os.getpid(), "seconds": seconds}

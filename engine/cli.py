@@ -1,0 +1,214 @@
+"""The command line: one thin function a verb."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from engine import workflow
+from engine.clusters import ClusterSpec, Executor
+from engine.config import Config, load_config
+from engine.errors import FootfallError
+from engine.runs import Progress as RunProgress
+
+INTERRUPTED = 130
+
+
+def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
+    """Errors raised on purpose become one clear message and an exit code, never a traceback."""
+
+    @wraps(verb)
+    def spoken(*arguments: Any, **options: Any) -> None:
+        try:
+            verb(*arguments, **options)
+        except FootfallError as error:
+            click.echo(f"footfall: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "footfall: interrupted; finished blocks are safe, the same command goes on",
+                err=True,
+            )
+            sys.exit(INTERRUPTED)
+
+    return spoken
+
+
+_config = click.argument("config", type=click.Path(path_type=Path))
+_run = click.argument("run", type=click.Path(path_type=Path))
+_scenario = click.option("--scenario", help="Scenario to show; the first one if not given.")
+_draws = click.option("--draws", type=click.IntRange(min=1), help="Draws a year, in all.")
+
+
+def _cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--workers", type=click.IntRange(min=1), help="Tasks at once; one a core."),
+        click.option("--executor", type=click.Choice([e.value for e in Executor])),
+    ):
+        verb = option(verb)
+    return verb
+
+
+@click.group()
+@click.version_option(package_name="footfall")
+def main() -> None:
+    """Is the footprint falling? Uncertainty of footprint estimates, and of their changes."""
+
+
+@main.command()
+@_config
+@_speaks_plainly
+def check(config: Path) -> None:
+    """Validate a configuration and its tables; name what is wrong."""
+    for line in workflow.check(load_config(config)):
+        click.echo(line)
+    click.echo("nothing stands in the way of a run")
+
+
+@main.command()
+@_config
+@_draws
+@_cluster_options
+@_speaks_plainly
+def plan(config: Path, draws: int | None, executor: str | None, workers: int | None) -> None:
+    """Predict memory, disk and time; run nothing, refuse what cannot fit."""
+    loaded = load_config(config)
+    planned = workflow.plan(loaded, draws=draws, cluster=_cluster(loaded, executor, workers))
+    for line in planned.lines():
+        click.echo(line)
+
+
+@main.command()
+@_config
+@click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/<config name>.")
+@_draws
+@_cluster_options
+@_speaks_plainly
+def run(
+    config: Path, output: Path | None, draws: int | None, executor: str | None, workers: int | None
+) -> None:
+    """Run, resume or extend; Ctrl-C leaves a run that the same command goes on with."""
+    loaded = load_config(config)
+    if draws is None and loaded.draws_asked != loaded.sampling.draws:
+        click.echo(
+            f"{loaded.draws_asked} draws are rounded up to {loaded.sampling.draws}, "
+            f"whole blocks of {loaded.sampling.block}"
+        )
+    cluster = _cluster(loaded, executor, workers)
+    planned = workflow.plan(loaded, draws=draws, cluster=cluster)
+    click.echo(planned.summary())
+    with _shown() as listener:
+        done = workflow.run(loaded, output, draws=draws, cluster=cluster, listener=listener)
+    click.echo(f"complete: {done.folder}")
+
+
+def _cluster(config: Config, executor: str | None, workers: int | None) -> ClusterSpec:
+    chosen = config.cluster
+    return ClusterSpec(
+        Executor(executor) if executor else chosen.executor,
+        workers if workers is not None else chosen.workers,
+        chosen.dashboard,
+    )
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[RunProgress], None]]:
+    """A progress bar on a terminal, a line every ten seconds elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("drawing", total=None, state="")
+
+        def listener(progress: RunProgress) -> None:
+            bar.update(task, total=progress.total, completed=progress.done, state=_state(progress))
+            if progress.computed == 0 and progress.dashboard:
+                console.print(f"dashboard: {progress.dashboard}")
+
+        yield listener
+
+
+class _Lines:
+    """Progress for logs."""
+
+    def __init__(self) -> None:
+        self._spoke = -math.inf
+
+    def __call__(self, progress: RunProgress) -> None:
+        if progress.computed == 0 and progress.dashboard:
+            click.echo(f"dashboard: {progress.dashboard}", err=True)
+        now = time.monotonic()
+        if now - self._spoke >= 10 or progress.done == progress.total:
+            self._spoke = now
+            click.echo(f"{progress.done}/{progress.total} draws  {_state(progress)}", err=True)
+
+
+def _state(progress: RunProgress) -> str:
+    if progress.rate == 0:
+        return "starting"
+    left = round(progress.seconds_left)
+    return f"{progress.rate:.0f} draws/s, {left // 60}:{left % 60:02d} left"
+
+
+@main.command()
+@_run
+@_scenario
+@click.option("--verify", is_flag=True, help="Read every block again and compare its checksum.")
+@_speaks_plainly
+def status(run: Path, scenario: str | None, verify: bool) -> None:
+    """Blocks done, missing and failed; with --verify, damaged ones found and marked missing."""
+    for line in workflow.status(workflow.folder_of(run), scenario, verify=verify):
+        click.echo(line)
+
+
+@main.command()
+@_run
+@_scenario
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text")
+@click.option("--alpha", type=float, help="Two-sided error level instead of the run's own.")
+@click.option("--power", type=float, help="Power of the minimum detectable change.")
+@click.option("--all-pairs", is_flag=True, help="Every pair of years, also in the text.")
+@click.option("--all-parts", is_flag=True, help="Every part of the footprint, also in the text.")
+@_speaks_plainly
+def detect(
+    run: Path,
+    scenario: str | None,
+    form: str,
+    alpha: float | None,
+    power: float | None,
+    all_pairs: bool,
+    all_parts: bool,
+) -> None:
+    """The table of verdicts: which changes are real, and how small a change could be seen."""
+    found = workflow.open_run(workflow.folder_of(run))
+    rule = workflow.rule_of(found, alpha, power)
+    click.echo(
+        workflow.detect(found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts)
+    )
+
+
+@main.command()
+@_run
+@_scenario
+@click.option("--output", type=click.Path(path_type=Path), help="Folder; RUN/report-<scenario>.")
+@_speaks_plainly
+def report(run: Path, scenario: str | None, output: Path | None) -> None:
+    """One self-contained HTML page with figures, their data beside it."""
+    page = workflow.report(workflow.open_run(workflow.folder_of(run)), scenario, output)
+    click.echo(f"report: {page}")
+
+
+if __name__ == "__main__":
+    main()

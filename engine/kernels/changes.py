@@ -1,0 +1,457 @@
+"""Is the change between two years detectable? Counting draws, and saying how well they count.
+
+Notation: D draws accepted in both years, on axis 0 of every array; s and t two years; F the
+footprint of a draw, F^ that of the estimate; everything behind axis 0 is done at once.
+
+    delta_d = ln F_t,d - ln F_s,d        paired within a draw (raw difference where any F <= 0)
+    sigma^2 = s1^2 + s2^2 - 2 rho s1 s2  variance of delta; s1, s2 the sd of ln F, rho their
+                                         correlation over draws
+    P       = P(delta < 0)               state of knowledge (JCGM 101:2008)
+    P_r     = P(2 delta^ - delta < 0)    the same with the law of delta mirrored at the estimate
+
+Every sampled number carries its Monte Carlo standard error (`engine.kernels.monte_carlo`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from engine.errors import ConfigError
+from engine.kernels.arrays import F64, I64, Bool
+from engine.kernels.monte_carlo import (
+    Estimate,
+    correlation,
+    mean,
+    nothing,
+    outside,
+    probability,
+    quantiles,
+    quotient,
+    sd,
+    spread,
+    standard_error,
+)
+
+# The error of a change must show this many times over its numerical error to be assessed.
+CLEAR_OF_NUMERICAL_ERROR = 10.0
+_ROUNDING = 4 * np.finfo(np.float64).eps  # of a quotient and its logarithm, generously
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRule:
+    """When a change counts as detectable.
+
+    Attributes:
+        confidence: 1 - alpha, two-sided.
+        power: probability with which a change of the minimum detectable size is detected.
+        monte_carlo_error: accepted probability that the draws' own scatter decides a verdict;
+            the Clopper-Pearson intervals have one minus this as their level.
+
+    Raises:
+        ConfigError: a probability that cannot be meant.
+    """
+
+    confidence: float = 0.95
+    power: float = 0.80
+    monte_carlo_error: float = 0.01
+
+    def __post_init__(self) -> None:
+        least = {"confidence": 0.5, "power": 0.5, "monte_carlo_error": 0.0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not (low <= value < 1 and value > 0):
+                raise ConfigError(
+                    f"{name} = {value:g} is not a probability between {low:g} and 1",
+                    where="detection",
+                    remedy="give a fraction, such as 0.95 for 95 % (alpha = 0.05)",
+                )
+
+    @property
+    def alpha(self) -> float:
+        """Two-sided error level; the digits of `confidence`, not of its binary subtraction."""
+        return round(1.0 - self.confidence, 12)
+
+    @property
+    def z_alpha(self) -> float:
+        """Standard normal quantile at 1 - alpha/2."""
+        return float(ndtri(1.0 - self.alpha / 2))
+
+    @property
+    def z_power(self) -> float:
+        """Standard normal quantile at the power."""
+        return float(ndtri(self.power))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Probabilities at the ends of the symmetric coverage interval (JCGM 101:2008, 7.7)."""
+        half = round(self.alpha / 2, 12)
+        return half, round(1.0 - half, 12)
+
+
+class Verdict(StrEnum):
+    """What can be said of a change."""
+
+    DECREASE = "decrease"
+    INCREASE = "increase"
+    NOT_DETECTABLE = "not detectable"
+    NOT_ASSESSED = "not assessed"
+    NEEDS_MORE_DRAWS = "needs more draws"
+    BORDERLINE = "borderline"
+
+    @property
+    def meaning(self) -> str:
+        """In words, with what can be done about it."""
+        return _MEANING[self]
+
+    @property
+    def detected(self) -> bool:
+        """Whether a direction of change is stated."""
+        return self in (Verdict.DECREASE, Verdict.INCREASE)
+
+
+_MEANING = {
+    Verdict.DECREASE: "the footprint fell, at the stated confidence under the stated error model",
+    Verdict.INCREASE: "the footprint rose, at the stated confidence under the stated error model",
+    Verdict.NOT_DETECTABLE: (
+        "the errors are too large, or too weakly correlated between the years, for a change of "
+        "this size, or too many draws were rejected; better data would help, more draws would not"
+    ),
+    Verdict.NOT_ASSESSED: (
+        "the error model leaves no error of the change beyond numerical accuracy, or fewer than "
+        "two draws were accepted; add an error that differs between the years, or see why draws "
+        "are rejected"
+    ),
+    Verdict.NEEDS_MORE_DRAWS: (
+        "the Monte Carlo error of the probability spans the threshold; extend the run with --draws"
+    ),
+    Verdict.BORDERLINE: (
+        "the probability lies too near the threshold for the largest number of draws allowed; "
+        "treat it as not detectable"
+    ),
+}
+
+
+def at_last_look(verdict: Verdict) -> Verdict:
+    """The verdict when no more draws will be made: what still needs them is borderline."""
+    return Verdict.BORDERLINE if verdict is Verdict.NEEDS_MORE_DRAWS else verdict
+
+
+def spent_at_look(look: int, total: float = 0.01) -> float:
+    """Monte Carlo error to spend at look 1, 2, ... : `total / (k (k + 1))` adds up to `total`."""
+    return total / (look * (look + 1))
+
+
+# --- how large a change must be, and how correlated the years ------------------------------------
+
+
+def sigma_of_rho(s1: F64, s2: F64, rho: F64) -> F64:
+    """sd of delta at another correlation: `sqrt(s1^2 + s2^2 - 2 rho s1 s2)`."""
+    # Written so that no digits are lost when s1 = s2 and rho is near one.
+    sigma: F64 = np.sqrt(np.square(s1 - s2) + 2 * (1 - rho) * s1 * s2)
+    return sigma
+
+
+def mdc(sigma: F64, rule: DetectionRule) -> F64:
+    """Minimum detectable change `(z_{1-alpha/2} + z_power) sigma`, on the scale of sigma.
+
+    A true change of this size is missed with probability 1 - power.
+    """
+    return (rule.z_alpha + rule.z_power) * sigma
+
+
+def increase_percent(delta: F64) -> F64:
+    """A rise by `delta` log points, in percent: `100 (exp(delta) - 1)`."""
+    return 100 * np.expm1(delta)
+
+
+def decrease_percent(delta: F64) -> F64:
+    """A fall by `delta` log points, in percent: `100 (1 - exp(-delta))`."""
+    return -100 * np.expm1(-delta)
+
+
+def rho_break_even(s1: F64, s2: F64, delta: F64, rule: DetectionRule) -> F64:
+    """Correlation between the years above which an observed change `delta` is detectable.
+
+    `(s1^2 + s2^2 - (delta / z_{1-alpha/2})^2) / (2 s1 s2)`: above 1 never, below -1 always; NaN
+    where s1 or s2 is zero and correlation changes nothing.
+    """
+    return _rho_at(s1, s2, delta / rule.z_alpha)
+
+
+def rho_required(s1: F64, s2: F64, delta: F64, rule: DetectionRule) -> F64:
+    """Correlation above which a true change `delta` is detected with the rule's power."""
+    return _rho_at(s1, s2, delta / (rule.z_alpha + rule.z_power))
+
+
+def _rho_at(s1: F64, s2: F64, sigma: F64) -> F64:
+    """The correlation at which delta has the standard deviation `sigma`."""
+    variances = np.square(s1) + np.square(s2) - np.square(sigma)
+    return quotient(variances, 2 * np.asarray(s1) * s2, np.nan)
+
+
+# --- verdicts ------------------------------------------------------------------------------------
+
+
+def verdicts(
+    against_decrease: I64,
+    against_increase: I64,
+    draws: int,
+    rejected: int,
+    assessed: Bool,
+    rule: DetectionRule,
+) -> NDArray[np.str_]:
+    """A `Verdict` for each cell, in this order: not assessed, needs more draws, decided.
+
+    A decrease is decided when 1 - P and 1 - P_r are both below alpha/2, that is, when the larger
+    of them is; so the larger count is all a verdict needs, and its Monte Carlo error is the
+    verdict's. Draws with delta = 0 speak against either direction.
+
+    Args:
+        against_decrease: the larger of the numbers of accepted draws with delta >= 0 and with
+            mirrored delta >= 0, (...).
+        against_increase: likewise with <= 0, (...).
+        draws: accepted draws, D.
+        rejected: draws that were not accepted in both years. All of them might speak against the
+            verdict, so it must hold with all of them counted: the upper end of the acceptance
+            bounds, `a (1 - P) + 1 - a`.
+        assessed: whether delta varies beyond numerical error, (...).
+    """
+    falls, fall_open = _below_threshold(against_decrease, draws, rejected, rule)
+    rises, rise_open = _below_threshold(against_increase, draws, rejected, rule)
+    cases = {
+        Verdict.NOT_ASSESSED: ~assessed,
+        Verdict.NEEDS_MORE_DRAWS: fall_open | rise_open,
+        Verdict.DECREASE: falls,
+        Verdict.INCREASE: rises,
+    }
+    chosen: NDArray[np.str_] = np.select(
+        list(cases.values()),
+        [verdict.value for verdict in cases],
+        default=Verdict.NOT_DETECTABLE.value,
+    )
+    return chosen
+
+
+def _below_threshold(
+    count: I64, draws: int, rejected: int, rule: DetectionRule
+) -> tuple[Bool, Bool]:
+    """Whether a tail is below alpha/2 whatever the rejected draws were, and whether that is open.
+
+    Open: the interval of `(1 + count) / (D + 1)` contains alpha/2; or that interval lies below,
+    but the one with the rejected draws counted contains it.
+    """
+    half, level = rule.alpha / 2, 1 - rule.monte_carlo_error
+    below, above = outside(1 + count, 1 + draws, half, level)
+    all_below, all_above = outside(1 + count + rejected, 1 + draws + rejected, half, level)
+    is_open = ~(below | above) | (below & ~(all_below | all_above))
+    return all_below, is_open
+
+
+def disagreement(forward: I64, mirrored: I64, draws: int, rule: DetectionRule) -> Bool:
+    """Whether one of two tails lies below alpha/2 and the other above, both beyond Monte Carlo."""
+    half, level = rule.alpha / 2, 1 - rule.monte_carlo_error
+    below, above = outside(1 + forward, 1 + draws, half, level)
+    mirrored_below, mirrored_above = outside(1 + mirrored, 1 + draws, half, level)
+    return (below & mirrored_above) | (above & mirrored_below)
+
+
+# --- one pair of years ---------------------------------------------------------------------------
+
+
+def accepted_draws(*footprints: F64) -> Bool:
+    """Draws whose cells are finite in all the given years, (D,): a draw is accepted whole."""
+    finite: Bool = np.isfinite(np.stack(footprints))
+    return np.asarray(finite.all(axis=(0, *range(2, finite.ndim))))
+
+
+def log_scale(*footprints: F64) -> Bool:
+    """Whether all draws of all given years are positive, (...)."""
+    return np.asarray(np.logical_and.reduce([(F > 0).all(axis=0) for F in footprints]))
+
+
+def difference(first: F64, second: F64, log: Bool) -> F64:
+    """`ln(second / first)` where `log`, else `second - first`."""
+    shape = np.broadcast_shapes(first.shape, second.shape)
+    log = np.broadcast_to(log, shape)
+    ratio = np.divide(second, first, out=np.ones(shape), where=log)
+    return np.where(log, np.log(ratio), second - first)
+
+
+def numerical_error(first: F64, second: F64, error_first: F64, error_second: F64, log: Bool) -> F64:
+    """Largest error that the solver and rounding can leave in `difference` of any draw, (...).
+
+    The errors of both years add; an absolute error e of F moves ln F by at most `-ln(1 - e/F)`,
+    which is without bound where e reaches F.
+
+    Args:
+        error_first, error_second: bounds on the absolute errors of the footprints, (D, ...).
+    """
+    bound = np.zeros(np.broadcast_shapes(first.shape, second.shape))
+    for F, error in ((first, error_first), (second, error_second)):
+        size = np.abs(F)
+        share = np.minimum(quotient(error + _ROUNDING * size, size, 1.0), 1.0)
+        with np.errstate(divide="ignore"):
+            on_log = -np.log1p(-share)
+        bound += np.where(log, on_log, error + _ROUNDING * size)
+    worst: F64 = bound.max(axis=0)
+    return worst
+
+
+def change(
+    first: F64,
+    second: F64,
+    estimate_first: F64,
+    estimate_second: F64,
+    error_first: F64,
+    error_second: F64,
+    rule: DetectionRule,
+) -> dict[str, NDArray[Any]]:
+    """All statistics of the change between two years, by the names of `engine.analysis.changes`.
+
+    Args:
+        first, second: footprints, (D, ...), NaN where a draw was not accepted.
+        estimate_first, estimate_second: footprints of the estimate, (...).
+        error_first, error_second: bounds on the absolute numerical errors of `first` and
+            `second`, (D, ...).
+
+    Returns:
+        Arrays (...); the Monte Carlo standard error of `name` is `name_mcse`. Where `scale` is
+        raw, delta, sigma, s1, s2 and the MDC are in units of F, and percentages are NaN.
+    """
+    accepted = accepted_draws(first, second)
+    total, draws = len(accepted), int(accepted.sum())
+    first, second = first[accepted], second[accepted]
+    log = log_scale(first, second, estimate_first[None], estimate_second[None])
+    delta = difference(first, second, log)
+    observed = difference(estimate_first, estimate_second, log)
+    found: dict[str, NDArray[Any]] = {
+        "draws": np.full(log.shape, draws),
+        **_named("acceptance", _acceptance(draws, total, log.shape)),
+        "reference_change": estimate_second - estimate_first,
+        "relative_change": _relative_change(estimate_first, estimate_second),
+        "reference_delta": observed,
+        "scale": np.where(log, "log", "raw"),
+    }
+    found |= _raw_change(second - first, rule)
+    found |= _coverage(delta, log, rule)
+    found |= _what_it_hangs_on(
+        difference(estimate_first, first, log),
+        difference(estimate_second, second, log),
+        delta,
+        observed,
+        log,
+        rule,
+    )
+    assessed = np.zeros(log.shape, dtype=np.bool_)
+    if draws >= 2:
+        error = numerical_error(first, second, error_first[accepted], error_second[accepted], log)
+        assessed = found["sigma"] > CLEAR_OF_NUMERICAL_ERROR * error
+    return found | _direction(delta, observed, total - draws, assessed, rule)
+
+
+def _named(name: str, estimate: Estimate) -> dict[str, F64]:
+    return {name: estimate.value, f"{name}_mcse": estimate.mcse}
+
+
+def _acceptance(draws: int, total: int, shape: tuple[int, ...]) -> Estimate:
+    if not total:
+        return nothing(shape)
+    return probability(np.full(shape, draws), total)
+
+
+def _relative_change(first: F64, second: F64) -> F64:
+    """`second / first - 1`; NaN where `first` is not positive and a percentage says nothing."""
+    base = np.where(first > 0, first, 0.0)
+    return quotient(second - first, base, np.nan)
+
+
+def _raw_change(raw: F64, rule: DetectionRule) -> dict[str, F64]:
+    low, high = rule.interval
+    ends = quantiles(raw, [low, 0.5, high])
+    return {
+        **_named("change_mean", mean(raw)),
+        **_named("change_sd", sd(raw)),
+        **_named("change_low", Estimate(ends.value[0], ends.mcse[0])),
+        **_named("change_median", Estimate(ends.value[1], ends.mcse[1])),
+        **_named("change_high", Estimate(ends.value[2], ends.mcse[2])),
+    }
+
+
+def _coverage(delta: F64, log: Bool, rule: DetectionRule) -> dict[str, F64]:
+    low, high = rule.interval
+    ends = quantiles(delta, [low, 0.5, high])
+    on_log = np.where(log, ends.value, np.nan)
+    relative, relative_mcse = np.expm1(on_log), np.exp(on_log) * ends.mcse
+    return {
+        **_named("delta_mean", mean(delta)),
+        **_named("delta_median", Estimate(ends.value[1], ends.mcse[1])),
+        **_named("relative_low", Estimate(relative[0], relative_mcse[0])),
+        **_named("relative_high", Estimate(relative[2], relative_mcse[2])),
+    }
+
+
+def _what_it_hangs_on(
+    level_first: F64, level_second: F64, delta: F64, observed: F64, log: Bool, rule: DetectionRule
+) -> dict[str, F64]:
+    """sigma, what it is made of, and what follows from it; levels as ln F or F, any offset."""
+    sigma = sd(delta)
+    smallest = mdc(sigma.value, rule), mdc(sigma.mcse, rule)
+    on_log = np.where(log, smallest[0], np.nan)
+    rise = Estimate(increase_percent(on_log), 100 * np.exp(on_log) * smallest[1])
+    fall = Estimate(decrease_percent(on_log), 100 * np.exp(-on_log) * smallest[1])
+    return {
+        **_named("sigma", sigma),
+        **_named("s1", sd(level_first)),
+        **_named("s2", sd(level_second)),
+        **_named("rho", correlation(level_first, level_second)),
+        **_named("mdc", Estimate(*smallest)),
+        **_named("mdc_increase_percent", rise),
+        **_named("mdc_decrease_percent", fall),
+        **_named("rho_break_even", _break_even(level_first, level_second, observed, rule)),
+    }
+
+
+def _break_even(
+    level_first: F64, level_second: F64, observed: F64, rule: DetectionRule
+) -> Estimate:
+    """`rho_break_even` of the draws: its influence is that of s1 and s2, by the chain rule."""
+    if len(level_first) < 2:
+        return nothing(observed.shape)
+    (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
+    rho = rho_break_even(s1, s2, observed, rule)
+    by_s1 = quotient(s1 - rho * s2, s1 * s2, np.nan)
+    by_s2 = quotient(s2 - rho * s1, s1 * s2, np.nan)
+    return Estimate(rho, standard_error(by_s1 * of_s1 + by_s2 * of_s2))
+
+
+def _direction(
+    delta: F64, observed: F64, rejected: int, assessed: Bool, rule: DetectionRule
+) -> dict[str, NDArray[Any]]:
+    """P, P_r and the verdict, by counting draws."""
+    draws = len(delta)
+    mirrored = 2 * observed - delta
+    below, below_mirrored = (np.sum(d < 0, axis=0) for d in (delta, mirrored))
+    not_below = [np.sum(d >= 0, axis=0) for d in (delta, mirrored)]
+    not_above = [np.sum(d <= 0, axis=0) for d in (delta, mirrored)]
+    asymmetric = np.zeros(assessed.shape, dtype=np.bool_)
+    for forward, backward in (not_below, not_above):
+        asymmetric |= disagreement(forward, backward, draws, rule)
+    found: dict[str, NDArray[Any]] = {
+        "verdict": verdicts(
+            np.maximum(*not_below), np.maximum(*not_above), draws, rejected, assessed, rule
+        ),
+        "asymmetric": asymmetric & assessed,
+    }
+    share = draws / (draws + rejected) if draws else 0.0
+    for name, count in (("p_decrease", below), ("p_decrease_reflected", below_mirrored)):
+        estimate = probability(count, draws)
+        found |= _named(name, estimate)
+        found[f"{name}_low"] = share * estimate.value
+        found[f"{name}_high"] = share * estimate.value + (1 - share)
+    return found

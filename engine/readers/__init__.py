@@ -1,0 +1,86 @@
+"""A publisher's files -> MRIO. One module a database; a source says which, and where its files are.
+
+arrays          npz files described by a manifest
+pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
+toy             analytic worlds, computed rather than read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+
+from engine.errors import TableError
+from engine.mrio import MRIO, Labels
+from engine.readers import arrays, pymrio_tables, toy
+from engine.readers.arrays import Arrays
+from engine.readers.pymrio_tables import Pymrio
+from engine.readers.toy import Toy
+
+__all__ = ["Arrays", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+
+Source = Arrays | Pymrio | Toy
+
+
+def read(source: Source, year: int) -> MRIO:
+    """The table of one year.
+
+    Raises:
+        InputError: the files are missing, damaged, or not what the source says.
+    """
+    match source:
+        case Arrays():
+            return arrays.read(source, year)
+        case Pymrio():
+            return pymrio_tables.read(source, year)
+        case Toy():
+            return toy.read(source, year)
+
+
+def years(source: Source) -> tuple[int, ...]:
+    """The years there are tables of, ascending.
+
+    Raises:
+        InputError: there are none, or the source is wrong.
+    """
+    match source:
+        case Arrays():
+            return arrays.years(source)
+        case Pymrio():
+            return pymrio_tables.years(source)
+        case Toy():
+            return toy.years(source)
+
+
+def refuse_mixed(first: MRIO, second: MRIO) -> None:
+    """Refuse two years whose labels differ: a change between them would be one of name or unit.
+
+    Raises:
+        TableError: currency, regions, industries, stressors or units differ, or are in another
+            order; the first difference is named.
+    """
+    for kind, names in _KINDS.items():
+        pairs = zip_longest(names(first.labels), names(second.labels))
+        for place, (one, other) in enumerate(pairs):
+            if one != other:
+                raise TableError(
+                    f"{kind} {place + 1} is {_spell(one)} in {first.year} and {_spell(other)} "
+                    f"in {second.year}",
+                    where=f"years {first.year} and {second.year}",
+                    remedy="use years of one release, in one unit, classification and order",
+                )
+
+
+_KINDS: dict[str, Callable[[Labels], Sequence[object]]] = {
+    "currency": lambda labels: [labels.currency],
+    "region": lambda labels: labels.regions,
+    "industry": lambda labels: labels.industries,
+    "stressor": lambda labels: labels.stressors,
+    "unit of stressor": lambda labels: labels.stressor_units,
+}
+
+
+def _spell(label: object) -> str:
+    if label is None:
+        return "absent"
+    return repr(" ".join(label) if isinstance(label, tuple) else label)

@@ -1,0 +1,291 @@
+"""Tables in npz files of a neutral layout, described by a TOML manifest.
+
+The manifest says which npz file holds which year, what its arrays are called, and what their rows
+and columns mean; docs/arrays.md documents every key. In short:
+
+    [files]
+    per_year = "table_{year}.npz"      # or: all_years = "tables.npz", years = "years"
+
+    [arrays]
+    Z = "Z"                            # (n,n), n = regions x sectors, regions outermost
+    Y = "Y"                            # (n, regions x final-demand categories), the same
+    output = "x"                       # (n,), the publisher's own, only reported; may be left out
+
+    [labels]
+    regions = ["AAA", "BBB"]           # or { array = "regions" }
+    sectors = { json = "labels.json", key = "industries", field = "code" }
+    final_demand_categories = 5        # summed
+    currency = "million EUR, current basic prices"
+
+    [stressors]
+    names = ["CO2", "CH4"]
+    units = ["kt", "kt"]
+    emissions = ["F_co2", "F_ch4"]     # (n,) each; or "F", one array (k,n)
+    direct = ["Fy_co2", "Fy_ch4"]      # (r,) each; or "Fy", (k,r); left out: none
+
+    [provenance]
+    source = "..."                     # version and licence likewise; synthetic = true if made up
+
+With `all_years`, every array has the years as its first axis. Paths are relative to a root that
+the caller gives, so that a manifest is shared without the data. Cells may be integers or floats of
+any width; they become float64. Zeros are exact, a missing value is refused.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import TableError
+from engine.kernels.arrays import F64
+from engine.mrio import MRIO, Labels, Provenance
+from engine.readers.files import located, read_bytes, sha256
+from engine.readers.manifest import (
+    FromArray,
+    FromJson,
+    Inline,
+    LabelSource,
+    Manifest,
+    read_manifest,
+)
+from engine.readers.nearest import nearest
+from engine.readers.npz import Array, read_npz
+
+NO_DIRECT = "no direct emissions of final consumers in the files, taken as zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """A series of tables in npz files: where the manifest is, and the folder its paths start at."""
+
+    manifest: Path
+    root: Path
+
+
+def years(source: Arrays) -> tuple[int, ...]:
+    """The years there are tables of, ascending.
+
+    Raises:
+        InputError: the manifest is wrong, or there is no year, or one twice.
+    """
+    manifest = read_manifest(source.manifest)
+    found = _years(source, manifest)
+    if not found:
+        raise TableError(
+            f"holds no file {manifest.file}",
+            where=str(source.root),
+            remedy="check the folder and the name in the manifest",
+        )
+    return tuple(sorted(found))
+
+
+def read(source: Arrays, year: int) -> MRIO:
+    """The table of one year.
+
+    Raises:
+        InputError: the manifest is wrong, the year is missing, or a file is missing, damaged, or
+            not what the manifest says. Nothing is repaired.
+    """
+    manifest = read_manifest(source.manifest)
+    path = source.root / manifest.file.replace("{year}", str(year))
+    if year not in _years(source, manifest):
+        raise TableError(
+            f"there is no table of {year}",
+            where=str(path),
+            remedy=f"use one of {', '.join(map(str, years(source)))}",
+        )
+    hashes = _hashes(source, manifest, path)
+    arrays = read_npz(path, _wanted(manifest))
+    if manifest.years:
+        arrays = _at_year(arrays, manifest, year, path)
+    with located(f"{path}, year {year}"):
+        labels = Labels(
+            regions=_names(manifest.regions, source, arrays),
+            industries=_industries(manifest, source, arrays),
+            stressors=_names(manifest.stressors, source, arrays),
+            stressor_units=_names(manifest.units, source, arrays),
+            currency=manifest.currency,
+        )
+        n, r, k = len(labels.industries), len(labels.regions), len(labels.stressors)
+        return MRIO(
+            year=year,
+            labels=labels,
+            Z=_numbers(arrays[manifest.Z], manifest.Z, (n, n)),
+            Y=_summed(arrays[manifest.Y], manifest, n, r),
+            E=_by_stressor(arrays, manifest.emissions, k, n),
+            F_Y=_by_stressor(arrays, manifest.direct, k, r),
+            published_output=_numbers(arrays[manifest.output], manifest.output, (n,))
+            if manifest.output
+            else None,
+            provenance=_provenance(manifest, hashes),
+        )
+
+
+def _years(source: Arrays, manifest: Manifest) -> dict[int, int]:
+    """Each year, and its place on the years axis (0 where every year has a file)."""
+    if manifest.years:
+        path = source.root / manifest.file
+        axis = read_npz(path, [manifest.years])[manifest.years]
+        if axis.ndim != 1 or axis.dtype.kind not in "iu" or len(set(axis.tolist())) != len(axis):
+            raise TableError(
+                f"array {manifest.years} is not a list of different whole years",
+                where=str(path),
+                remedy="give one whole number for each table, in the order of the first axis",
+            )
+        return {int(year): place for place, year in enumerate(axis)}
+    before, after = manifest.file.split("{year}")
+    name = re.compile(f"{re.escape(before)}([0-9]{{4}}){re.escape(after)}")
+    files = source.root.glob(f"{glob.escape(before)}[0-9][0-9][0-9][0-9]{glob.escape(after)}")
+    matches = (name.fullmatch(file.relative_to(source.root).as_posix()) for file in files)
+    return {int(match[1]): 0 for match in matches if match}
+
+
+def _hashes(source: Arrays, manifest: Manifest, path: Path) -> dict[str, str]:
+    """Hash of every file used, by name; those the manifest pins must have the pinned one."""
+    jsons = {
+        place.file
+        for place in (manifest.regions, manifest.sectors, manifest.stressors, manifest.units)
+        if isinstance(place, FromJson)
+    }
+    files = {path.relative_to(source.root).as_posix(): path}
+    files |= {name: source.root / name for name in sorted(jsons)}
+    found = {name: sha256(file) for name, file in files.items()}
+    for name, pin in manifest.sha256.items():
+        if (found.get(name) or sha256(source.root / name)) != pin:
+            raise TableError(
+                f"is not the file the manifest {source.manifest} was written for: its sha256 "
+                f"differs from {pin}",
+                where=str(source.root / name),
+                remedy="fetch the file again, or correct the manifest if it is a new version",
+            )
+    return {source.manifest.name: sha256(source.manifest), **found}
+
+
+def _wanted(manifest: Manifest) -> list[str]:
+    names = [manifest.Z, manifest.Y]
+    names += [name for name in (manifest.output, manifest.years) if name]
+    for group in (manifest.emissions, manifest.direct):
+        if group is not None:
+            names += [group] if isinstance(group, str) else group
+    for place in (manifest.regions, manifest.sectors, manifest.stressors, manifest.units):
+        if isinstance(place, FromArray):
+            names.append(place.array)
+    return names
+
+
+def _at_year(
+    arrays: Mapping[str, Array], manifest: Manifest, year: int, path: Path
+) -> dict[str, Array]:
+    """The arrays at one place of the years axis; text arrays are labels and have no years."""
+    axis = arrays[manifest.years].tolist()
+    place = axis.index(year)
+    for name, array in arrays.items():
+        if array.dtype.kind != "U" and array.shape[:1] != (len(axis),):
+            raise TableError(
+                f"array {name} has shape {array.shape}, not {len(axis)} years as its first axis",
+                where=str(path),
+                remedy="stack one table for each year, or use per_year in the manifest",
+            )
+    return {
+        name: array if array.dtype.kind == "U" else array[place] for name, array in arrays.items()
+    }
+
+
+def _names(place: LabelSource, source: Arrays, arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    if isinstance(place, Inline):
+        return place.names
+    if isinstance(place, FromJson):
+        return _names_in_json(source.root / place.file, place)
+    array = arrays[place.array]
+    if array.ndim != 1 or array.dtype.kind != "U" or not array.size or not array.all():
+        raise TableError(
+            f"array {place.array} (shape {array.shape}, type {array.dtype}) is not a list of names",
+            remedy="store labels as a one-dimensional array of text, none of it empty",
+        )
+    return tuple(str(name) for name in array)
+
+
+def _names_in_json(path: Path, place: FromJson) -> tuple[str, ...]:
+    try:
+        content = json.loads(read_bytes(path).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise TableError(
+            f"is not JSON in UTF-8 ({error})", where=str(path), remedy="write it again"
+        ) from error
+    entries = content.get(place.key) if isinstance(content, dict) else None
+    if place.field and isinstance(entries, list):
+        entries = [e.get(place.field) if isinstance(e, dict) else None for e in entries]
+    if not entries or not isinstance(entries, list) or not all(map(_is_name, entries)):
+        each = f" with a text {place.field!r} each" if place.field else ""
+        keys = content if isinstance(content, dict) else ()
+        raise TableError(
+            f"has no list of names{each} under {place.key!r}",
+            where=str(path),
+            remedy=nearest(place.key, [key for key in keys if key != place.key]),
+        )
+    return tuple(entries)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _industries(
+    manifest: Manifest, source: Arrays, arrays: Mapping[str, Array]
+) -> tuple[tuple[str, str], ...]:
+    sectors = _names(manifest.sectors, source, arrays)
+    regions = _names(manifest.regions, source, arrays)
+    return tuple((region, sector) for region in regions for sector in sectors)
+
+
+def _numbers(array: Array, name: str, shape: tuple[int, ...]) -> F64:
+    if array.dtype.kind not in "iuf":
+        raise TableError(
+            f"array {name} holds {array.dtype}, not numbers", remedy="store integers or floats"
+        )
+    if array.shape != shape:
+        raise TableError(
+            f"array {name} has shape {array.shape}, the labels ask for {shape}",
+            remedy="check the labels and the number of final-demand categories in the manifest",
+        )
+    return np.asarray(array, dtype=np.float64)
+
+
+def _summed(array: Array, manifest: Manifest, n: int, r: int) -> F64:
+    """Final demand by region, (n,r), from that by region and category, (n, r categories)."""
+    demand = _numbers(array, manifest.Y, (n, r * manifest.categories))
+    with np.errstate(all="ignore"):  # what is not finite here is refused, with its cell, by MRIO
+        total: F64 = demand.reshape(n, r, manifest.categories).sum(axis=2)
+    return total
+
+
+def _by_stressor(
+    arrays: Mapping[str, Array], names: str | tuple[str, ...] | None, k: int, columns: int
+) -> F64:
+    if names is None:
+        return np.zeros((k, columns))
+    if isinstance(names, str):
+        return _numbers(arrays[names], names, (k, columns))
+    if len(names) != k:
+        raise TableError(
+            f"{len(names)} arrays ({', '.join(names)}) are given for {k} stressors",
+            remedy="name one array for each stressor, in the order of the stressors",
+        )
+    return np.stack([_numbers(arrays[name], name, (columns,)) for name in names])
+
+
+def _provenance(manifest: Manifest, hashes: Mapping[str, str]) -> Provenance:
+    note = "" if manifest.direct is not None else f"; {NO_DIRECT}"
+    return Provenance(
+        source=manifest.source + note,
+        version=manifest.version,
+        licence=manifest.licence,
+        synthetic=manifest.synthetic,
+        files=tuple(hashes.items()),
+    )

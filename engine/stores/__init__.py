@@ -1,0 +1,1 @@
+"""What a run keeps on disk: prepared tables, the ensemble with its ledger and lock, the record."""

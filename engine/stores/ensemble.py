@@ -1,0 +1,376 @@
+"""The ensemble of one scenario: its numbers in Zarr, and a ledger of the blocks that are finished.
+
+    RUN/<scenario>/ensemble.zarr    see `engine.stores.layout` and `engine.stores.hierarchy`
+    RUN/<scenario>/ledger/          see `engine.stores.ledger`
+
+Every step leaves a state from which `run` goes on: a hierarchy appears whole or not at all, a
+block's data are durable before its ledger entry, an entry is gone before its data are replaced.
+Blocks are deterministic and files are replaced whole, so several writers, even of one block, do
+no harm; the lock only spares the work.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import xarray as xr
+
+from engine.errors import DriftError, StoreError
+from engine.kernels.arrays import F64
+from engine.plan import Block
+from engine.stores import hierarchy, layout
+from engine.stores.durable import make_folder, storing, sweep, sync_folder
+from engine.stores.identity import JSON, canonical, differences, text_digest
+from engine.stores.layout import NOT_COMPUTED, Axes, BlockResults
+from engine.stores.ledger import Entry, Ledger
+
+__all__ = [
+    "NOT_COMPUTED",
+    "Axes",
+    "BlockResults",
+    "Ensemble",
+    "Problem",
+    "Progress",
+    "create_or_extend",
+    "open_ensemble",
+]
+
+SCHEMA = 1  # of everything in a scenario's folder; another one is refused
+_SAME = 1e-8  # two certified solutions of one system agree better than this, relative
+_NAMED = 5  # differences or blocks spelled out in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something on disk that is not as it was written; `block` is None for what all share."""
+
+    block: Block | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ensemble is.
+
+    Attributes:
+        done: finished blocks by year.
+        blocks: blocks each year has.
+        failures: workers' reasons, by block.
+    """
+
+    done: Mapping[int, int]
+    blocks: int
+    failures: Mapping[Block, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """A handle: names, never arrays, so that it can be sent to any worker.
+
+    Attributes:
+        path: the scenario's folder.
+        draws: draws a year there is room for, a whole number of blocks.
+        digest: of the identity: tables, error model, method, seed, axes; not of the draws.
+    """
+
+    path: Path
+    axes: Axes
+    draws: int
+    digest: str
+
+    @property
+    def store(self) -> Path:
+        """The Zarr hierarchy."""
+        return self.path / "ensemble.zarr"
+
+    @property
+    def ledger(self) -> Ledger:
+        """Which blocks are finished."""
+        return Ledger(self.path / "ledger", self.digest)
+
+    def blocks(self) -> list[Block]:
+        """Every block, years outermost."""
+        size = self.axes.block
+        return [
+            Block(year, index, size)
+            for year in self.axes.years
+            for index in range(self.draws // size)
+        ]
+
+    def missing(self) -> list[Block]:
+        """Blocks the ledger does not declare finished.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        with storing(self.path):
+            finished = self.ledger.entries()
+        return [block for block in self.blocks() if block not in finished]
+
+    def write(self, block: Block, results: BlockResults, receipt: Mapping[str, Any]) -> None:
+        """Store one block: data, then, once they are durable, the ledger entry.
+
+        Args:
+            receipt: how the block came about, as plain JSON; kept in the ledger.
+
+        Raises:
+            StoreError: the block is not exactly one chunk of every array, or cannot be written;
+                the ledger then does not hold it, and every other block is as it was.
+        """
+        why = layout.misaligned(self.axes, self.draws, block, results)
+        if why:
+            raise StoreError(
+                f"{block} is misaligned: {why}",
+                where=str(self.path),
+                remedy="write whole blocks, as `missing()` lists them",
+            )
+        entry = Entry(block, layout.checksum(results), receipt)
+        with storing(self.path):
+            self.ledger.drop(block)
+            hierarchy.write_block(self.store, self.axes, block, results)
+            self.ledger.enter(entry)
+
+    def verify(self) -> list[Problem]:
+        """Read every finished block again; what was lost or changed since it was written.
+
+        Raises:
+            StoreError: the files may not be read.
+        """
+        with storing(self.path):
+            shared = hierarchy.unsound(self.store, self.axes, self.draws)
+            problems = [Problem(None, f"{name}: {why}") for name, why in shared.items()]
+            entries = self.ledger.entries()
+            for block in filter(entries.__contains__, self.blocks()):
+                why = hierarchy.damage(self.store, self.axes, block, entries[block].checksum)
+                if why:
+                    problems.append(Problem(block, why))
+        return problems
+
+    def forget(self, block: Block) -> None:
+        """Declare a block unfinished, so that the next run computes it again.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        with storing(self.path):
+            self.ledger.drop(block)
+
+    def record_failure(self, block: Block, reason: str) -> None:
+        """Keep why a block failed, until it succeeds.
+
+        Raises:
+            StoreError: the ledger cannot be written.
+        """
+        with storing(self.path):
+            self.ledger.fail(block, reason)
+
+    def failures(self) -> dict[Block, str]:
+        """The reasons of the blocks that failed and have not succeeded since.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        with storing(self.path):
+            return self.ledger.failures()
+
+    def progress(self) -> Progress:
+        """Blocks done and in all, and the failures.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        blocks = self.draws // self.axes.block
+        missing = self.missing()
+        done = {
+            year: blocks - sum(block.year == year for block in missing) for year in self.axes.years
+        }
+        return Progress(done, blocks, self.failures())
+
+    def dataset(self, *, allow_incomplete: bool = False) -> xr.Dataset:
+        """The labelled ensemble, read from disk as it is used.
+
+        Args:
+            allow_incomplete: unfinished draws are then NaN with status `NOT_COMPUTED`, and the
+                data are read into memory at once.
+
+        Raises:
+            StoreError: it is unfinished, or what the ledger calls finished is not there.
+        """
+        missing = self.missing()
+        if missing and not allow_incomplete:
+            raise StoreError(
+                f"{len(missing)} of {len(self.blocks())} blocks are not computed yet, the first "
+                f"of {missing[0].year}, draws {missing[0].draws.start} to "
+                f"{missing[0].draws.stop - 1}",
+                where=str(self.path),
+                remedy="`footfall run` again: it computes what is missing and nothing else",
+            )
+        with storing(self.path):
+            self._refuse_gaps(set(missing))
+            if missing:
+                finished = set(self.blocks()) - set(missing)
+                found = hierarchy.gathered(self.store, self.axes, finished)
+            else:
+                found = hierarchy.dataset(self.store)
+        return found.isel(draw=slice(self.draws)).assign_attrs(unfinished_blocks=len(missing))
+
+    def _refuse_gaps(self, missing: set[Block]) -> None:
+        """A chunk without a file would read as NaN, and a lost coordinate as no labels at all."""
+        shared = hierarchy.unsound(self.store, self.axes, self.draws)
+        finished = [block for block in self.blocks() if block not in missing]
+        lost = hierarchy.absent(self.store, self.axes, finished)
+        problems = [f"{name}: {why}" for name, why in shared.items()]
+        problems += [f"a chunk of {block} is missing" for block in lost]
+        if problems:
+            raise StoreError(
+                f"is damaged: {_some(problems)}",
+                where=str(self.store),
+                remedy="`footfall status --verify`, then `footfall run` again",
+            )
+
+
+def create_or_extend(
+    path: Path,
+    axes: Axes,
+    draws: int,
+    identity: Mapping[str, JSON],
+    reference: F64,
+    attrs: Mapping[str, JSON],
+) -> Ensemble:
+    """The ensemble of a scenario, created, or found the same and given room for more draws.
+
+    Args:
+        path: the scenario's folder.
+        draws: draws a year, a whole number of blocks. Never shrinks: fewer than are there keep
+            what is there.
+        identity: what makes the ensemble what it is, as plain nested JSON.
+        reference: the footprints without errors, (years, stressors, consumers, parts).
+        attrs: title and provenance, kept as they were when the ensemble was created.
+
+    Raises:
+        DriftError: the folder holds an ensemble of another identity; each field is named.
+        StoreError: the folder cannot be read or written, or is damaged.
+    """
+    _refuse_impossible(path, axes, draws, reference)
+    whole: dict[str, JSON] = {**identity, "schema": SCHEMA, "axes": axes.plain()}
+    ensemble = Ensemble(path, axes, draws, text_digest(canonical(whole)))
+    with storing(path):
+        if not ensemble.store.exists():
+            _create(ensemble, whole, reference, attrs)
+        _refuse_drift(ensemble, whole, reference)
+        sweep(path)
+        room = hierarchy.grow(ensemble.store, axes, draws, reference)
+    return Ensemble(path, axes, room, ensemble.digest)
+
+
+def open_ensemble(path: Path) -> Ensemble:
+    """The ensemble in a scenario's folder.
+
+    Raises:
+        StoreError: there is none, or its metadata are damaged.
+        DriftError: another version of footfall wrote it, in a way this one does not know.
+    """
+    store = path / "ensemble.zarr"
+    with storing(path):
+        if not store.exists():
+            raise StoreError(
+                "holds no ensemble", where=str(path), remedy="start one with `footfall run CONFIG`"
+            )
+        whole, noted = _identity(store)
+        if whole.get("schema") != SCHEMA:
+            raise _drift(path, [f"schema: {whole.get('schema')} on disk, {SCHEMA} known"])
+        return Ensemble(path, Axes.parsed(whole["axes"]), hierarchy.room(store), noted)
+
+
+def _refuse_impossible(path: Path, axes: Axes, draws: int, reference: F64) -> None:
+    shape = (len(axes.years), *axes.cells)
+    if draws <= 0 or draws % axes.block:
+        what = f"{draws} draws are not a whole number of blocks of {axes.block}"
+    elif 0 in shape:
+        what = "there is no year, stressor, consumer or part to store"
+    elif reference.shape != shape or not np.isfinite(reference).all():
+        what = f"the reference footprints, {reference.shape}, are not {shape} finite numbers"
+    else:
+        return
+    raise StoreError(what, where=str(path), remedy="create the ensemble from a checked plan")
+
+
+def _create(
+    ensemble: Ensemble, whole: dict[str, JSON], reference: F64, attrs: Mapping[str, JSON]
+) -> None:
+    """Build the hierarchy aside and move it into place, so that it is there whole or not at all."""
+    make_folder(ensemble.path)
+    ensemble.ledger.clear()
+    described: dict[str, JSON] = {
+        **{name: _flat(value) for name, value in attrs.items()},
+        "Conventions": "CF-1.11",
+        "coordinates": "stressor_unit",
+        "digest": ensemble.digest,
+        "identity": canonical(whole),
+    }
+    aside = ensemble.path / f"ensemble.zarr.{uuid4().hex}.partial"
+    hierarchy.build(aside, ensemble.axes, ensemble.draws, reference, described)
+    try:
+        aside.rename(ensemble.store)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not ensemble.store.exists():  # else another run was faster, and its is as good
+            raise
+    sync_folder(ensemble.path)
+
+
+def _flat(value: JSON) -> JSON:
+    """Attributes are numbers or text, so that other formats can hold them too."""
+    return canonical(value) if isinstance(value, dict | list) else value
+
+
+def _identity(store: Path) -> tuple[dict[str, Any], str]:
+    """The identity on disk, and its digest."""
+    match hierarchy.attributes(store):
+        case {"identity": str(text), "digest": str(noted)} if text_digest(text) == noted:
+            return json.loads(text), noted
+    raise hierarchy.damaged(store / "zarr.json", "holds an identity that is not that of its digest")
+
+
+def _refuse_drift(ensemble: Ensemble, whole: dict[str, JSON], reference: F64) -> None:
+    on_disk, _ = _identity(ensemble.store)
+    found = list(differences(on_disk, whole))
+    kept = None if found else hierarchy.reference(ensemble.store)
+    if kept is not None:
+        # Parts may cancel, so the yardstick is the largest part of the footprint.
+        largest = np.abs(kept).max(axis=-1, keepdims=True)
+        away = np.argwhere(np.abs(kept - reference) > _SAME * largest)
+        if len(away):
+            cell = tuple(int(index) for index in away[0])
+            found.append(
+                f"reference{_named(ensemble.axes, cell)}: {kept[cell]!r} on disk, "
+                f"{reference[cell]!r} asked"
+            )
+    if found:
+        raise _drift(ensemble.path, found)
+
+
+def _named(axes: Axes, cell: tuple[int, ...]) -> str:
+    labels = (axes.years, axes.stressors, axes.consumers, axes.parts)
+    return f"[{', '.join(str(axis[i]) for axis, i in zip(labels, cell, strict=True))}]"
+
+
+def _drift(path: Path, fields: list[str]) -> DriftError:
+    return DriftError(
+        f"holds another ensemble; {_some(fields)}",
+        where=str(path),
+        remedy="give this run a folder of its own, or go back to what the folder was made with "
+        "(more draws and another cluster are welcome)",
+    )
+
+
+def _some(items: list[str]) -> str:
+    rest = f"; and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return "; ".join(items[:_NAMED]) + rest

@@ -1,0 +1,194 @@
+"""How an ensemble lies in a Zarr hierarchy: its arrays, their chunks, and nothing else.
+
+    footprint[draw, year, stressor, consumer, part]      float64
+    status[draw, year]                                   uint8, `engine.draws.Status`
+    certified_error[draw, year]                          float64
+    column_sums_above_one[draw, year]                    int32
+    reference[year, stressor, consumer, part]            float64, without errors
+
+The names `linear` (first-order value of every draw) and `G` (its normal part) are reserved for
+the control variate. One block is exactly one chunk of each of the first four, so that no two
+writers ever meet in a file. Chunks are compressed with a checksum, always written even if all
+alike, and never sharded. Unwritten draws read as NaN, status `NOT_COMPUTED`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.draws import Status
+from engine.kernels.arrays import F64
+from engine.plan import Block
+from engine.stores.identity import JSON
+
+NOT_COMPUTED = 255  # the status of a draw that is not there yet
+BLOCK_ARRAYS = ("footprint", "status", "certified_error", "column_sums_above_one")
+LABELS = ("stressor", "consumer", "part")
+GROWING = (*BLOCK_ARRAYS, "draw")
+_DRAWS_A_CHUNK = 65536  # of the coordinate `draw`, which is no block's and grows in place
+_BOUND = "certified bound on the relative error of the totals"
+_ABOVE_ONE = "industries whose coefficients add up to more than one"
+_STATUS = {status.name.lower(): int(status) for status in Status} | {"not_computed": NOT_COMPUTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Everything an ensemble extends over but its draws; fixed for its life.
+
+    Attributes:
+        stressor_units: the unit of each stressor.
+        block: draws a block, and a chunk.
+    """
+
+    years: tuple[int, ...]
+    stressors: tuple[str, ...]
+    stressor_units: tuple[str, ...]
+    consumers: tuple[str, ...]
+    parts: tuple[str, ...]
+    block: int
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Stressors, consumers and parts: the shape of one footprint."""
+        return len(self.stressors), len(self.consumers), len(self.parts)
+
+    def plain(self) -> dict[str, JSON]:
+        """As JSON knows it."""
+        plain: dict[str, JSON] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def parsed(cls, plain: Mapping[str, Any]) -> Axes:
+        """The axes that `plain` came from."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in plain.items()
+        }
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockResults:
+    """The numbers of one block of d draws.
+
+    Attributes:
+        footprint: (d, stressors, consumers, parts), in the stressors' units; NaN where a draw
+            was not accepted.
+        status: an `engine.draws.Status` each, (d,).
+        certified_error: bound on the relative error of the totals, (d,).
+        column_sums_above_one: industries whose coefficients add up to more than one, (d,).
+    """
+
+    footprint: F64
+    status: NDArray[np.uint8]
+    certified_error: F64
+    column_sums_above_one: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Type, dimensions and attributes of one array."""
+
+    dtype: str
+    dims: tuple[str, ...]
+    fill: float | str
+    attributes: dict[str, Any]
+
+    def shape(self, axes: Axes, draws: int) -> tuple[int, ...]:
+        """The shape with room for `draws` draws."""
+        lengths = dict(zip(LABELS, axes.cells, strict=True))
+        lengths |= {"draw": draws, "year": len(axes.years)}
+        return tuple(lengths[dim] for dim in self.dims)
+
+    def chunks(self, axes: Axes) -> tuple[int, ...]:
+        """A block of one year where there are draws, all of the array where there are none."""
+        if self.dims == ("draw",):
+            return (_DRAWS_A_CHUNK,)
+        if "draw" in self.dims:
+            return (axes.block, 1, *self.shape(axes, axes.block)[2:])
+        return self.shape(axes, axes.block)
+
+
+def forms(axes: Axes) -> dict[str, Form]:
+    """Every array of the hierarchy."""
+    units = set(axes.stressor_units)
+    unit = {"units": units.pop() if len(units) == 1 else "as stressor_unit"}
+    number = {"units": "1"}
+    meanings = {"flag_values": list(_STATUS.values()), "flag_meanings": " ".join(_STATUS)}
+    cell = ("year", *LABELS)
+    per_draw = ("draw", "year")
+    table: list[tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]] = [
+        ("footprint", "float64", ("draw", *cell), np.nan, "environmental footprint", unit),
+        ("status", "uint8", per_draw, NOT_COMPUTED, "what became of the draw", meanings),
+        ("certified_error", "float64", per_draw, np.nan, _BOUND, number),
+        ("column_sums_above_one", "int32", per_draw, -1, _ABOVE_ONE, number),
+        ("reference", "float64", cell, np.nan, "footprint of the estimates", unit),
+        ("draw", "int64", ("draw",), -1, "draw", number | {"standard_name": "realization"}),
+        ("year", "int64", ("year",), -1, "calendar year", {}),
+        ("stressor", "string", ("stressor",), "", "stressor", {}),
+        ("consumer", "string", ("consumer",), "", "consumer", {}),
+        ("part", "string", ("part",), "", "part of the footprint", {}),
+        ("stressor_unit", "string", ("stressor",), "", "unit of the stressor", {}),
+    ]
+    return {
+        name: Form(dtype, dims, fill, {"long_name": long_name, **more})
+        for name, dtype, dims, fill, long_name, more in table
+    }
+
+
+def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
+    """The values of every coordinate."""
+    return {
+        "draw": np.arange(draws, dtype=np.int64),
+        "year": np.array(axes.years, dtype=np.int64),
+        "stressor": np.array(axes.stressors, dtype=object),
+        "consumer": np.array(axes.consumers, dtype=object),
+        "part": np.array(axes.parts, dtype=object),
+        "stressor_unit": np.array(axes.stressor_units, dtype=object),
+    }
+
+
+def where(axes: Axes, block: Block) -> tuple[slice, int]:
+    """The place of a block in an array that starts with draw and year."""
+    return slice(block.draws.start, block.draws.stop), axes.years.index(block.year)
+
+
+def chunk_name(name: str, axes: Axes, block: Block) -> str:
+    """The file of a block's chunk within the array's folder."""
+    whole = ".0" * len(LABELS) if name == "footprint" else ""
+    return f"c.{block.index}.{axes.years.index(block.year)}{whole}"
+
+
+def misaligned(axes: Axes, draws: int, block: Block, results: BlockResults) -> str:
+    """Why a block cannot be exactly one chunk of every array; empty if it can."""
+    if block.size != axes.block or block.year not in axes.years:
+        return f"the ensemble has blocks of {axes.block} draws of the years {axes.years}"
+    if not 0 <= block.index < draws // axes.block:
+        return f"the ensemble has {draws // axes.block} blocks a year"
+    known = forms(axes)
+    for name in BLOCK_ARRAYS:
+        form, array = known[name], getattr(results, name)
+        lengths = (block.size, *form.shape(axes, draws)[2:])
+        if array.shape != lengths or array.dtype != form.dtype:
+            return (
+                f"{name} is {array.dtype} {array.shape}, one chunk of it is {form.dtype} {lengths}"
+            )
+    return ""
+
+
+def checksum(results: BlockResults) -> str:
+    """BLAKE2b of a block's numbers, little-endian, in the order of `BLOCK_ARRAYS`."""
+    state = blake2b(digest_size=32)
+    for name in BLOCK_ARRAYS:
+        array = getattr(results, name)
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        state.update(f"{name} {little.dtype.str} {little.shape}\n".encode())
+        state.update(little.tobytes())
+    return state.hexdigest()

@@ -1,0 +1,109 @@
+"""An error model in words: what `check` prints and the report's table of assumptions holds."""
+
+from __future__ import annotations
+
+from engine.error_model import (
+    AR1,
+    PERTURBED,
+    ByLabel,
+    Component,
+    Constant,
+    ErrorModel,
+    Errors,
+    ErrorSize,
+    FromFile,
+    Method,
+    Period,
+    Persistent,
+    PowerLaw,
+    Quantity,
+    TimeKey,
+    Yearly,
+)
+
+QUANTITIES = {
+    Quantity.Z: "intermediate deliveries Z",
+    Quantity.A: "technical coefficients A",
+    Quantity.E: "emissions of industries E",
+    Quantity.S: "emission intensities s",
+    Quantity.Y: "final demand Y",
+    Quantity.F_Y: "direct emissions of final consumers F_Y",
+    Quantity.PURCHASES: "purchases of demand vectors",
+}
+
+
+def assumptions(scenario: ErrorModel) -> tuple[dict[str, str], ...]:
+    """One row an entry: quantity, size, correlation, source; what is taken as exact comes last."""
+    rows = [
+        {
+            "quantity": quantity(entry),
+            "size": size(entry.size),
+            "correlation": "; ".join(component(one) for one in entry.components),
+            "source": entry.source,
+        }
+        for entry in scenario
+    ]
+    return (*rows, *({"quantity": QUANTITIES[q], **_EXACT} for q in exact(scenario)))
+
+
+_EXACT = {"size": "taken as exact", "correlation": "none", "source": "no entry in the error model"}
+
+
+def exact(scenario: ErrorModel) -> list[Quantity]:
+    """The quantities the method could perturb and the scenario does not."""
+    given = {entry.quantity for entry in scenario} | {Quantity.PURCHASES}
+    return [quantity for quantity in PERTURBED[Method(scenario.method)] if quantity not in given]
+
+
+def quantity(entry: Errors) -> str:
+    """What an entry is about, with the cells it is limited to."""
+    only = "; ".join(f"{key} {', '.join(names)}" for key, names in entry.only.items())
+    return QUANTITIES[entry.quantity] + (f" (only {only})" if only else "")
+
+
+def size(error: ErrorSize) -> str:
+    """A relative standard deviation (rsd) in words."""
+    match error:
+        case Constant(rsd):
+            return f"rsd {100 * rsd:g} %"
+        case ByLabel(keys, rsds):
+            low, high = min(rsds.values()), max(rsds.values())
+            return f"rsd by {', '.join(keys)}, {100 * low:g} to {100 * high:g} %"
+        case PowerLaw(a, b, floor, ceiling, currency):
+            return (
+                f"rsd {a:g} v^{b:g}, v in {currency}, between {100 * floor:g} "
+                f"and {100 * ceiling:g} %"
+            )
+        case FromFile(path, sha256):
+            return f"rsd of each cell from {path.name} (sha256 {sha256[:12]})"
+
+
+def component(part: Component) -> str:
+    """A component's share, group and time key in words."""
+    group = (
+        "each cell its own"
+        if part.group == ("cell",)
+        else "shared by "
+        + (
+            "all cells"
+            if part.group == ("all",)
+            else f"the cells of one {' and '.join(part.group)}"
+        )
+    )
+    shared = f", the errors of {'.'.join(part.shared_with)}" if part.shared_with else ""
+    return (
+        f"{part.name}: {100 * part.weight:g} % of the variance, {group}, {time(part.time)}{shared}"
+    )
+
+
+def time(key: TimeKey) -> str:
+    """A time key in words."""
+    match key:
+        case Persistent():
+            return "one error for all years"
+        case Yearly():
+            return "a new error every year"
+        case Period(starts):
+            return f"a new error in {', '.join(map(str, starts))}"
+        case AR1(phi):
+            return f"correlating {phi:g} from one year to the next (AR(1))"

@@ -1,0 +1,520 @@
+"""The verbs of footfall, from a configuration on: check, plan, run, detect, report.
+
+The command line and `import engine` both speak through these functions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import xarray as xr
+
+from engine import analysis, readers, wording
+from engine.clusters import ClusterSpec, Executor
+from engine.config import Config
+from engine.error_model import (
+    ByLabel,
+    Constant,
+    ErrorModel,
+    Period,
+    Quantity,
+    factor_correlation,
+    inter_year_correlation,
+    only_independent_cells,
+)
+from engine.errors import PlanError, StoreError
+from engine.kernels.changes import DetectionRule
+from engine.kernels.speed import measure
+from engine.mrio import MRIO, findings
+from engine.plan import Needs, SamplingPlan, Shape, needs, whole_blocks
+from engine.prepare import prepare
+from engine.question import Consumer, Question, with_units
+from engine.report import Assumption, Subject, write
+from engine.runs import Job, Listener, Tables
+from engine.runs import run as run_job
+from engine.stores.ensemble import Ensemble, open_ensemble
+from engine.stores.record import Record, read_record, write_record
+
+_WORKER = 180 * 2**20  # an idle worker process: interpreter, numpy, numba, zarr and Dask
+
+
+def run_folder(config: Config) -> Path:
+    """Where a configuration's run lives unless the user says otherwise: `runs/<name>`."""
+    return Path("runs") / config.name
+
+
+# --- check --------------------------------------------------------------------------------------
+
+
+def check(config: Config) -> Iterator[str]:
+    """Read every table and resolve every name; yields what was found, line by line.
+
+    Raises:
+        InputError: the first thing that makes a run impossible.
+    """
+    tables = _Reader(config)
+    question, before = config.question, None
+    for year in config.sampling.years:
+        table = tables.read(year)
+        question = with_units(question, table.labels)
+        for scenario in config.scenarios:
+            prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max)
+        if _origin(table) != before:
+            before = _origin(table)
+            yield before
+        yield f"{year}: sha256 {table.sha256[:16]}"
+        for finding in findings(table):
+            yield f"  {finding.kind}: {finding.count} ({finding.detail})"
+    yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
+    yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
+    for scenario in config.scenarios:
+        yield from _described_errors(scenario, config.sampling.years)
+
+
+def _origin(table: MRIO) -> str:
+    labels, provenance = table.labels, table.provenance
+    mark = "SYNTHETIC data. " if provenance.synthetic else ""
+    return (
+        f"{mark}{provenance.source}, version {provenance.version}, licence {provenance.licence}\n"
+        f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
+        f"{', '.join(labels.stressors)}; {labels.currency}"
+    )
+
+
+def _membership(consumer: Consumer) -> str:
+    if consumer.purchases is not None:
+        return f"{consumer.name} (purchases, home {', '.join(consumer.members)})"
+    regions = len(consumer.members)
+    return consumer.name if regions == 1 else f"{consumer.name} ({regions} regions)"
+
+
+def _described_errors(scenario: ErrorModel, years: tuple[int, ...]) -> Iterator[str]:
+    yield f"scenario {scenario.name}, perturbing {scenario.method}:"
+    first, second = years[0], years[min(1, len(years) - 1)]
+    for entry in scenario:
+        rho = math.fsum(
+            component.weight * inter_year_correlation(component.time, first, second)
+            for component in entry.components
+        )
+        yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}"
+        rsd = entry.size.rsd if isinstance(entry.size, Constant) else None
+        factors = f", of factors {factor_correlation(rho, rsd, rsd):.4g}" if rsd else ""
+        yield f"    correlation of {first} and {second}: of eps {rho:.4g}{factors}"
+        yield f"    source: {entry.source}"
+        if isinstance(entry.size, ByLabel):
+            for unmet in entry.size.unmet:
+                yield f"    warning: cannot be met by a mean-one lognormal: {unmet}"
+        if any(isinstance(component.time, Period) for component in entry.components):
+            yield "    warning: `period` errors manufacture a change at every benchmark"
+    for quantity in wording.exact(scenario):
+        yield f"  {wording.QUANTITIES[quantity]}: taken as exact"
+    if only_independent_cells(scenario):
+        yield "  warning: all errors are independent cells, which is optimistic (Rodrigues 2018)"
+
+
+class _Reader:
+    """Reads tables and refuses years that do not belong together."""
+
+    def __init__(self, config: Config) -> None:
+        self._tables = config.tables
+        self._first: MRIO | None = None
+
+    def read(self, year: int) -> MRIO:
+        table = readers.read(self._tables, year)
+        if self._first is not None:
+            readers.refuse_mixed(self._first, table)
+        self._first = self._first or table
+        return table
+
+
+# --- plan ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run's predicted needs, and what this machine has."""
+
+    needs: Needs
+    sampling: SamplingPlan
+    scenarios: int
+    cluster: ClusterSpec
+    peak: int
+    available: int
+
+    def summary(self) -> str:
+        """One line, for the start of a run."""
+        plan = self.sampling
+        return (
+            f"{plan.draws} draws x {len(plan.years)} years x {self.scenarios} scenario(s) on "
+            f"{self.cluster.slots} {self.cluster.executor}; about "
+            f"{_duration(self.needs.seconds * self.scenarios)}, {_size(self.peak)} of memory"
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Everything predicted, line by line."""
+        plan, needs = self.sampling, self.needs
+        blocks = plan.draws // plan.block * len(plan.years)
+        yield self.summary()
+        yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
+        yield f"memory, shared:    {_size(needs.shared)} of prepared tables"
+        yield f"memory, each slot: {_size(needs.workspace)}"
+        yield f"memory, preparing: {_size(needs.preparing)}"
+        yield f"memory, peak:      {_size(self.peak)} of {_size(self.available)} available"
+        yield f"disk:              {_size((needs.ensemble + needs.prepared) * self.scenarios)}"
+        yield f"time:              {_duration(needs.seconds * self.scenarios)} (speed measured now)"
+
+
+def _size(amount: float) -> str:
+    return f"{amount / 2**30:.2f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plan(
+    config: Config, *, draws: int | None = None, cluster: ClusterSpec | None = None
+) -> Planned:
+    """Predict memory, disk and time; compute nothing of the run.
+
+    Raises:
+        PlanError: the run cannot fit this machine's memory.
+    """
+    sampling, cluster = _sampling(config, draws), cluster or config.cluster
+    table = readers.read(config.tables, sampling.years[0])
+    slots, rates = cluster.slots, measure()
+    shapes = [_shape(table, config.question, scenario) for scenario in config.scenarios]
+    largest = max(shapes, key=lambda shape: shape.matrix_normals)
+    needed = needs(largest, sampling, slots, rates.normals, rates.flops)
+    processes = cluster.executor is Executor.PROCESSES
+    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else 0)
+    peak, available = needed.peak(slots, baseline), psutil.virtual_memory().available
+    if peak > available:
+        raise PlanError(
+            f"the run needs {_size(peak)} of memory, this machine has {_size(available)} free",
+            where="cluster.workers",
+            remedy=f"use fewer than {slots} workers, or a smaller table",
+        )
+    return Planned(needed, sampling, len(config.scenarios), cluster, peak, available)
+
+
+def _sampling(config: Config, draws: int | None) -> SamplingPlan:
+    if draws is None:
+        return config.sampling
+    return replace(config.sampling, draws=whole_blocks(draws, config.sampling.block))
+
+
+def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
+    matrix = [entry for entry in scenario if entry.quantity in (Quantity.Z, Quantity.A)]
+    year = table.year
+    return Shape(
+        n=len(table.labels.industries),
+        r=len(table.labels.regions),
+        k=len(table.labels.stressors),
+        q=len(question.indicators),
+        c=len(question.consumers),
+        parts=len(question.parts),
+        matrix_normals=sum(len(c.time.nodes(year)) for e in matrix for c in e.components),
+        matrix_fields=len(matrix),
+    )
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder and the scenarios in it."""
+
+    folder: Path
+    record: Record
+
+    def ensemble(self, scenario: str | None = None) -> Ensemble:
+        """The stored ensemble of a scenario, of the first one if none is named.
+
+        Raises:
+            StoreError: there is no such scenario in this run.
+        """
+        names = self.record.scenarios
+        name = scenario or names[0]
+        if name not in names:
+            raise StoreError(
+                f"there is no scenario `{name}`",
+                where=str(self.folder),
+                remedy=f"it has {', '.join(names)}",
+            )
+        return open_ensemble(self.folder / name)
+
+    def open(self, scenario: str | None = None) -> xr.Dataset:
+        """The labelled ensemble of a scenario.
+
+        Raises:
+            StoreError: it is not complete; running again completes it.
+        """
+        return self.ensemble(scenario).dataset()
+
+
+def run(
+    config: Config,
+    folder: Path | None = None,
+    *,
+    draws: int | None = None,
+    cluster: ClusterSpec | None = None,
+    listener: Listener = lambda _: None,
+) -> Run:
+    """Run, resume or extend every scenario of a configuration.
+
+    Args:
+        folder: the run folder, `runs/<config name>` if not given.
+        draws: draws a year instead of the configuration's own, rounded up to whole blocks.
+        cluster: where to run, instead of the configuration's own.
+        listener: told of progress after every block.
+
+    Raises:
+        InputError: the configuration or a table cannot be used.
+        StoreError: the folder holds another run, is in use, or cannot be written.
+        RunError: the run stopped before it was complete.
+    """
+    folder, cluster = folder or run_folder(config), cluster or config.cluster
+    sampling = _sampling(config, draws)
+    tables = _Reader(config)
+    question = with_units(config.question, tables.read(sampling.years[0]).labels)
+    began = time.time()
+    for scenario in config.scenarios:
+        job = Job(
+            folder=folder / scenario.name,
+            title=config.title,
+            tables=Tables(sampling.years, tables.read),
+            question=question,
+            errors=scenario,
+            sampling=sampling,
+            r_max=config.r_max,
+        )
+        run_job(job, cluster, listener)
+    record = _record(config, question, _sitting(began, sampling, cluster), _sittings(folder))
+    write_record(folder, record)
+    return Run(folder, record)
+
+
+def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict[str, Any]:
+    return {
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - began, 1),
+        "draws": sampling.draws,
+        "executor": str(cluster.executor),
+        "workers": cluster.slots,
+        "host": platform.node(),
+    }
+
+
+def _sittings(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    try:
+        return read_record(folder).sittings
+    except StoreError:
+        return ()
+
+
+def _record(
+    config: Config,
+    question: Question,
+    sitting: Mapping[str, Any],
+    earlier: tuple[Mapping[str, Any], ...],
+) -> Record:
+    return Record(
+        title=config.title,
+        scenarios=tuple(scenario.name for scenario in config.scenarios),
+        confidence=config.detection.confidence,
+        power=config.detection.power,
+        config=config.path.read_text(encoding="utf-8-sig"),
+        assumptions={s.name: wording.assumptions(s) for s in config.scenarios},
+        indicators=tuple(
+            {
+                "name": indicator.name,
+                "unit": indicator.unit,
+                "weights": ", ".join(f"{w:g} x {name}" for name, w in indicator.weights.items()),
+                "source": indicator.source,
+            }
+            for indicator in question.indicators
+        ),
+        sittings=(*earlier, sitting),
+    )
+
+
+def open_run(folder: Path) -> Run:
+    """An existing run folder.
+
+    Raises:
+        StoreError: it holds no run.
+    """
+    return Run(folder, read_record(folder))
+
+
+def folder_of(run: Path) -> Path:
+    """A run folder, given itself or the configuration it came from."""
+    return Path("runs") / run.stem if run.suffix == ".toml" else run
+
+
+# --- what the user reads ------------------------------------------------------------------------
+
+
+def status(folder: Path, scenario: str | None = None, *, verify: bool = False) -> Iterator[str]:
+    """Blocks done, missing and failed of each scenario; with `verify`, every block read again.
+
+    Damaged blocks are taken out of the ledger, so that the next run computes them anew.
+
+    Raises:
+        StoreError: the folder holds no run, or the scenario does not exist.
+    """
+    for name in [scenario] if scenario else _scenarios_in(folder):
+        ensemble = open_ensemble(folder / name)
+        progress = ensemble.progress()
+        done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
+        yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
+        for block, reason in progress.failures.items():
+            yield f"  failed: year {block.year}, block {block.index}: {reason}"
+        if verify:
+            yield from _verified(ensemble)
+
+
+def _verified(ensemble: Ensemble) -> Iterator[str]:
+    problems = ensemble.verify()
+    for problem in problems:
+        if problem.block is None:
+            yield f"  damaged: {problem.reason}"
+            continue
+        ensemble.forget(problem.block)
+        yield f"  damaged: year {problem.block.year}, block {problem.block.index}: {problem.reason}"
+    if problems:
+        yield "  damaged blocks are marked missing; `footfall run` mends everything"
+    else:
+        yield "  verified: every finished block is what the ledger says"
+
+
+def _scenarios_in(folder: Path) -> list[str]:
+    found = sorted(path.parent.name for path in folder.glob("*/ensemble.zarr"))
+    if not found:
+        raise StoreError(
+            "holds no run", where=str(folder), remedy="start one with `footfall run CONFIG`"
+        )
+    return found
+
+
+# --- verdicts and report ------------------------------------------------------------------------
+
+
+def rule_of(run: Run, alpha: float | None = None, power: float | None = None) -> DetectionRule:
+    """The detection rule of a run, with another error level or power where given.
+
+    Raises:
+        ConfigError: not a probability.
+    """
+    return DetectionRule(
+        confidence=run.record.confidence if alpha is None else 1 - alpha,
+        power=run.record.power if power is None else power,
+    )
+
+
+def detect(
+    run: Run,
+    rule: DetectionRule,
+    scenario: str | None = None,
+    form: str = "text",
+    *,
+    all_pairs: bool = False,
+    all_parts: bool = False,
+) -> str:
+    """The table of verdicts as text, CSV or JSON.
+
+    Args:
+        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part.
+        all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
+        all_parts: every part in the text, not the total alone.
+
+    Raises:
+        StoreError: the ensemble is not complete, or has one year only.
+    """
+    with run.open(scenario) as ensemble:
+        if ensemble.sizes["year"] < 2:
+            raise StoreError(
+                "the run has one year, so there is no change to judge",
+                where=str(run.folder),
+                remedy="run a configuration of two years or more; `footfall report` shows levels",
+            )
+        changes = analysis.changes(ensemble, rule)
+        rows = analysis.verdict_table(changes)
+        title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
+        mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
+    match form:
+        case "csv":
+            return analysis.to_csv(rows)
+        case "json":
+            return analysis.to_json(rows)
+        case _:
+            shown = [row for row in rows if all_parts or row["part"] == "total"]
+            return f"{mark}{title}\n\n{analysis.text_table(shown, all_pairs=all_pairs)}"
+
+
+def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:
+    """Write the page of one scenario and the data of its figures; returns the page.
+
+    Args:
+        folder: where to, `RUN/report-<scenario>` if not given.
+
+    Raises:
+        StoreError: the ensemble is not complete, or the page cannot be written.
+    """
+    name = scenario or run.record.scenarios[0]
+    folder = folder or run.folder / f"report-{name}"
+    rule = rule_of(run)
+    with run.open(name) as ensemble:
+        subject = Subject(
+            title=run.record.title,
+            scenario=name,
+            other_scenarios=tuple(other for other in run.record.scenarios if other != name),
+            ensemble=ensemble,
+            changes=analysis.changes(ensemble, rule),
+            levels=analysis.levels(ensemble, rule),
+            rule=rule,
+            assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
+            indicators=run.record.indicators,
+            reproduce=_reproduction(run, ensemble),
+        )
+        try:
+            return write(subject, folder)
+        except OSError as error:
+            raise StoreError(
+                f"the report cannot be written ({error})",
+                where=str(folder),
+                remedy="free space or name another folder with --output",
+            ) from error
+
+
+def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:
+    identity = json.loads(ensemble.attrs["identity"])
+    machine = json.loads(ensemble.attrs["machine"])
+    sittings = run.record.sittings
+    where = {f"{s['workers']} {s['executor']} on {s['host']}" for s in sittings}
+    return {
+        "command": f"footfall run CONFIG --draws {ensemble.sizes['draw']}, CONFIG as below",
+        "seed": str(identity["seed"]),
+        "digest of the ensemble": ensemble.attrs["digest"],
+        "tables (sha256 of numbers and labels)": ", ".join(
+            f"{year} {sha[:16]}" for year, sha in identity["tables"].items()
+        ),
+        "versions": ", ".join(f"{name} {v}" for name, v in machine["versions"].items()),
+        "BLAS": ", ".join(machine["blas"]),
+        "computed": "; ".join(sorted(where)),
+        "wall time": _duration(sum(float(s["seconds"]) for s in sittings)),
+        "configuration": run.record.config,
+    }

@@ -1,0 +1,88 @@
+"""Small configurations for tests, as the text a user would write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SMALL = """
+title = "a small random world"
+
+[tables]
+reader = "toy"
+world = "random"
+years = [2000, 2001, 2002]
+
+[question]
+consumers = ["R0", "pair"]
+stressors = ["S0"]
+
+[groups.pair]
+members = ["R0", "R1"]
+
+[method]
+perturb = "accounts"
+
+[sampling]
+seed = 7
+draws = 448
+block = 64
+
+[cluster]
+dashboard = false
+
+[[scenarios.base.errors]]
+quantity = "E"
+rsd = 0.1
+source = "assumption"
+components = [
+  { name = "national", weight = 0.5, group = ["stressor", "region"], time = "persistent" },
+  { name = "own", weight = 0.5, group = "cell", time = "yearly" },
+]
+
+[[scenarios.base.errors]]
+quantity = "Z"
+rsd = 0.2
+source = "assumption"
+components = [{ name = "own", weight = 1.0, group = "cell", time = { ar1 = 0.8 } }]
+"""
+
+ONE_SECTOR = """
+title = "one sector"
+
+[tables]
+reader = "toy"
+world = "one_sector"
+years = [2000, 2001]
+{parameters}
+
+[question]
+consumers = ["R0"]
+stressors = ["CO2"]
+
+[method]
+perturb = "coefficients"
+
+[sampling]
+seed = 11
+draws = {draws}
+block = 64
+
+[cluster]
+executor = "serial"
+
+[[scenarios.base.errors]]
+quantity = "s"
+rsd = {rsd}
+source = "assumption"
+components = [
+  {{ name = "lasting", weight = {rho}, group = "cell", time = "persistent" }},
+  {{ name = "yearly", weight = {rest}, group = "cell", time = "yearly" }},
+]
+"""
+
+
+def written(folder: Path, text: str, name: str = "small.toml") -> Path:
+    """A configuration file with this text."""
+    path = folder / name
+    path.write_text(text)
+    return path

@@ -1,0 +1,274 @@
+"""From a configuration to a finished ensemble: the same bits however it came about."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import SMALL, written
+from engine import workflow
+from engine.clusters import ClusterSpec, Executor, connect
+from engine.config import Config, load_config
+from engine.errors import DriftError, LockedError, PlanError, RunError, StoreError
+from engine.runs import Progress
+
+SERIAL = ClusterSpec(Executor.SERIAL)
+
+
+def small(folder: Path, *changes: tuple[str, str]) -> Config:
+    text = SMALL
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return load_config(written(folder, text))
+
+
+def arrays(run: workflow.Run) -> dict[str, bytes]:
+    """Everything numerical in an ensemble, decoded."""
+    with run.open() as ensemble:
+        return {name: ensemble[name].values.tobytes() for name in ensemble.data_vars}
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The ensemble of a serial, uninterrupted run."""
+    folder = tmp_path_factory.mktemp("truth")
+    return arrays(workflow.run(small(folder), folder / "run", cluster=SERIAL))
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        ClusterSpec(Executor.THREADS, 1, dashboard=False),
+        ClusterSpec(Executor.THREADS, 2, dashboard=False),
+        ClusterSpec(Executor.THREADS, 4, dashboard=False),
+        ClusterSpec(Executor.PROCESSES, 1, dashboard=False),
+        ClusterSpec(Executor.PROCESSES, 2, dashboard=False),
+        ClusterSpec(Executor.PROCESSES, 4, dashboard=False),
+    ],
+    ids=lambda spec: f"{spec.executor}-{spec.workers}",
+)
+def test_the_same_ensemble_on_any_executor(
+    tmp_path: Path, truth: dict[str, bytes], cluster: ClusterSpec
+) -> None:
+    assert arrays(workflow.run(small(tmp_path), tmp_path / "run", cluster=cluster)) == truth
+
+
+@pytest.mark.parametrize("block", [128, 448])
+def test_the_same_draws_in_blocks_of_any_size(
+    tmp_path: Path, truth: dict[str, bytes], block: int
+) -> None:
+    """Over the draws both have: 448 draws are 512 in blocks of 128."""
+    config = small(tmp_path, ("block = 64", f"block = {block}"))
+    with workflow.run(config, tmp_path / "run", cluster=SERIAL).open() as ensemble:
+        common = ensemble.isel(draw=slice(448))
+        assert common["footprint"].values.tobytes() == truth["footprint"]
+        assert common["status"].values.tobytes() == truth["status"]
+
+
+def test_extending_leaves_earlier_draws_as_they_were(
+    tmp_path: Path, truth: dict[str, bytes]
+) -> None:
+    config = small(tmp_path)
+    workflow.run(config, tmp_path / "run", draws=100, cluster=SERIAL)
+    seen: list[Progress] = []
+    run = workflow.run(config, tmp_path / "run", cluster=SERIAL, listener=seen.append)
+    assert arrays(run) == truth
+    assert seen[0].done == 3 * 128
+    assert seen[-1].done == seen[-1].total == 3 * 448
+    assert [sitting["draws"] for sitting in run.record.sittings] == [128, 448]
+
+
+def test_a_finished_run_computes_nothing_again(tmp_path: Path, truth: dict[str, bytes]) -> None:
+    config = small(tmp_path)
+    workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    seen: list[Progress] = []
+    run = workflow.run(config, tmp_path / "run", cluster=SERIAL, listener=seen.append)
+    assert seen == []
+    assert arrays(run) == truth
+
+
+def test_scenarios_share_their_normals(tmp_path: Path) -> None:
+    """The same components at half the size: the deviations of log footprints are almost halved."""
+    text = SMALL[
+        SMALL.index("[[scenarios") : SMALL.index('[[scenarios.base.errors]]\nquantity = "Z')
+    ]
+    half = text.replace("scenarios.base", "scenarios.half").replace("rsd = 0.1", "rsd = 0.05")
+    config = load_config(written(tmp_path, SMALL[: SMALL.index("[[scenarios")] + text + half))
+    run = workflow.run(config, tmp_path / "run", draws=64, cluster=SERIAL)
+    full, halved = (
+        np.log(run.open(name)["footprint"].sel(part="total").values) for name in ("base", "half")
+    )
+    spread, other = (values - values.mean(axis=0) for values in (full, halved))
+    assert np.corrcoef(spread.ravel(), other.ravel())[0, 1] > 0.999
+    assert other.std() / spread.std() == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("seed = 7", "seed = 8", "seed"),
+        ("rsd = 0.2", "rsd = 0.3", "rsd"),
+        ("ar1 = 0.8", "ar1 = 0.7", "phi"),
+        ('"accounts"', '"accounts"\nr_max = 0.9', "r_max"),
+        ('world = "random"', 'world = "random"\nseed = 99', "tables"),
+        ('consumers = ["R0", "pair"]', 'consumers = ["R0"]', "consumers"),
+    ],
+)
+def test_what_would_mix_two_ensembles_is_refused(
+    tmp_path: Path, old: str, new: str, named: str
+) -> None:
+    workflow.run(small(tmp_path), tmp_path / "run", draws=64, cluster=SERIAL)
+    with pytest.raises(DriftError, match=named):
+        workflow.run(small(tmp_path, (old, new)), tmp_path / "run", draws=64, cluster=SERIAL)
+
+
+def command(config: Path, run: Path, *options: str) -> list[str]:
+    return [
+        sys.executable, "-m", "engine.cli", "run", str(config), "--output", str(run), *options,
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_kill_minus_nine_and_run_again_gives_the_same_ensemble(
+    tmp_path: Path, truth: dict[str, bytes], executor: str
+) -> None:
+    """Killed at random moments (fixed seed) until it once gets through."""
+    config = small(tmp_path).path
+    chance = random.Random(4)
+    for _ in range(4):
+        process = subprocess.Popen(
+            command(config, tmp_path / "run", "--executor", executor),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(chance.uniform(2.0, 6.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(
+        command(config, tmp_path / "run", "--executor", executor),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert arrays(workflow.open_run(tmp_path / "run")) == truth
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, truth: dict[str, bytes]) -> None:
+    config = small(tmp_path, ("draws = 448", "draws = 20032")).path
+    process = subprocess.Popen(
+        command(config, tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not any((tmp_path / "run").glob("base/ledger/*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished blocks are safe" in said
+    assert "Traceback" not in said
+    text = "\n".join(workflow.status(tmp_path / "run"))
+    assert " of 939 blocks" in text
+    with pytest.raises(StoreError, match="footfall run"):
+        workflow.Run(tmp_path / "run", _record("base")).open()
+
+
+def _record(scenario: str) -> workflow.Record:
+    return workflow.Record("t", (scenario,), 0.95, 0.8, "", {}, (), ())
+
+
+def test_a_failed_block_stops_nothing_else_and_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    from engine import runs
+    from engine.blockwork import Task, compute
+
+    def fragile(task: Task) -> int:
+        if task.blocks[0].year == 2001 and task.blocks[0].index == 3:
+            raise OSError("no space left on device")
+        return compute(task)
+
+    config = small(tmp_path)
+    monkeypatch.setattr(runs, "compute", fragile)
+    with pytest.raises(RunError, match="1 of the blocks failed; the first: no space left"):
+        workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    lines = list(workflow.status(tmp_path / "run"))
+    assert lines[0].startswith("base: 20 of 21 blocks")
+    assert "year 2001, block 3" in lines[1]
+    assert "no space left" in lines[1]
+    monkeypatch.undo()
+    assert arrays(workflow.run(config, tmp_path / "run", cluster=SERIAL)) == truth
+    assert len(list(workflow.status(tmp_path / "run"))) == 1
+
+
+def test_damage_is_found_by_verify_and_computed_anew(
+    tmp_path: Path, truth: dict[str, bytes]
+) -> None:
+    config = small(tmp_path)
+    workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    chunks = sorted((tmp_path / "run").glob("base/ensemble.zarr/footprint/c.*"))
+    flipped = bytearray(chunks[0].read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    chunks[0].write_bytes(flipped)
+    chunks[5].write_bytes(chunks[5].read_bytes()[:20])
+    chunks[9].unlink()
+    assert "\n".join(workflow.status(tmp_path / "run", verify=True)).count("damaged:") == 3
+    assert arrays(workflow.run(config, tmp_path / "run", cluster=SERIAL)) == truth
+    assert "damaged" not in "\n".join(workflow.status(tmp_path / "run", verify=True))
+
+
+def test_the_second_run_on_one_store_is_refused(tmp_path: Path) -> None:
+    from engine.stores.lock import held
+
+    (tmp_path / "run" / "base").mkdir(parents=True)
+    with (
+        held(tmp_path / "run" / "base" / "lock.json", heartbeat=0.2),
+        pytest.raises(LockedError, match=r"is in use by .*process \d+"),
+    ):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+
+
+@pytest.mark.parametrize("executor", list(Executor))
+def test_blas_keeps_to_one_thread_in_every_mode(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    with connect(ClusterSpec(executor, 2, dashboard=False)) as cluster:
+        for outcome in cluster.map_unordered(blas_threads, range(4)):
+            assert outcome.error is None
+            assert set(outcome.result or []) == {1}
+
+
+def blas_threads(_: int) -> list[int]:
+    """On a worker: threads of each BLAS it has loaded."""
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tiny:
+        available = 2**20
+
+    monkeypatch.setattr(workflow.psutil, "virtual_memory", lambda: Tiny)
+    with pytest.raises(PlanError, match="this machine has 1 MiB free"):
+        workflow.plan(small(tmp_path))
+
+
+def test_no_workers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="0 workers"):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=ClusterSpec(workers=0))
