@@ -1,5 +1,14 @@
 """footfall: is the footprint falling? Monte Carlo uncertainty for environmental footprints.
 
+    import engine
+
+    config = engine.load_config("configs/laptop.toml")
+    table = engine.open_table(config.tables, year=2015)
+    one = engine.draw(table, config.errors, seed=7, draws=range(64))   # the whole model in one call
+    run = engine.run(config)                                           # any executor, resumable
+    changes = engine.changes(run.open(), consumer="NLD")               # xarray.Dataset
+    print(engine.verdicts(changes))
+
 The names below are the public API. They are resolved on first use, so that a worker that only
 draws never loads readers, reports or plotting.
 """
@@ -9,25 +18,57 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
-    "DetectionRule": "engine.kernels.changes",
-    "Verdict": "engine.kernels.changes",
-    "MRIO": "engine.mrio",
-    "Labels": "engine.mrio",
-    "Provenance": "engine.mrio",
-    "findings": "engine.mrio",
+    "AR1": "engine.error_model",
+    "ByLabel": "engine.error_model",
+    "ClusterSpec": "engine.clusters",
+    "Component": "engine.error_model",
+    "Config": "engine.config",
+    "Constant": "engine.error_model",
     "Consumer": "engine.question",
-    "Indicator": "engine.question",
-    "Question": "engine.question",
-    "draw": "engine.draws",
+    "DetectionRule": "engine.kernels.changes",
+    "Draws": "engine.draws",
+    "ErrorModel": "engine.error_model",
+    "Errors": "engine.error_model",
+    "Executor": "engine.clusters",
     "FootfallError": "engine.errors",
+    "FromFile": "engine.error_model",
+    "Indicator": "engine.question",
+    "Labels": "engine.mrio",
+    "MRIO": "engine.mrio",
+    "Method": "engine.error_model",
+    "Period": "engine.error_model",
+    "Persistent": "engine.error_model",
+    "PowerLaw": "engine.error_model",
+    "Provenance": "engine.mrio",
+    "Quantity": "engine.error_model",
+    "Question": "engine.question",
+    "Run": "engine.workflow",
+    "Verdict": "engine.kernels.changes",
+    "Yearly": "engine.error_model",
+    "changes": "engine.analysis",
+    "check": "engine.workflow",
+    "draw": "engine.draws",
+    "findings": "engine.mrio",
+    "levels": "engine.analysis",
+    "load_config": "engine.config",
+    "open_run": "engine.workflow",
+    "plan": "engine.workflow",
+    "report": "engine.workflow",
+    "run": "engine.workflow",
+    "status": "engine.workflow",
+    "verdicts": "engine.analysis",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+_RENAMED = {"open_table": ("engine.readers", "read")}
+__all__ = sorted([*_HOME, *_RENAMED])  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'engine' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    if name in _RENAMED:
+        module, own = _RENAMED[name]
+        return getattr(import_module(module), own)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

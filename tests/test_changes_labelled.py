@@ -169,14 +169,16 @@ def test_pairs_and_names_can_be_chosen() -> None:
     assert back["verdict"].sel(stressor="CO2", consumer="R", part="total").item() == "increase"
 
 
-def test_a_small_part_inherits_the_numerical_error_of_its_total() -> None:
+@pytest.mark.parametrize("year", [2000, 2001])
+def test_a_small_part_inherits_the_numerical_error_of_its_total(year: int) -> None:
     """An error certified relative to the total weighs a thousand times more on a part of .1 %."""
     given = ensemble()
     given["footprint"].loc[{"part": "foreign"}] *= 1e-3
     given["reference"].loc[{"part": "foreign"}] *= 1e-3
-    # sigma of the part is .07; ten times the error of both years is .12 by the total of 120, and
+    # sigma of the part is .07; ten times its error is .12 by the total of 120 in either year, and
     # would be .02 by the direct part of 20, 4e-5 by the part's own size.
-    given["certified_error"][:] = 2e-6
+    given["certified_error"][:] = 0.0
+    given["certified_error"].loc[{"year": year}] = 4e-6
     found = changes(given, consumer="R").isel(pair=0, stressor=0, consumer=0)["verdict"]
     assert found.sel(part="total") != Verdict.NOT_ASSESSED
     assert found.sel(part="foreign") == Verdict.NOT_ASSESSED

@@ -243,6 +243,20 @@ def test_chunks_without_a_ledger_entry_are_not_complete(ensemble: Ensemble, tmp_
     assert ensemble.missing() == [FIRST]
 
 
+def test_a_block_being_replaced_is_not_complete_meanwhile(
+    ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another BLAS kernel gives other last bits; torn between two, a block is neither."""
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.stores.hierarchy.write_block", die)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.write(FIRST, results(FIRST), RECEIPT)
+    assert ensemble.missing() == [FIRST]
+
+
 def test_unfinished_is_refused_unless_asked(ensemble: Ensemble, tmp_path: Path) -> None:
     ensemble.forget(Block(2005, 1, 64))
     with pytest.raises(StoreError, match=r"1 of 6 blocks.*2005, draws 64 to 127") as caught:

@@ -234,7 +234,7 @@ def test_the_second_run_on_one_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / "base").mkdir(parents=True)
     with (
         held(tmp_path / "run" / "base" / "lock.json", heartbeat=0.2),
-        pytest.raises(LockedError, match=r"is in use by .*process \d+"),
+        pytest.raises(LockedError, match="is in use by"),
     ):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from engine.analysis.changes import changes
 from engine.analysis.levels import levels
-from engine.analysis.tables import text_table, to_csv, to_json, verdict_table
+from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
 
-__all__ = ["changes", "levels", "text_table", "to_csv", "to_json", "verdict_table"]
+__all__ = ["changes", "levels", "text_table", "to_csv", "to_json", "verdict_table", "verdicts"]

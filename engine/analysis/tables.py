@@ -97,6 +97,11 @@ def text_table(rows: Sequence[Row], *, all_pairs: bool = False) -> str:
     return "\n\n".join([*tables, notes] if notes else tables)
 
 
+def verdicts(changes: xr.Dataset) -> str:
+    """The table of verdicts as text, for every consumer, stressor and part in `changes`."""
+    return text_table(verdict_table(changes))
+
+
 def _subject(row: Row) -> tuple[str, str, str, str]:
     return row["consumer"], row["stressor"], row["unit"], row["part"]
 

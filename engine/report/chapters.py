@@ -1,0 +1,283 @@
+"""One chapter a consumer and stressor: its headline, figures and tables, from the shared rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from engine.kernels.changes import DetectionRule, Verdict
+from engine.report import sentences, tables
+from engine.report.figures import fan, funnel, matrix
+from engine.report.figures.canvas import Picture
+from engine.report.rows import Change, Level, Row, as_change, as_level
+from engine.report.sentences import Headline
+from engine.report.tables import Table
+from engine.report.words import estimate, step, years
+
+_ALL_SHOWN = 12
+PART_TITLES = {"domestic": "Domestic", "foreign": "Foreign", "direct": "Direct"}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is known of one consumer and stressor, in the order of years and parts."""
+
+    consumer: str
+    stressor: str
+    totals: tuple[Level, ...]
+    parts: tuple[tuple[str, tuple[Level, ...]], ...]
+    changes: tuple[Change, ...]
+    part_changes: tuple[Change, ...]
+
+    @property
+    def whole(self) -> Change | None:
+        """The change over the longest time; None where there is one year only."""
+        return max(self.changes, key=lambda c: c.to_year - c.from_year, default=None)
+
+    @property
+    def successive(self) -> tuple[Change, ...]:
+        """The changes from one year of the run to the next."""
+        run = [row.year for row in self.totals]
+        steps = set(pairwise(run))
+        return tuple(c for c in self.changes if (c.from_year, c.to_year) in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Illustration:
+    """A figure with its message, and the rows it was drawn from by file name."""
+
+    picture: Picture
+    caption: str
+    data: tuple[tuple[str, list[Row]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """What the template lays out for one consumer and stressor; None where there is nothing."""
+
+    anchor: str
+    title: str
+    verdict: str
+    headline: Headline
+    gap: str
+    fan: Illustration | None
+    parts: Illustration | None
+    matrix: Illustration | None
+    funnel: Illustration | None
+    levels: Table
+    part_levels: Table | None
+    successive: Table | None
+    longer: Table | None
+    part_changes: Table | None
+    break_even: Table | None
+    meanings: tuple[tuple[str, str], ...]
+
+    @property
+    def illustrations(self) -> tuple[Illustration, ...]:
+        """The figures this chapter has."""
+        drawn = (self.fan, self.parts, self.matrix, self.funnel)
+        return tuple(figure for figure in drawn if figure is not None)
+
+
+def chapter(
+    findings: Findings, number: int, rule: DetectionRule, data: str, method: str, *, drawn: bool
+) -> Chapter:
+    """Everything the page says about one consumer and stressor.
+
+    Args:
+        number: its place among the chapters; keeps anchors and file names apart.
+        data: the data set's name, shown in every figure.
+        drawn: whether it has figures; a page with very many chapters draws the first ones.
+    """
+    stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
+    worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
+    easel = _Easel(findings, rule, data, stem)
+    return Chapter(
+        anchor=f"chapter-{number}",
+        title=f"{findings.consumer}, {findings.stressor}",
+        verdict=findings.whole.verdict if findings.whole else "",
+        headline=_headline(findings, rule),
+        gap=sentences.gap_explained(worst, method) if worst else "",
+        fan=easel.fan(median=worst is not None) if drawn else None,
+        parts=easel.parts() if drawn and findings.parts else None,
+        matrix=easel.matrix() if drawn and findings.changes else None,
+        funnel=easel.funnel(judged) if drawn and judged else None,
+        levels=tables.levels_table(findings.totals),
+        part_levels=tables.parts_table(findings.parts) if findings.parts else None,
+        successive=_successive(findings, rule),
+        longer=_longer(findings, rule),
+        part_changes=_part_changes_table(findings, rule),
+        break_even=tables.break_even_table(judged) if judged else None,
+        meanings=_meanings(findings),
+    )
+
+
+def _meanings(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """What each verdict of the chapter means, once."""
+    met = {change.verdict for change in (*findings.changes, *findings.part_changes)}
+    return tuple((str(verdict), verdict.meaning) for verdict in Verdict if verdict in met)
+
+
+def _headline(findings: Findings, rule: DetectionRule) -> Headline:
+    if findings.whole is None:
+        return sentences.level_headline(findings.totals[0])
+    return sentences.headline(findings.whole, findings.successive, rule)
+
+
+def _slug(name: str) -> str:
+    """A file name that is safe anywhere, whatever the label holds."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "unnamed"
+
+
+def _judged(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes whose years both have an error: only these hang on a correlation."""
+    judged = tuple(c for c in changes if c.s1 > 0 and c.s2 > 0 and np.isfinite(c.rho_break_even))
+    # Logarithms and raw differences do not share an axis.
+    return judged if len({change.scale for change in judged}) == 1 else ()
+
+
+def _longer(findings: Findings, rule: DetectionRule) -> Table | None:
+    """Changes over more than one step; of many only those from the first year on."""
+    longer = [change for change in findings.changes if change not in findings.successive]
+    if not longer:
+        return None
+    if len(longer) <= _ALL_SHOWN:
+        return tables.changes_table(longer, rule, "Over longer times.")
+    first = findings.totals[0].year
+    caption = (
+        f"From {first} on. The other pairs of years are in the figure, and in the files beside "
+        "this page."
+    )
+    return tables.changes_table([c for c in longer if c.from_year == first], rule, caption)
+
+
+def _successive(findings: Findings, rule: DetectionRule) -> Table | None:
+    if not findings.successive:
+        return None
+    return tables.changes_table(findings.successive, rule, "From one year to the next.")
+
+
+def _part_changes_table(findings: Findings, rule: DetectionRule) -> Table | None:
+    if not findings.part_changes:
+        return None
+    return tables.part_changes_table(findings.part_changes, rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Easel:
+    """Draws the figures of one chapter."""
+
+    findings: Findings
+    rule: DetectionRule
+    data: str
+    stem: str
+
+    def fan(self, *, median: bool) -> Illustration:
+        totals, about = self.findings.totals, self._about("Footprint over time")
+        points = "; ".join(f"{row.year}: {sentences.measured(row)}" for row in totals)
+        key = f"{self.stem}-levels"
+        picture = fan.fan(totals, key=key, data=self.data, alt=f"{about}. {points}.", median=median)
+        caption = sentences.fan_caption(totals)
+        return Illustration(picture, caption, ((key, _level_rows(totals)),))
+
+    def parts(self) -> Illustration:
+        parts, about = self.findings.parts, self._about("Parts of the footprint over time")
+        last = [levels[-1] for _, levels in parts]
+        ends = "; ".join(f"{row.part}: {sentences.measured(row)}" for row in last)
+        key = f"{self.stem}-parts"
+        picture = fan.multiples(
+            parts, key=key, data=self.data, alt=f"{about}. In {last[0].year}, {ends}."
+        )
+        rows = [row for _, levels in parts for row in _level_rows(levels)]
+        return Illustration(picture, sentences.parts_caption(last), ((key, rows),))
+
+    def matrix(self) -> Illustration:
+        changes, about = self.findings.changes, self._about("Verdict on the change between years")
+        every = [row.year for row in self.findings.totals]
+        cells = [matrix.Cell(c.from_year, c.to_year, c.verdict, estimate(c).value) for c in changes]
+        spoken = "; ".join(
+            f"{years(c)}: {estimate(c).value}{estimate(c).unit}, {c.verdict}" for c in changes
+        )
+        key = f"{self.stem}-changes"
+        unit = estimate(changes[0]).unit.strip()
+        picture = matrix.matrix(
+            cells, every, unit, key=key, data=self.data, alt=f"{about}. {spoken}."
+        )
+        caption = sentences.matrix_caption(changes, self.rule)
+        return Illustration(picture, caption, ((key, _change_rows(changes)),))
+
+    def funnel(self, changes: Sequence[Change]) -> Illustration:
+        about = self._about("Smallest detectable change against the correlation of errors")
+        spoken = "; ".join(f"{step(c)}: {sentences.break_even(c)}" for c in changes)
+        key = f"{self.stem}-correlation"
+        picture = funnel.funnel(
+            changes, self.rule, key=key, data=self.data, alt=f"{about}. {spoken}."
+        )
+        rho = np.round(np.linspace(-0.5, 1.0, 151), 10)
+        drawn = _curve_rows(funnel.curves(changes, self.rule, rho))
+        rules = _change_rows(changes)
+        caption = sentences.funnel_caption(changes, self.rule)
+        return Illustration(picture, caption, ((key, drawn), (f"{key}-observed", rules)))
+
+    def _about(self, what: str) -> str:
+        return f"{what}: {self.findings.consumer}, {self.findings.stressor} ({self.data})"
+
+
+def _level_rows(levels: Sequence[Level]) -> list[Row]:
+    return [asdict(row) for row in levels]
+
+
+def _change_rows(changes: Sequence[Change]) -> list[Row]:
+    return [asdict(change) for change in changes]
+
+
+def _curve_rows(drawn: funnel.Curves) -> list[Row]:
+    """Log points or units, whatever the changes are judged in."""
+    names = ("median", "lowest", "highest")
+    columns = {f"detection_limit_{name}": drawn.limit[i] for i, name in enumerate(names)}
+    columns |= {f"mdc_{name}": drawn.mdc[i] for i, name in enumerate(names)}
+    return [
+        {"rho": float(rho), **{name: float(column[i]) for name, column in columns.items()}}
+        for i, rho in enumerate(drawn.rho)
+    ]
+
+
+def gather(changes: Sequence[Row], levels: Sequence[Row]) -> list[Findings]:
+    """The rows of the whole run, sorted out by consumer and stressor."""
+    named = list(dict.fromkeys((str(row["consumer"]), str(row["stressor"])) for row in levels))
+    consumers = list(dict.fromkeys(consumer for consumer, _ in named))
+    found = []
+    for consumer, stressor in sorted(named, key=lambda pair: consumers.index(pair[0])):
+        mine = [as_change(row) for row in changes if _belongs(row, consumer, stressor)]
+        heights = [as_level(row) for row in levels if _belongs(row, consumer, stressor)]
+        others = [part for part in dict.fromkeys(row.part for row in heights) if part != "total"]
+        totals = tuple(change for change in mine if change.part == "total")
+        found.append(
+            Findings(
+                consumer,
+                stressor,
+                tuple(row for row in heights if row.part == "total"),
+                tuple(
+                    (PART_TITLES.get(part, part), tuple(r for r in heights if r.part == part))
+                    for part in others
+                ),
+                totals,
+                _of_parts(mine, others),
+            )
+        )
+    return found
+
+
+def _belongs(row: Row, consumer: str, stressor: str) -> bool:
+    return (row["consumer"], row["stressor"]) == (consumer, stressor)
+
+
+def _of_parts(changes: Sequence[Change], parts: Sequence[str]) -> tuple[Change, ...]:
+    """The change over the longest time, of each part."""
+    of_parts = [change for change in changes if change.part in parts]
+    longest = max((c.to_year - c.from_year for c in of_parts), default=0)
+    return tuple(c for c in of_parts if c.to_year - c.from_year == longest)

@@ -1,0 +1,122 @@
+"""Is the answer numerically safe? What was drawn, rejected and certified, year by year."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from engine.kernels.changes import DetectionRule
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number
+from engine.report.rows import Row
+from engine.report.tables import Line, Table
+
+_LISTED = 12
+_STATUS = ("accepted", "rejected: radius", "rejected: output", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """The sentences and tables of the section."""
+
+    draws: str
+    certificate: str
+    undecided: str
+    table: Table
+
+
+def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) -> Safety:
+    """What the ensemble's diagnostics say.
+
+    Args:
+        ensemble: dims draw, year; `status`, `certified_error` and `column_sums_above_one`.
+        changes: every change, for the verdicts that more draws could settle.
+        rule: says how sure of the counting a verdict has to be.
+    """
+    status = ensemble["status"].transpose("draw", "year").values
+    error = ensemble["certified_error"].transpose("draw", "year").values
+    worst = float(np.max(error, where=status == 0, initial=0.0))
+    return Safety(
+        _draws(status),
+        f"Every accepted draw was solved with a certificate: its totals are within a relative "
+        f"error of {_power(worst)} of the exact solution. A change is only assessed when its "
+        "standard uncertainty is more than ten times this error.",
+        _undecided(changes, rule),
+        _table(ensemble, status, error),
+    )
+
+
+def _draws(status: np.ndarray[Any, Any]) -> str:
+    draws, lost = status.shape[0], int((status != 0).sum())
+    each = (
+        f"{number(draws, 0)} draws of each year, paired: a draw keeps its number, and with it the "
+        "errors that years share, through all years."
+    )
+    if not lost:
+        return f"{each} All were accepted."
+    return (
+        f"{each} {number(lost, 0)} of {number(status.size, 0)} were not accepted. A draw that is "
+        "missing in a year leaves every pair with that year; a verdict has to hold whatever the "
+        "missing draws would have shown, and the tables give the range of the probability."
+    )
+
+
+def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
+    waiting = [row for row in changes if row["verdict"] == "needs more draws"]
+    if not waiting:
+        return (
+            "No verdict waits for more draws: each lies on one side of its limit with "
+            f"{100 * (1 - rule.monte_carlo_error):.4g}{NBSP}% confidence in the counting."
+        )
+    named: dict[str, list[str]] = {}
+    for row in waiting:
+        whose = f"{row['consumer']}, {row['stressor']}, {row['part']}"
+        named.setdefault(whose, []).append(f"{row['from_year']}{EN_DASH}{row['to_year']}")
+    listed = [f"{whose} ({', '.join(pairs)})" for whose, pairs in named.items()]
+    more = "; the others are in verdicts.csv" if len(listed) > _LISTED else ""
+    return (
+        f"More draws could decide {len(waiting)} of {len(changes)} verdicts: "
+        f"{'; '.join(listed[:_LISTED])}{more}."
+    )
+
+
+def _table(
+    ensemble: xr.Dataset, status: np.ndarray[Any, Any], error: np.ndarray[Any, Any]
+) -> Table:
+    sums = ensemble["column_sums_above_one"].transpose("draw", "year").values
+    lines = []
+    for column, year in enumerate(ensemble["year"].values):
+        outcomes = [int((status[:, column] == code).sum()) for code in range(len(_STATUS))]
+        accepted = status[:, column] == 0
+        lines.append(
+            Line(
+                (
+                    str(int(year)),
+                    *(number(n, 0) for n in outcomes),
+                    number(int((sums[:, column] > 0).sum()), 0),
+                    _power(float(error[accepted, column].max())) if accepted.any() else NOTHING,
+                )
+            )
+        )
+    head = ("Year", "Accepted", "Radius not certified", "Output lost", "Failed")
+    return Table(
+        "What became of the draws. Column sums above one are allowed while the spectral radius "
+        "stays certified.",
+        (*head, "With column sums above 1", "Largest certified error"),
+        tuple(lines),
+    )
+
+
+def _power(value: float) -> str:
+    """`3 × 10⁻¹³`, rounded up: a bound must stay one."""
+    if not np.isfinite(value) or value <= 0:
+        return NOTHING
+    exponent = int(np.floor(np.log10(value)))
+    digit = int(np.ceil(value / 10.0**exponent - 1e-9))
+    if digit == 10:
+        digit, exponent = 1, exponent + 1
+    raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digit}{NBSP}×{NBSP}10{raised}"

@@ -1,0 +1,333 @@
+"""What the numbers say, in sentences: every number in them comes from a row of the JSON.
+
+The words are those of the GUM and of JCGM 106 (estimate, standard uncertainty, coverage interval,
+probability), and none of them promises more than the error model does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.kernels.changes import DetectionRule, sigma_of_rho
+from engine.report.numbers import NBSP, correlation, count, number, places
+from engine.report.rows import Change, Level
+from engine.report.words import (
+    cardinal,
+    chance,
+    direction,
+    estimate,
+    level,
+    mdc,
+    miss,
+    step,
+    years,
+)
+
+_ROUND = (0.5, 0.8, 0.9, 0.95, 0.99)
+_NEARLY_ONE = 1 - 0.5e-4
+_VISIBLE = 0.1  # a gap from the point estimate shows from a tenth of a standard uncertainty on
+
+_CURVATURE = {
+    "coefficients": "errors in the coefficients are amplified along supply chains, more when they "
+    "are positive than when they are negative",
+    "accounts": "output and coefficients are computed anew in every draw, and the footprint is not "
+    "linear in the accounts",
+}
+
+_HOW_TO_READ_THE_RULES = (
+    "Each rule is an observed change: grey while it would not be detectable, in colour from its "
+    "break-even correlation (open circle) on; the filled dot is the verdict under this error model."
+)
+
+
+# --- the headline -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """`about` says whose change it is, `text` what is known of it."""
+
+    about: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}"
+
+
+def headline(whole: Change, successive: Sequence[Change], rule: DetectionRule) -> Headline:
+    """What changed from the first to the last year, how surely, and what would have been found."""
+    about = f"{whole.consumer}, {whole.stressor}, {years(whole)}"
+    sentences = [_what_changed(whole, rule)]
+    if len(successive) > 1:
+        sentences.append(_how_many(successive))
+    smallest = _what_would_be_missed(successive, rule)
+    return Headline(about, " ".join([*sentences, smallest] if smallest else sentences))
+
+
+def level_headline(row: Level) -> Headline:
+    """What is known of a run of one year, which has no change to judge."""
+    about = f"{row.consumer}, {row.stressor}, {row.year}"
+    return Headline(about, f"the estimated footprint is {measured(row)}.")
+
+
+def _what_changed(change: Change, rule: DetectionRule) -> str:
+    moved = _movement(change)
+    if change.verdict == "not assessed":
+        return f"the estimated footprint {moved}. {_why_not_assessed(change)}"
+    interval = f"({level(rule)} interval {estimate(change).interval})"
+    likely = (
+        f"probability of a true {direction(change)} "
+        f"{chance(change.probability_of_its_sign, change)}"
+    )
+    if change.decided:
+        return f"the footprint {moved} {interval}, which is detectable; {likely}."
+    undecided = {
+        "not detectable": "which is not detectable",
+        "borderline": "which is at the limit of detection and treated as not detectable",
+        "needs more draws": "and more draws are needed to tell whether that is detectable",
+    }[change.verdict]
+    return f"the estimated footprint {moved} {interval}, {undecided}; {likely}."
+
+
+def _movement(change: Change) -> str:
+    if change.reference_change == 0:
+        return "did not change"
+    printed = estimate(change)
+    return f"{'rose' if change.rose else 'fell'} by {printed.size}{printed.unit}"
+
+
+def _why_not_assessed(change: Change) -> str:
+    if change.draws < 2:
+        return "The change is not assessed: no draws were accepted in both years."
+    return "The change is not assessed: the error model allows it no error."
+
+
+def _how_many(successive: Sequence[Change]) -> str:
+    """`Of five yearly changes one is detectable (rise: 2003).`"""
+    found = [change for change in successive if change.decided]
+    open_ones = [change for change in successive if change.verdict == "needs more draws"]
+    if all(change.verdict == "not assessed" for change in successive):
+        return f"None of the {cardinal(len(successive))} {_steps(successive)} is assessed."
+    verb = _is(len(found))
+    which = "; ".join(
+        f"{word}: {', '.join(step(change) for change in moved)}"
+        for word, moved in (
+            ("fall", [change for change in found if not change.rose]),
+            ("rise", [change for change in found if change.rose]),
+        )
+        if moved
+    )
+    listed = f" ({which})" if which else ""
+    waiting = (
+        f", and {cardinal(len(open_ones))} {'needs' if len(open_ones) == 1 else 'need'} more "
+        f"draws ({', '.join(map(step, open_ones))})"
+        if open_ones
+        else ""
+    )
+    return (
+        f"Of {cardinal(len(successive))} {_steps(successive)} {cardinal(len(found))} {verb} "
+        f"detectable{listed}{waiting}."
+    )
+
+
+def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> str:
+    """`A true yearly fall of 6.9 % or rise of 7.4 % would be missed in one year out of five.`"""
+    assessed = [change for change in successive if change.verdict != "not assessed"]
+    if len({change.scale for change in assessed}) != 1:
+        return ""  # none, or logarithms and raw differences, which have no common size
+    yearly = all(change.to_year == change.from_year + 1 for change in assessed)
+    unit = estimate(assessed[0]).unit
+    ordered = sorted(assessed, key=lambda change: change.mdc)
+    (fall, rise), (largest_fall, largest_rise) = mdc(ordered[0]), mdc(ordered[-1])
+    varying = (fall, rise) != (largest_fall, largest_rise)
+    fall, rise = _range(fall, largest_fall), _range(rise, largest_rise)
+    size = f"change of {fall}{unit}"
+    if fall != rise:
+        size = f"fall of {fall}{unit} or rise of {rise}{unit}"
+    depending = ", depending on the year," if varying else ""
+    opening = "A true yearly" if yearly else _opening(successive)
+    often = miss(rule, "year" if yearly else "case")
+    return f"{opening} {size}{depending} would be missed {often}."
+
+
+def _range(smallest: str, largest: str) -> str:
+    return smallest if smallest == largest else f"{smallest} to {largest}"
+
+
+def _opening(successive: Sequence[Change]) -> str:
+    if len(successive) == 1:
+        return "Between these two years a true"
+    return "From one of these years to the next a true"
+
+
+def _steps(successive: Sequence[Change]) -> str:
+    yearly = all(change.to_year == change.from_year + 1 for change in successive)
+    return "yearly changes" if yearly else "successive changes"
+
+
+# --- the footprint over time --------------------------------------------------------------------
+
+
+def measured(row: Level) -> str:
+    """`187.2 Mt (standard uncertainty 8.3)`."""
+    decimals = places(row.sd)
+    return (
+        f"{number(row.reference, decimals)}{NBSP}{row.unit} "
+        f"(standard uncertainty {number(row.sd, decimals)})"
+    )
+
+
+def fan_caption(levels: Sequence[Level]) -> str:
+    """What the bands hold, and what they cannot decide."""
+    first, last = levels[0], levels[-1]
+    ends = f"The footprint is estimated at {measured(first)} in {first.year}"
+    if last is not first:
+        ends += f" and {measured(last)} in {last.year}"
+    return (
+        f"{ends}. Each year by itself lies in the bands with a probability of 50 and 95{NBSP}%. "
+        "Bands that overlap do not settle whether a change is detectable: errors that two years "
+        "share move both up or down together, and cancel in the change. The vertical axis does "
+        "not start at zero."
+    )
+
+
+def parts_caption(parts: Sequence[Level]) -> str:
+    """Which part carries most of the uncertainty of the level."""
+    largest = max(parts, key=lambda row: row.sd)
+    others = [row for row in parts if row is not largest]
+    rest = " and ".join(f"{number(row.sd, places(row.sd))} ({row.part})" for row in others)
+    against = f", against {rest}" if rest else ""
+    return (
+        f"In {largest.year} the {largest.part} part has the largest standard uncertainty, "
+        f"{number(largest.sd, places(largest.sd))}{NBSP}{largest.unit}{against}."
+    )
+
+
+def gap(levels: Sequence[Level]) -> Level | None:
+    """The year in which mean or median of the draws part most visibly from the point estimate."""
+    drawn = [row for row in levels if row.draws >= 2 and row.sd > 0]
+    worst = max(drawn, key=_distance, default=None)
+    return worst if worst is not None and _distance(worst) >= _VISIBLE else None
+
+
+def _distance(row: Level) -> float:
+    return max(_apart(row, row.mean, row.mean_mcse), _apart(row, row.median, row.median_mcse))
+
+
+def _apart(row: Level, centre: float, mcse: float) -> float:
+    """In standard uncertainties; what Monte Carlo error alone explains does not count."""
+    return max(0.0, abs(centre - row.reference) - 3 * mcse) / row.sd
+
+
+def gap_explained(row: Level, method: str) -> str:
+    """Why point estimate, mean and median differ, where one can see that they do."""
+    decimals = places(row.sd)
+    estimate, mean, median = (
+        number(value, decimals) for value in (row.reference, row.mean, row.median)
+    )
+    reasons = []
+    if _apart(row, row.mean, row.mean_mcse) >= _VISIBLE:
+        reasons.append(f"The mean differs because {_CURVATURE[method]}.")
+    if row.median < row.mean:
+        reasons.append("The median lies below the mean because the errors are skewed upwards.")
+    return (
+        f"Point estimate, mean and median differ: in {row.year} they are {estimate}, {mean} and "
+        f"{median}{NBSP}{row.unit}. {' '.join(reasons)} Sentences and tables give the point "
+        "estimate; the bands describe the draws."
+    )
+
+
+# --- which changes are real ---------------------------------------------------------------------
+
+
+def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
+    """How many changes are detectable, and how many would seem so if none were real."""
+    if len(changes) == 1:
+        (change,) = changes
+        printed = estimate(change)
+        return (
+            f"One pair of years, one verdict: {change.verdict}, at {printed.value}{printed.unit}."
+        )
+    falls = sum(change.verdict == "decrease" for change in changes)
+    rises = sum(change.verdict == "increase" for change in changes)
+    assessed = sum(change.verdict != "not assessed" for change in changes)
+    message = _message(len(changes), falls, rises)
+    if assessed < 2:
+        return message
+    return (
+        f"{message} No verdict allows for the number of changes looked at: if nothing had truly "
+        f"changed, {number(assessed * rule.alpha, 1)} of these {assessed} would still be expected "
+        "to look detectable."
+    )
+
+
+def _message(n: int, falls: int, rises: int) -> str:
+    if not falls + rises:
+        return f"None of the {cardinal(n)} changes is detectable."
+    kinds = [count(falls, "decrease", "decreases"), count(rises, "increase", "increases")]
+    return (
+        f"Of {cardinal(n)} changes {cardinal(falls + rises)} {_is(falls + rises)} detectable: "
+        f"{' and '.join(kinds)}."
+    )
+
+
+def _is(n: int) -> str:
+    return "is" if n <= 1 else "are"
+
+
+# --- what it hangs on ---------------------------------------------------------------------------
+
+
+def funnel_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
+    """How many changes are detectable as things stand, and would be at other correlations."""
+    own = float(np.median([change.rho for change in changes]))
+    return (
+        "The more two years' errors have in common, the smaller the change that shows. At this "
+        f"error model's correlation of {correlation(own)}, {_elsewhere(changes, own, rule)} A true "
+        "change beyond the bold curve, the minimum detectable change, is found at least "
+        f"{100 * rule.power:.4g}{NBSP}% of the time. {_HOW_TO_READ_THE_RULES}"
+    )
+
+
+def _elsewhere(changes: Sequence[Change], own: float, rule: DetectionRule) -> str:
+    """What is detectable here, and would be at round correlations that are not this one."""
+    found = sum(change.decided for change in changes)
+    others = [rho for rho in _ROUND if abs(rho - own) > 0.02][-3:]
+    counts = [sum(_detectable_at(change, rho, rule) for change in changes) for rho in others]
+    if len(changes) == 1:
+        here = "is" if found else "is not"
+        so = [f"{rho:g}" for rho, many in zip(others, counts, strict=True) if many]
+        at = f"at {' and '.join(so)}" if so else f"at none of {', '.join(map(str, others))}"
+        return f"this change {here} detectable; with errors of the same size it would be {at}."
+    each = ", ".join(
+        f"{cardinal(many)} at {rho:g}" for rho, many in zip(others, counts, strict=True)
+    )
+    return (
+        f"{cardinal(found)} of {cardinal(len(changes))} {_is(found)} detectable; with errors of "
+        f"the same size it would be {each}."
+    )
+
+
+def _detectable_at(change: Change, rho: float, rule: DetectionRule) -> bool:
+    sigma = sigma_of_rho(np.array(change.s1), np.array(change.s2), np.array(rho))
+    return bool(abs(change.reference_delta) > rule.z_alpha * sigma)
+
+
+def break_even(change: Change) -> str:
+    """What the break-even correlation says about one change."""
+    rho = change.rho_break_even
+    if change.verdict == "not assessed":
+        return "not assessed"
+    if rho > 1:
+        return "never: the two years' errors differ too much in size"
+    if rho < -1:
+        return "detectable at any correlation"
+    at = "a correlation of nearly 1" if rho > _NEARLY_ONE else correlation(rho)
+    if change.decided:
+        return f"detectable, down to {at}"
+    if rho < change.rho:  # counting draws says otherwise, or cannot say yet
+        return f"at the limit: by size alone, detectable above {at}"
+    return f"would be detectable above {at}"

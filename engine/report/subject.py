@@ -1,0 +1,72 @@
+"""What one page is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from engine.kernels.changes import DetectionRule
+
+SYNTHETIC = "SYNTHETIC: "
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One entry of the error model, in words."""
+
+    quantity: str
+    size: str
+    correlation: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """Everything one page is about: one scenario of one run.
+
+    Attributes:
+        title: what the user calls the run.
+        scenario: the scenario of the error model this page shows.
+        other_scenarios: the scenarios of the run that have pages of their own.
+        ensemble: the opened ensemble, with its facts as attributes.
+        changes: `engine.analysis.changes.changes` of the ensemble.
+        levels: `engine.analysis.changes.levels` of the ensemble.
+        rule: the detection rule the changes were judged by.
+        assumptions: the error model, one row an entry.
+        indicators: name, unit, weights and source of each indicator.
+        reproduce: what to type, and what it ran on; shown in this order.
+    """
+
+    title: str
+    scenario: str
+    other_scenarios: tuple[str, ...]
+    ensemble: xr.Dataset
+    changes: xr.Dataset
+    levels: xr.Dataset
+    rule: DetectionRule
+    assumptions: tuple[Assumption, ...]
+    indicators: tuple[Mapping[str, str], ...]
+    reproduce: Mapping[str, str]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the tables was made up."""
+        return bool(self.ensemble.attrs["synthetic"])
+
+    @property
+    def data(self) -> str:
+        """What the tables are called, with the word SYNTHETIC first where they are made up."""
+        tables = self.fact("tables").values()
+        names = dict.fromkeys(f"{table['source']} {table['version']}".strip() for table in tables)
+        listed = "; ".join(names)
+        marked = not self.synthetic or listed.startswith(SYNTHETIC)
+        return listed if marked else f"{SYNTHETIC}{listed}"
+
+    def fact(self, name: str) -> Any:
+        """What the ensemble says of itself; nested facts are stored as JSON text."""
+        value = self.ensemble.attrs[name]
+        return json.loads(value) if isinstance(value, str) else value

@@ -1,0 +1,119 @@
+"""One change in words and figures, the same wherever it shows: sentence, table, matrix, label."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.kernels.changes import DetectionRule
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability
+from engine.report.rows import Change
+
+_SMALL = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_BIGGER = ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen")
+_WORDS = (*_SMALL, *_BIGGER, "eighteen", "nineteen", "twenty")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A change as printed, all numbers to the decimal its uncertainty allows.
+
+    Attributes:
+        value, low, high: the estimate with its sign, and the ends of its coverage interval.
+        size: the estimate without its sign.
+        sigma: its standard uncertainty.
+        unit: what follows each of them, with its space.
+    """
+
+    value: str
+    low: str
+    high: str
+    size: str
+    sigma: str
+    unit: str
+
+    @property
+    def interval(self) -> str:
+        """`−0.6 to 12.9 %`, a dash where there is none."""
+        return NOTHING if self.low == NOTHING else f"{self.low} to {self.high}{self.unit}"
+
+
+def estimate(change: Change) -> Estimate:
+    """In per cent of the earlier year; in the stressor's unit where logarithms do not exist."""
+    if change.logarithmic:
+        value, low, high, sigma = (
+            100 * part
+            for part in (change.relative_change, *_interval(change, "relative"), change.sigma)
+        )
+        unit = f"{NBSP}%"
+    else:
+        value, (low, high) = change.reference_change, _interval(change, "change")
+        sigma, unit = change.sigma, f"{NBSP}{change.unit}"
+    decimals = places(math.nan if change.verdict == "not assessed" else sigma)
+    return Estimate(
+        number(value, decimals, sign=True),
+        number(low, decimals, sign=True),
+        number(high, decimals, sign=True),
+        number(abs(value), decimals),
+        number(sigma, decimals),
+        unit,
+    )
+
+
+def _interval(change: Change, kind: str) -> tuple[float, float]:
+    if change.verdict == "not assessed":
+        return math.nan, math.nan
+    return getattr(change, f"{kind}_low"), getattr(change, f"{kind}_high")
+
+
+def mdc(change: Change) -> tuple[str, str]:
+    """The smallest fall and the smallest rise found with the rule's power, without signs."""
+    if not change.logarithmic:
+        return (number(change.mdc, places(change.mdc)),) * 2
+    fall, rise = abs(change.mdc_decrease_percent), abs(change.mdc_increase_percent)
+    decimals = places(fall)
+    return number(fall, decimals), number(rise, decimals)
+
+
+def chance(p: float, change: Change) -> str:
+    """A probability counted over this change's draws."""
+    return probability(p, change.draws)
+
+
+def years(change: Change) -> str:
+    """`2000–2005`."""
+    return f"{change.from_year}{EN_DASH}{change.to_year}"
+
+
+def step(change: Change) -> str:
+    """`2003` for the change from 2002 to 2003, both years where they are further apart."""
+    if change.to_year == change.from_year + 1:
+        return str(change.to_year)
+    return f"{change.from_year}{EN_DASH}{change.to_year % 100:02d}"
+
+
+def direction(change: Change) -> str:
+    """`rise` or `fall`, after the point estimate."""
+    return "rise" if change.rose else "fall"
+
+
+def cardinal(n: int) -> str:
+    """Counts up to twenty in words.
+
+    >>> cardinal(0), cardinal(5), cardinal(66)
+    ('none', 'five', '66')
+    """
+    return _WORDS[n] if n < len(_WORDS) else number(n, 0)
+
+
+def miss(rule: DetectionRule, unit: str) -> str:
+    """How often a change as large as the MDC is missed: `in one year out of five`."""
+    often = 1 / (1 - rule.power)
+    if math.isclose(often, round(often), rel_tol=1e-6) and round(often) < len(_WORDS):
+        return f"in one {unit} out of {cardinal(round(often))}"
+    return f"in {100 * (1 - rule.power):.2g}{NBSP}% of the {unit}s"
+
+
+def level(rule: DetectionRule) -> str:
+    """`95 %`: the coverage probability of the intervals."""
+    return f"{100 * rule.confidence:.4g}{NBSP}%"
