@@ -52,13 +52,16 @@ _HOME = {
     "levels": "engine.analysis",
     "load_config": "engine.config",
     "open_run": "engine.workflow",
-    "plan": "engine.workflow",
-    "report": "engine.workflow",
     "run": "engine.workflow",
     "status": "engine.workflow",
     "verdicts": "engine.analysis",
 }
-_RENAMED = {"open_table": ("engine.readers", "read")}
+# Modules are called `plan` and `report`, so their verbs have longer names here.
+_RENAMED = {
+    "open_table": ("engine.readers", "read"),
+    "plan_run": ("engine.workflow", "plan"),
+    "write_report": ("engine.workflow", "report"),
+}
 __all__ = sorted([*_HOME, *_RENAMED])  # noqa: PLE0605
 
 

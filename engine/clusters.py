@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import dask
 import scipy.linalg  # noqa: F401  # scipy brings a BLAS of its own; only a loaded one can be limited
@@ -126,8 +127,9 @@ def _local(spec: ClusterSpec) -> Iterator[Client]:
             threads_per_worker=1 if processes else spec.slots,
             processes=processes,
             host="127.0.0.1" if processes else None,
-            # A free port of the loopback address, without which distributed would take 8787.
+            # Loopback and any free port; left to itself distributed listens on all addresses.
             dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": spec.dashboard},
             memory_limit=0,  # `plan` refuses what does not fit; pausing workers would hide it
             silence_logs=40,
@@ -172,7 +174,9 @@ class _Distributed:
     def __init__(self, client: Client, spec: ClusterSpec) -> None:
         self._client = client
         self.slots = spec.slots
-        self.dashboard = str(client.dashboard_link) if spec.dashboard else ""
+        # In one process distributed names this machine's outer address, where nothing listens.
+        port = urlsplit(str(client.dashboard_link)).port
+        self.dashboard = f"http://127.0.0.1:{port}/status" if spec.dashboard else ""
 
     def map_unordered(
         self, function: Callable[[TaskType], Result], tasks: Iterable[TaskType]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from engine.errors import ConfigError
 
 GROUP = 64
+_MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,8 +94,8 @@ class Shape:
     Attributes:
         n, r, k: industries, regions and stressors of the tables.
         q, c, parts: indicators, consumers and parts asked.
-        matrix_normals: normals drawn for each cell of Z or A in one draw.
-        matrix_fields: how many n x n arrays of error sizes a year has (0 or 1, as a rule).
+        cells: cells that carry errors in one year, of all quantities.
+        normals: normals drawn for each of them in one draw, on average.
     """
 
     n: int
@@ -103,8 +104,8 @@ class Shape:
     q: int
     c: int
     parts: int
-    matrix_normals: int
-    matrix_fields: int
+    cells: int
+    normals: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Needs:
     """What a run is predicted to need, in bytes and seconds.
 
     Attributes:
+        matrix: one n x n array.
         shared: prepared tables in the page cache, counted once however many workers map them.
         workspace: arrays of one draw, for each slot.
         preparing: reading and preparing one year, before any draw.
@@ -120,6 +122,7 @@ class Needs:
         seconds: computing time on all slots, without start-up.
     """
 
+    matrix: int
     shared: int
     workspace: int
     preparing: int
@@ -128,8 +131,13 @@ class Needs:
     seconds: float
 
     def peak(self, slots: int, baseline: int) -> int:
-        """Peak resident memory of all processes together, given what an idle one holds."""
-        return baseline + max(self.preparing, self.shared + slots * self.workspace)
+        """Peak resident memory of all processes together, given what they hold when idle.
+
+        The C library keeps freed arrays below its mapping threshold for reuse, and not all of them
+        fit the next request: measured, that adds half to the arrays of tables of that size.
+        """
+        kept = 1.5 if self.matrix < _MAPPING_THRESHOLD else 1.1
+        return baseline + int(kept * max(self.preparing, self.shared + slots * self.workspace))
 
 
 def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flops: float) -> Needs:
@@ -139,20 +147,21 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flop
         normals, flops: what one thread of this machine does in a second
             (`engine.kernels.speed.measure`).
     """
-    n, square = shape.n, shape.n**2
-    small = n * (shape.r + shape.k + shape.c)
-    year = 8 * square + 4 * square * shape.matrix_fields + 12 * small
+    n, square, cells = shape.n, shape.n**2, shape.cells
+    small = n * (shape.r + shape.k + 2 * shape.c)
+    # The estimates, and for each cell its position, its hashes and its sigma.
+    year = 8 * (square + small) + 20 * cells
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
-    drawing = square * shape.matrix_normals / normals
     # One factorisation for the solution; certificates and error bounds pass over A a few times.
     solving = (2 / 3 * n**3 + square * (4 * shape.c + 4 * shape.q + 40)) / flops
     overhead = 1.5e-3  # of Python, a draw
     return Needs(
+        matrix=8 * square,
         shared=2 * year,  # two years are open while one gives way to the next
-        workspace=24 * square + 40 * small + sampling.block * one,
-        preparing=48 * square + 40 * small,
+        workspace=24 * square + 24 * small + 8 * cells + sampling.block * one,
+        preparing=32 * (square + small) + 100 * cells,
         ensemble=draws * (one + 13),
         prepared=year * len(sampling.years),
-        seconds=draws * (drawing + solving + overhead) / slots,
+        seconds=draws * (cells * shape.normals / normals + solving + overhead) / slots,
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.blockwork import Task, compute, machine
-from engine.clusters import ClusterSpec, connect
+from engine.clusters import ClusterSpec, Outcome, connect
 from engine.draws import reference
 from engine.error_model import ErrorModel, Errors
 from engine.errors import RunError
@@ -28,6 +28,8 @@ from engine.question import PARTS, Question
 from engine.stores import tables as prepared_tables
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend
 from engine.stores.lock import held
+
+ATTEMPTS = 2  # at a block, before a run gives it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,34 +176,52 @@ def _compute(
     still_ours: Callable[[], None],
 ) -> None:
     total = len(job.sampling.years) * ensemble.draws
-    done = total - sum(block.size for block in missing)
-    computed = 0
-    failures: list[tuple[Task, Exception]] = []
+    before = total - sum(block.size for block in missing)
     with connect(cluster) as executor:
-        began = time.monotonic()
-        listener(Progress(done, total, 0, 0.0, executor.dashboard))
-        for outcome in executor.map_unordered(compute, _tasks(job, ensemble, missing)):
-            still_ours()
-            if outcome.error is not None:
-                failures.append((outcome.task, outcome.error))
-                for block in outcome.task.blocks:
-                    ensemble.record_failure(
-                        block, f"{type(outcome.error).__name__}: {outcome.error}"
-                    )
-                continue
-            computed += outcome.result or 0
-            elapsed = time.monotonic() - began
-            listener(Progress(done + computed, total, computed, elapsed, executor.dashboard))
-    if failures:
-        task, error = failures[0]
-        raise RunError(
-            f"{len(failures)} of the blocks failed; the first: {error}",
-            where=f"year {task.blocks[0].year}, block {task.blocks[0].index}",
-            remedy="all other blocks are safe; mend the cause and run again",
-        )
+        counted = _Counted(before, total, executor.dashboard, listener)
+        for _ in range(ATTEMPTS):
+            failed: list[Outcome[Task, int]] = []
+            for outcome in executor.map_unordered(compute, _tasks(job, missing)):
+                still_ours()
+                if outcome.error is None:
+                    counted.add(outcome.result or 0)
+                else:
+                    failed.append(outcome)
+            missing = [block for outcome in failed for block in outcome.task.blocks]
+            if not missing:
+                return
+    _give_up(ensemble, failed)
 
 
-def _tasks(job: Job, ensemble: Ensemble, missing: list[Block]) -> Iterator[Task]:
+class _Counted:
+    """Tells the listener how far the run is."""
+
+    def __init__(self, before: int, total: int, dashboard: str, listener: Listener) -> None:
+        self._before, self._total, self._computed = before, total, 0
+        self._dashboard, self._listener = dashboard, listener
+        self._began = time.monotonic()
+        self.add(0)
+
+    def add(self, draws: int) -> None:
+        self._computed += draws
+        done, elapsed = self._before + self._computed, time.monotonic() - self._began
+        self._listener(Progress(done, self._total, self._computed, elapsed, self._dashboard))
+
+
+def _give_up(ensemble: Ensemble, failed: list[Outcome[Task, int]]) -> None:
+    for outcome in failed:
+        for block in outcome.task.blocks:
+            reason = f"{type(outcome.error).__name__}: {outcome.error}"
+            ensemble.record_failure(block, reason)
+    first = failed[0].task.blocks[0]
+    raise RunError(
+        f"{len(failed)} of the blocks failed {ATTEMPTS} times; the first: {failed[0].error}",
+        where=f"year {first.year}, block {first.index}",
+        remedy="all other blocks are safe; mend the cause and run again",
+    )
+
+
+def _tasks(job: Job, missing: list[Block]) -> Iterator[Task]:
     for blocks in tasks(missing, 1):
         folder = _table_folder(job, blocks[0].year)
         yield Task(folder, job.folder, blocks, _parts(job.question))

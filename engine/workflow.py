@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import xarray as xr
 
@@ -26,15 +27,14 @@ from engine.error_model import (
     Constant,
     ErrorModel,
     Period,
-    Quantity,
     factor_correlation,
     inter_year_correlation,
     only_independent_cells,
 )
-from engine.errors import PlanError, StoreError
+from engine.errors import InputError, PlanError, StoreError
 from engine.kernels.changes import DetectionRule
 from engine.kernels.speed import measure
-from engine.mrio import MRIO, findings
+from engine.mrio import MRIO, Labels, findings
 from engine.plan import Needs, SamplingPlan, Shape, needs, whole_blocks
 from engine.prepare import prepare
 from engine.question import Consumer, Question, with_units
@@ -44,7 +44,9 @@ from engine.runs import run as run_job
 from engine.stores.ensemble import Ensemble, open_ensemble
 from engine.stores.record import Record, read_record, write_record
 
-_WORKER = 180 * 2**20  # an idle worker process: interpreter, numpy, numba, zarr and Dask
+# Measured memory of what a plan's own process does not hold yet: scheduler, dashboard and compiler
+# in this process; and each idle worker process.
+_CLUSTER, _WORKER = 40 * 2**20, 165 * 2**20
 
 
 def run_folder(config: Config) -> Path:
@@ -82,9 +84,10 @@ def check(config: Config) -> Iterator[str]:
 
 def _origin(table: MRIO) -> str:
     labels, provenance = table.labels, table.provenance
-    mark = "SYNTHETIC data. " if provenance.synthetic else ""
+    unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
     return (
-        f"{mark}{provenance.source}, version {provenance.version}, licence {provenance.licence}\n"
+        f"{'SYNTHETIC: ' if unsaid else ''}{provenance.source}, version {provenance.version}, "
+        f"licence {provenance.licence}\n"
         f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
         f"{', '.join(labels.stressors)}; {labels.currency}"
     )
@@ -126,13 +129,12 @@ class _Reader:
 
     def __init__(self, config: Config) -> None:
         self._tables = config.tables
-        self._first: MRIO | None = None
+        self._first: tuple[int, Labels] | None = None
 
     def read(self, year: int) -> MRIO:
         table = readers.read(self._tables, year)
-        if self._first is not None:
-            readers.refuse_mixed(self._first, table)
-        self._first = self._first or table
+        self._first = self._first or (year, table.labels)
+        readers.refuse_mixed(*self._first, year, table.labels)
         return table
 
 
@@ -195,10 +197,10 @@ def plan(
     table = readers.read(config.tables, sampling.years[0])
     slots, rates = cluster.slots, measure()
     shapes = [_shape(table, config.question, scenario) for scenario in config.scenarios]
-    largest = max(shapes, key=lambda shape: shape.matrix_normals)
+    largest = max(shapes, key=lambda shape: shape.cells * shape.normals)
     needed = needs(largest, sampling, slots, rates.normals, rates.flops)
     processes = cluster.executor is Executor.PROCESSES
-    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else 0)
+    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
     peak, available = needed.peak(slots, baseline), psutil.virtual_memory().available
     if peak > available:
         raise PlanError(
@@ -216,8 +218,15 @@ def _sampling(config: Config, draws: int | None) -> SamplingPlan:
 
 
 def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
-    matrix = [entry for entry in scenario if entry.quantity in (Quantity.Z, Quantity.A)]
-    year = table.year
+    flows = {"Z": table.Z, "A": table.Z, "E": table.E, "s": table.E, "Y": table.Y, "F_Y": table.F_Y}
+    cells = {q: int(np.count_nonzero(values)) for q, values in flows.items()}
+    drawn = [
+        (cells.get(entry.quantity, 0), len(component.time.nodes(table.year)))
+        for entry in scenario
+        for component in entry.components
+        if component.group == ("cell",)
+    ]
+    perturbed = sum(cells.get(entry.quantity, 0) for entry in scenario)
     return Shape(
         n=len(table.labels.industries),
         r=len(table.labels.regions),
@@ -225,8 +234,8 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
         q=len(question.indicators),
         c=len(question.consumers),
         parts=len(question.parts),
-        matrix_normals=sum(len(c.time.nodes(year)) for e in matrix for c in e.components),
-        matrix_fields=len(matrix),
+        cells=perturbed,
+        normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
     )
 
 
@@ -442,11 +451,12 @@ def detect(
         all_parts: every part in the text, not the total alone.
 
     Raises:
-        StoreError: the ensemble is not complete, or has one year only.
+        StoreError: the ensemble is not complete.
+        InputError: it has one year only.
     """
     with run.open(scenario) as ensemble:
         if ensemble.sizes["year"] < 2:
-            raise StoreError(
+            raise InputError(
                 "the run has one year, so there is no change to judge",
                 where=str(run.folder),
                 remedy="run a configuration of two years or more; `footfall report` shows levels",
@@ -483,7 +493,7 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
             scenario=name,
             other_scenarios=tuple(other for other in run.record.scenarios if other != name),
             ensemble=ensemble,
-            changes=analysis.changes(ensemble, rule),
+            changes=_changes(ensemble, rule),
             levels=analysis.levels(ensemble, rule),
             rule=rule,
             assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
@@ -498,6 +508,11 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
                 where=str(folder),
                 remedy="free space or name another folder with --output",
             ) from error
+
+
+def _changes(ensemble: xr.Dataset, rule: DetectionRule) -> xr.Dataset:
+    """Every change of an ensemble; none where it has one year only."""
+    return analysis.changes(ensemble, rule) if ensemble.sizes["year"] > 1 else xr.Dataset()
 
 
 def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:

@@ -54,7 +54,7 @@ def test_a_block_knows_its_draws() -> None:
 
 
 def test_time_is_linear_in_draws_and_years_and_shared_by_slots() -> None:
-    shape = Shape(100, 5, 2, 1, 3, 4, 2, 1)
+    shape = Shape(100, 5, 2, 1, 3, 4, 8000, 2.0)
 
     def seconds(draws: int, years: int, slots: int) -> float:
         plan = SamplingPlan(1, draws, tuple(range(years)), 64)

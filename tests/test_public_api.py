@@ -11,14 +11,16 @@ PUBLIC = """
 AR1 ByLabel ClusterSpec Component Config Constant Consumer DetectionRule Draws ErrorModel Errors
 Executor FootfallError FromFile Indicator Labels MRIO Method Period Persistent PowerLaw Provenance
 Quantity Question Run Verdict Yearly changes check draw findings levels load_config open_run
-open_table plan report run status verdicts
+open_table plan_run run status verdicts write_report
 """
 
 
 def test_the_public_names() -> None:
     assert dir(engine) == sorted(PUBLIC.split())
     for name in engine.__all__:
-        assert getattr(engine, name).__doc__
+        thing = getattr(engine, name)
+        assert callable(thing), f"{name} is hidden by a module of that name"
+        assert thing.__doc__
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -557,11 +557,11 @@ def test_years_with_other_labels_are_refused(
 ) -> None:
     source = series(tmp_path)
     first, second = read(source, 2000), read(source, 2001)
-    refuse_mixed(first, second)
+    refuse_mixed(first.year, first.labels, second.year, second.labels)
     labels = replace(second.labels, **changed)
     r = len(labels.regions)
     other = MRIO(
         2001, labels, second.Z, np.ones((4, r)), second.E, np.ones((2, r)), second.provenance
     )
     with pytest.raises(TableError, match=message):
-        refuse_mixed(first, other)
+        refuse_mixed(first.year, first.labels, other.year, other.labels)

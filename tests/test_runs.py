@@ -201,7 +201,7 @@ def test_a_failed_block_stops_nothing_else_and_is_reported(
 
     config = small(tmp_path)
     monkeypatch.setattr(runs, "compute", fragile)
-    with pytest.raises(RunError, match="1 of the blocks failed; the first: no space left"):
+    with pytest.raises(RunError, match="1 of the blocks failed 2 times; the first: no space left"):
         workflow.run(config, tmp_path / "run", cluster=SERIAL)
     lines = list(workflow.status(tmp_path / "run"))
     assert lines[0].startswith("base: 20 of 21 blocks")

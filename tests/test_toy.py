@@ -82,7 +82,7 @@ def test_tables_balance_with_positive_value_added(source: Toy) -> None:
 def test_years_of_a_world_belong_together(source: Toy) -> None:
     first, *others = years(source)[:12]
     for year in others:
-        refuse_mixed(read(source, first), read(source, year))
+        refuse_mixed(first, read(source, first).labels, year, read(source, year).labels)
 
 
 @pytest.mark.parametrize("source", EVERY, ids=lambda source: source.world)

@@ -52,7 +52,7 @@ def years(source: Source) -> tuple[int, ...]:
             return toy.years(source)
 
 
-def refuse_mixed(first: MRIO, second: MRIO) -> None:
+def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:
     """Refuse two years whose labels differ: a change between them would be one of name or unit.
 
     Raises:
@@ -60,13 +60,12 @@ def refuse_mixed(first: MRIO, second: MRIO) -> None:
             order; the first difference is named.
     """
     for kind, names in _KINDS.items():
-        pairs = zip_longest(names(first.labels), names(second.labels))
-        for place, (one, other) in enumerate(pairs):
+        for place, (one, other) in enumerate(zip_longest(names(labels), names(others))):
             if one != other:
                 raise TableError(
-                    f"{kind} {place + 1} is {_spell(one)} in {first.year} and {_spell(other)} "
-                    f"in {second.year}",
-                    where=f"years {first.year} and {second.year}",
+                    f"{kind} {place + 1} is {_spell(one)} in {first} and {_spell(other)} "
+                    f"in {second}",
+                    where=f"years {first} and {second}",
                     remedy="use years of one release, in one unit, classification and order",
                 )
 
