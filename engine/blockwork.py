@@ -38,20 +38,18 @@ class Task:
 
 
 @lru_cache(maxsize=2)
-def _table(folder: Path, _written: int) -> Prepared:
-    return load(folder)
+def _table(folder: Path, ensemble: str) -> Prepared:
+    return load(folder, ensemble)
 
 
 def compute(task: Task) -> int:
     """Draw and store the blocks of one task; returns how many draws that was.
 
     Raises:
-        StoreError: the table cannot be read or the blocks cannot be written.
+        StoreError: the table is unreadable or another ensemble's, or a block cannot be written.
     """
-    # The time of writing is part of the cache's key: a folder may have been prepared anew.
-    written = (task.table / "prepared.json").stat().st_mtime_ns
-    prepared = _table(task.table, written)
     ensemble = open_ensemble(task.ensemble)
+    prepared = _table(task.table, ensemble.digest)
     for block in task.blocks:
         began = time.perf_counter()
         drawn = draw_prepared(prepared, block.draws)

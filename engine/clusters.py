@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -94,6 +94,12 @@ class Cluster(Protocol):
         ...
 
 
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Hold this process's BLAS to one thread: the bits of a result depend on their number."""
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
+
+
 @contextmanager
 def connect(spec: ClusterSpec) -> Iterator[Cluster]:
     """Start the cluster of a profile and stop it at the end; BLAS keeps to one thread throughout.
@@ -101,7 +107,7 @@ def connect(spec: ClusterSpec) -> Iterator[Cluster]:
     One thread, because parallelism is over draws (also the faster way), and because the bits of
     a BLAS result depend on its number of threads.
     """
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         if spec.executor is Executor.SERIAL:
             yield _Serial()
             return

@@ -13,8 +13,10 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from engine.error_model import ErrorModel, Method, Quantity
+from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import output, parts, per_unit_output
 from engine.kernels.perturb import perturb
@@ -23,6 +25,7 @@ from engine.mrio import MRIO
 from engine.prepare import Prepared, prepare
 from engine.question import Consumer, Indicator, Question
 
+NEGLIGIBLE = 1e-6  # of an indicator's largest footprint
 TOLERANCE = 1e-9  # largest certified relative error of a footprint that is accepted
 
 
@@ -95,7 +98,9 @@ def draw(
         TableError: the table's own spectral radius is not below one.
     """
     asked = everything(table) if question is None else question
-    return draw_prepared(prepare(table, errors, asked, seed, r_max=r_max), draws)
+    # One BLAS thread, as in every run: the bits of a solution depend on their number.
+    with threadpool_limits(1, user_api="blas"):
+        return draw_prepared(prepare(table, errors, asked, seed, r_max=r_max), draws)
 
 
 def everything(table: MRIO) -> Question:
@@ -126,11 +131,16 @@ def reference(prepared: Prepared) -> F64:
     """The footprint of the estimate itself, (indicators, consumers, parts).
 
     Raises:
-        FloatingPointError: its error could not be certified.
+        TableError: it is no acceptable draw of itself.
     """
     footprint, status, _, _ = _footprint(prepared, _system(prepared, None))
     if status is not Status.ACCEPTED:
-        raise FloatingPointError(status.meaning)
+        raise TableError(
+            f"the table without errors is {status.meaning} (r_max {prepared.r_max:g})",
+            where=f"year {prepared.year}",
+            remedy="look for industries that buy nearly all they sell (footfall check names them), "
+            "or raise r_max",
+        )
     return footprint
 
 
@@ -177,17 +187,24 @@ def _footprint(prepared: Prepared, system: System) -> tuple[F64, Status, float, 
     direct = prepared.characterisation @ (system.F_Y @ prepared.membership)
     footprint = parts(intensities, solved.X, prepared.domestic, direct)
     bound = error_bound(solved, system.A, intensities, demand, weights)
-    error = _relative(bound, footprint[..., 0])
+    gross = np.abs(intensities) @ np.abs(solved.X) + np.abs(direct)
+    error = _relative(bound, footprint[..., 0], gross)
     if not error <= TOLERANCE:
         return _nothing(prepared), Status.FAILED, error, counted
     return footprint, Status.ACCEPTED, error, counted
 
 
-def _relative(bound: F64, total: F64) -> float:
-    """The largest bound relative to its total; a total of exactly zero with bound zero is exact."""
-    size = np.abs(total)
-    ratio = np.divide(bound, size, out=np.where(bound > 0, np.inf, 0.0), where=size > 0)
-    return float(ratio.max())
+def _relative(bound: F64, total: F64, gross: F64) -> float:
+    """The largest bound on an error, relative to its total.
+
+    A total that is nothing beside its indicator's largest, such as that of a consumer whose demand
+    reaches no emissions, has no relative error worth the name and does not fail the others.
+    """
+    nothing = NEGLIGIBLE * gross.max(axis=1, keepdims=True)
+    counts = (np.abs(total) > nothing) | (bound > TOLERANCE * nothing)
+    size = np.where(counts, np.abs(total), 1.0)
+    ratio = np.divide(bound, size, out=np.full_like(bound, np.inf), where=size > 0)
+    return float(np.where(counts, ratio, 0.0).max())
 
 
 def _nothing(prepared: Prepared) -> F64:

@@ -6,14 +6,17 @@ arithmetic alone.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from engine.error_model import (
     KEYS,
+    LARGEST_RSD,
+    SMALLEST_RSD,
     ByLabel,
     Component,
     Constant,
@@ -34,7 +37,7 @@ from engine.kernels.perturb import LOG2E, Cells, Groups, Term
 from engine.kernels.solve import base_weights
 from engine.kernels.streams import label_hashes, stream_key
 from engine.mrio import MRIO, Labels
-from engine.question import Question, resolve
+from engine.question import Asked, Question, resolve
 
 Label = tuple[str, ...]
 
@@ -101,6 +104,7 @@ def prepare(
         TableError: the estimate itself has a spectral radius that cannot be certified.
     """
     asked = resolve(question, table.labels, table.year)
+    _refuse_purchases_of_nothing(asked, table)
     hashes = addresses([table.labels], question) if hashes is None else hashes
     A = per_unit_output(table.Z, table.x, table.active)
     values: dict[Quantity, F64] = {
@@ -157,11 +161,23 @@ def _refuse_overlap(one: Cells, other: Cells, scenario: str, quantity: Quantity)
         )
 
 
+def _refuse_purchases_of_nothing(asked: Asked, table: MRIO) -> None:
+    """What a demand vector buys from an inactive industry would count as free of emissions."""
+    for row, _ in np.argwhere(asked.purchases[~table.active] != 0):
+        region, sector = table.labels.industries[int(np.flatnonzero(~table.active)[row])]
+        raise ConfigError(
+            f"a demand vector buys from {region} {sector}, which has no output",
+            where=f"purchases, year {table.year}",
+            remedy="assign this purchase to an industry that produces in that year",
+        )
+
+
 def _base_certificate(A: F64, table: MRIO) -> F64:
     weights = base_weights(A)
     if not np.all(np.isfinite(weights) & (weights > 0)):
         raise TableError(
-            "the spectral radius of the coefficients is not below one, so no footprint exists",
+            "the spectral radius of the coefficients (of their magnitudes, where cells are "
+            "negative) is not below one, so no footprint can be certified",
             where=f"year {table.year}",
             remedy="look for industries that buy more than they sell (footfall check names them)",
         )
@@ -301,8 +317,8 @@ def _sizes(
             return _by_label(entry, entry.size, i, j, labels)
         case PowerLaw():
             return _by_power(entry.size, flows[i, j], year)
-        case FromFile(path):
-            return _from_file(path, flows.shape)[i, j]
+        case FromFile():
+            return _from_file(entry.size, flows.shape)[i, j]
 
 
 def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:
@@ -344,27 +360,26 @@ def _kinds(
     return list(places), of
 
 
-def _from_file(path: Path, shape: tuple[int, ...]) -> F64:
-    where = f"file {path}"
+def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
+    where = f"file {size.path}"
     try:
-        rsd = np.load(path, allow_pickle=False)
+        content = size.path.read_bytes()
+        rsd = np.load(io.BytesIO(content), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigError(
             f"cannot be read as an array ({error})", where=where, remedy="give a .npy file"
         ) from error
-    if not isinstance(rsd, np.ndarray) or rsd.shape != shape:
+    if hashlib.sha256(content).hexdigest() != size.sha256:
         raise ConfigError(
-            f"does not have the quantity's shape {shape}",
+            "changed since the configuration was read", where=where, remedy="run again"
+        )
+    if not isinstance(rsd, np.ndarray) or rsd.shape != shape or rsd.dtype.kind != "f":
+        raise ConfigError(
+            f"does not hold floats in the quantity's shape {shape}",
             where=where,
             remedy="one relative standard deviation a cell, in the order of the table",
         )
-    lowest, highest = float(rsd.min(initial=0)), float(rsd.max(initial=0))
-    for value in (lowest, highest, float(rsd.sum())):
-        if not np.isfinite(value) or value < 0:
-            raise ConfigError(
-                f"holds a relative standard deviation of {value:g}",
-                where=where,
-                remedy="give finite fractions, none negative",
-            )
-    check_rsd(highest, where)
+    impossible = ~((rsd == 0) | ((rsd >= SMALLEST_RSD) & (rsd <= LARGEST_RSD)))
+    if impossible.any():
+        check_rsd(float(rsd[impossible][0]), where)
     return rsd.astype(np.float64)

@@ -91,6 +91,12 @@ def resolve(question: Question, labels: Labels, year: int) -> Asked:
     domestic = np.zeros((len(industries), len(consumers)), dtype=np.bool_)
     for column, consumer in enumerate(consumers):
         where = f"consumer {consumer.name}, year {year}"
+        if consumer.name in regions and consumer.members != (consumer.name,):
+            raise ConfigError(
+                "is called like a region of the table but is something else",
+                where=where,
+                remedy="give the group or demand vector a name of its own",
+            )
         for member in consumer.members:
             row = _position(member, regions, "region", where)
             membership[row, column] = consumer.purchases is None
@@ -100,6 +106,12 @@ def resolve(question: Question, labels: Labels, year: int) -> Asked:
             purchases[_position(pair, industries, "industry", where), column] = value
     characterisation = np.zeros((len(question.indicators), len(stressors)))
     for row, indicator in enumerate(question.indicators):
+        if indicator.name in stressors and dict(indicator.weights) != {indicator.name: 1.0}:
+            raise ConfigError(
+                "is called like a stressor of the table but is something else",
+                where=f"indicator {indicator.name}",
+                remedy="give the weighted total a name of its own",
+            )
         for stressor, weight in indicator.weights.items():
             where = f"indicator {indicator.name}"
             characterisation[row, _position(stressor, stressors, "stressor", where)] = weight

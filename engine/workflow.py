@@ -20,8 +20,9 @@ import psutil
 import xarray as xr
 
 from engine import analysis, readers, wording
-from engine.clusters import ClusterSpec, Executor
+from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
+from engine.draws import reference
 from engine.error_model import (
     ByLabel,
     Constant,
@@ -32,6 +33,7 @@ from engine.error_model import (
     only_independent_cells,
 )
 from engine.errors import InputError, PlanError, StoreError
+from engine.jobs import Job, settled
 from engine.kernels.changes import DetectionRule
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels, findings
@@ -39,8 +41,8 @@ from engine.plan import Needs, SamplingPlan, Shape, needs, whole_blocks
 from engine.prepare import prepare
 from engine.question import Consumer, Question, with_units
 from engine.report import Assumption, Subject, write
-from engine.runs import Job, Listener, Tables
-from engine.runs import run as run_job
+from engine.runs import Listener
+from engine.runs import run as run_jobs
 from engine.stores.ensemble import Ensemble, open_ensemble
 from engine.stores.record import Record, read_record, write_record
 
@@ -69,7 +71,7 @@ def check(config: Config) -> Iterator[str]:
         table = tables.read(year)
         question = with_units(question, table.labels)
         for scenario in config.scenarios:
-            prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max)
+            reference(prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max))
         if _origin(table) != before:
             before = _origin(table)
             yield before
@@ -299,20 +301,28 @@ def run(
     sampling = _sampling(config, draws)
     tables = _Reader(config)
     question = with_units(config.question, tables.read(sampling.years[0]).labels)
-    began = time.time()
-    for scenario in config.scenarios:
-        job = Job(
+    jobs = [
+        Job(
             folder=folder / scenario.name,
             title=config.title,
-            tables=Tables(sampling.years, tables.read),
+            read=tables.read,
             question=question,
             errors=scenario,
             sampling=sampling,
             r_max=config.r_max,
         )
-        run_job(job, cluster, listener)
-    record = _record(config, question, _sitting(began, sampling, cluster), _sittings(folder))
-    write_record(folder, record)
+        for scenario in config.scenarios
+    ]
+    began = time.time()
+    with one_blas_thread(), settled(jobs) as ready:
+        record = _record(config, question, _sittings(folder))
+        write_record(folder, record)
+        try:
+            run_jobs(ready, cluster, listener)
+        finally:
+            sittings = (*record.sittings, _sitting(began, sampling, cluster))
+            record = replace(record, sittings=sittings)
+            write_record(folder, record)
     return Run(folder, record)
 
 
@@ -337,8 +347,7 @@ def _sittings(folder: Path) -> tuple[Mapping[str, Any], ...]:
 def _record(
     config: Config,
     question: Question,
-    sitting: Mapping[str, Any],
-    earlier: tuple[Mapping[str, Any], ...],
+    sittings: tuple[Mapping[str, Any], ...],
 ) -> Record:
     return Record(
         title=config.title,
@@ -356,7 +365,7 @@ def _record(
             }
             for indicator in question.indicators
         ),
-        sittings=(*earlier, sitting),
+        sittings=sittings,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from engine.error_model import (
     ErrorModel,
     Errors,
     ErrorSize,
+    FromFile,
     Method,
     Persistent,
     PowerLaw,
@@ -375,3 +378,72 @@ def test_a_twentieth_of_shared_variance_decides(
     assert abs(totals[:, 0].std() - 0.106036) < four_standard_errors_of_sd(totals[:, 0])
     found = np.corrcoef(totals.T)[0, 1]
     assert abs(found - correlation) < 4 * (1 - correlation**2) / math.sqrt(len(totals)) * 1.5
+
+
+def isolated_regions() -> MRIO:
+    """Two regions that do not trade, one of which emits nothing."""
+    labels = Labels(("A", "B"), (("A", "s"), ("B", "s")), ("CO2",), ("kt",), "EUR")
+    Z, Y = np.diag([20.0, 30.0]), np.diag([80.0, 70.0])
+    return MRIO(2000, labels, Z, Y, np.array([[50.0, 0.0]]), np.zeros((1, 2)), PROVENANCE)
+
+
+def test_a_footprint_of_zero_fails_nobody() -> None:
+    table = isolated_regions()
+    drawn = draw(table, ErrorModel("b", Method.ACCOUNTS, (entry("E", Constant(0.2)),)), 1, range(9))
+    assert (drawn.status == Status.ACCEPTED).all()
+    assert (drawn.footprint[:, 0, 1] == 0).all()
+    assert (drawn.certified_error < 1e-12).all()
+
+
+def test_a_table_close_to_no_footprint_is_refused_as_a_table() -> None:
+    labels = Labels(("A",), (("A", "s"),), ("CO2",), ("kt",), "EUR")
+    one, half = np.ones((1, 1)), np.full((1, 1), 0.5)
+    table = MRIO(2000, labels, 99.5 * one, half, one, one, PROVENANCE)
+    model = ErrorModel("b", Method.ACCOUNTS, ())
+    with pytest.raises(TableError, match=r"year 2000.*r_max 0.99"):
+        reference(prepare(table, model, everything(table), 1))
+
+
+def test_purchases_from_an_inactive_industry_are_refused() -> None:
+    table = world()
+    company = Consumer("company", ("R0",), {2000: {("R2", "S3"): 1.0}})
+    question = Question((company,), (Indicator("CO2", "kt", {"CO2": 1.0}),))
+    with pytest.raises(ConfigError, match="R2 S3, which has no output"):
+        prepare(table, ACCOUNTS, question, 1)
+
+
+def test_names_of_regions_and_stressors_mean_themselves() -> None:
+    table = world()
+    plain = Indicator("CO2", "kt", {"CO2": 1.0})
+    with pytest.raises(ConfigError, match="called like a region"):
+        prepare(table, ACCOUNTS, Question((Consumer("R0", ("R1",)),), (plain,)), 1)
+    shadow = Indicator("CO2", "kt", {"CH4": 28.0}, "AR5")
+    with pytest.raises(ConfigError, match="called like a stressor"):
+        prepare(table, ACCOUNTS, Question((Consumer("R0", ("R0",)),), (shadow,)), 1)
+
+
+def test_error_sizes_from_a_file(tmp_path: Path) -> None:
+    table = world()
+    path = tmp_path / "rsd.npy"
+
+    def prepared(rsd: np.ndarray, *, swapped: bool = False) -> object:
+        np.save(path, rsd)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if swapped:
+            np.save(path, 2 * rsd)
+        model = ErrorModel("b", Method.ACCOUNTS, (entry("E", FromFile(path, sha256)),))
+        return prepare(table, model, everything(table), 1)
+
+    rsd = np.linspace(0, 0.5, table.E.size).reshape(table.E.shape)
+    cells = perturbed(prepared(rsd), 3)[Quantity.E]
+    flat = perturbed(
+        prepare(table, ErrorModel("b", Method.ACCOUNTS, (entry("E", Constant(0.5)),)),
+                everything(table), 1), 3,
+    )[Quantity.E]  # fmt: skip
+    assert cells[0, 0] == table.E[0, 0]
+    assert cells[-1, -1] == flat[-1, -1]
+    with pytest.raises(ConfigError, match="changed since"):
+        prepared(rsd, swapped=True)
+    for wrong in (rsd[:1], rsd.astype(complex), rsd.astype(str), rsd - 0.1, rsd + 1e-9):
+        with pytest.raises(ConfigError, match=r"rsd\.npy"):
+            prepared(wrong)

@@ -20,6 +20,7 @@ LAYERS = [
     ["draws"],
     ["stores"],
     ["blockwork"],
+    ["jobs"],
     ["clusters"],
     ["analysis", "runs", "readers"],
     ["report"],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from configs import SMALL, written
 
 # Peak of the proportional set sizes of all processes together: shared pages count once.

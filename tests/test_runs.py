@@ -17,7 +17,16 @@ from configs import SMALL, written
 from engine import workflow
 from engine.clusters import ClusterSpec, Executor, connect
 from engine.config import Config, load_config
-from engine.errors import DriftError, LockedError, PlanError, RunError, StoreError
+from engine.errors import (
+    ConfigError,
+    DriftError,
+    LockedError,
+    PlanError,
+    RunError,
+    StoreError,
+    TableError,
+)
+from engine.mrio import MRIO
 from engine.runs import Progress
 
 SERIAL = ClusterSpec(Executor.SERIAL)
@@ -272,3 +281,85 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(
 def test_no_workers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="0 workers"):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=ClusterSpec(workers=0))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('source = "assumption"', 'source = "another citation"'),
+        ('title = "a small random world"', 'title = "the same world"'),
+        ("seed = 7", "seed = 7\n# a remark"),
+        ('members = ["R0", "R1"]', 'members = ["R1", "R0"]'),
+    ],
+)
+def test_what_decides_no_draw_is_no_drift(tmp_path: Path, old: str, new: str) -> None:
+    workflow.run(small(tmp_path), tmp_path / "run", draws=64, cluster=SERIAL)
+    workflow.run(small(tmp_path, (old, new)), tmp_path / "run", draws=64, cluster=SERIAL)
+
+
+def test_a_refused_run_leaves_the_other_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    """A task of the first run that is still at work cannot draw from the second run's tables."""
+    from engine import runs
+    from engine.blockwork import Task, compute
+
+    def meddled(task: Task) -> int:
+        done = compute(task)
+        if task.blocks[0].index == 2 and task.blocks[0].year == 2000:
+            # As if this run had stood still for so long that another took its lock over.
+            (scenario / "lock-000001.json").unlink()
+            other = small(tmp_path, ("seed = 7", "seed = 8"))
+            with pytest.raises(DriftError, match="seed"):
+                workflow.run(other, tmp_path / "run", cluster=SERIAL)
+        return done
+
+    scenario = tmp_path / "run" / "base"
+    monkeypatch.setattr(runs, "compute", meddled)
+    with pytest.raises((LockedError, RunError, StoreError)):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+    monkeypatch.undo()
+    assert arrays(workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)) == truth
+    assert not list(scenario.glob("tables-*"))
+
+
+def test_a_task_refuses_tables_prepared_for_another_ensemble(tmp_path: Path) -> None:
+    from engine.draws import everything
+    from engine.prepare import prepare
+    from engine.stores import tables
+
+    config = small(tmp_path)
+    table = workflow.readers.read(config.tables, 2000)
+    prepared = prepare(table, config.errors, everything(table), 7)
+    tables.save(prepared, tmp_path / "2000", "one digest")
+    assert tables.load(tmp_path / "2000", "one digest").year == 2000
+    with pytest.raises(StoreError, match="another ensemble"):
+        tables.load(tmp_path / "2000", "another digest")
+
+
+def test_a_table_that_changes_while_it_is_read_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls = workflow.readers.read, []
+
+    def unsteady(source: object, year: int) -> object:
+        table = read(source, year)  # type: ignore[arg-type]
+        calls.append(year)
+        if len(calls) > 4:
+            table = MRIO(
+                year, table.labels, table.Z, table.Y, 2 * table.E, table.F_Y, table.provenance
+            )
+        return table
+
+    monkeypatch.setattr(workflow.readers, "read", unsteady)
+    with pytest.raises(TableError, match="changed while"):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+
+
+def test_every_scenario_is_checked_before_the_first_is_drawn(tmp_path: Path) -> None:
+    second = SMALL[SMALL.index("[[scenarios") :].replace("scenarios.base", "scenarios.second")
+    wrong = second.replace('quantity = "E"\n', 'quantity = "E"\nonly = { region = ["Nowhere"] }\n')
+    config = load_config(written(tmp_path, SMALL + wrong))
+    with pytest.raises(ConfigError, match="Nowhere"):
+        workflow.run(config, tmp_path / "run", draws=64, cluster=SERIAL)
+    assert not list((tmp_path / "run").glob("*/ledger/*"))

@@ -40,6 +40,7 @@ from engine.kernels.monte_carlo import (
 
 # The error of a change must show this many times over its numerical error to be assessed.
 CLEAR_OF_NUMERICAL_ERROR = 10.0
+FACTOR_ROUNDING = 2.0**-22  # of perturbed cells relative to their error: factors are float32
 _ROUNDING = 4 * np.finfo(np.float64).eps  # of a quotient and its logarithm, generously
 
 
@@ -351,6 +352,7 @@ def change(
     assessed = np.zeros(log.shape, dtype=np.bool_)
     if draws >= 2:
         error = numerical_error(first, second, error_first[accepted], error_second[accepted], log)
+        error += FACTOR_ROUNDING * (found["s1"] + found["s2"])
         assessed = found["sigma"] > CLEAR_OF_NUMERICAL_ERROR * error
     return found | _direction(delta, observed, total - draws, assessed, rule)
 

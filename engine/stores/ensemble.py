@@ -39,6 +39,7 @@ __all__ = [
     "Problem",
     "Progress",
     "create_or_extend",
+    "digest_of",
     "open_ensemble",
 ]
 
@@ -259,8 +260,8 @@ def create_or_extend(
         StoreError: the folder cannot be read or written, or is damaged.
     """
     _refuse_impossible(path, axes, draws, reference)
-    whole: dict[str, JSON] = {**identity, "schema": SCHEMA, "axes": axes.plain()}
-    ensemble = Ensemble(path, axes, draws, text_digest(canonical(whole)))
+    whole = _whole(axes, identity)
+    ensemble = Ensemble(path, axes, draws, digest_of(axes, identity))
     with storing(path):
         if not ensemble.store.exists():
             _create(ensemble, whole, reference, attrs)
@@ -268,6 +269,15 @@ def create_or_extend(
         sweep(path)
         room = hierarchy.grow(ensemble.store, axes, draws, reference)
     return Ensemble(path, axes, room, ensemble.digest)
+
+
+def digest_of(axes: Axes, identity: Mapping[str, JSON]) -> str:
+    """The digest an ensemble of this identity has, whether it exists or not."""
+    return text_digest(canonical(_whole(axes, identity)))
+
+
+def _whole(axes: Axes, identity: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {**identity, "schema": SCHEMA, "axes": axes.plain()}
 
 
 def open_ensemble(path: Path) -> Ensemble:

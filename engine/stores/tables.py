@@ -1,14 +1,19 @@
-"""Prepared tables on disk: written once a run, memory-mapped by every worker.
+"""Prepared tables on disk: written anew by every run, memory-mapped by its workers.
 
 One folder a year: uncompressed `.npy` files, so that the processes of a node share the pages,
-and `prepared.json`, which is written last and says how they belong together.
+and `prepared.json`, which is written last and says how they and the ensemble belong together. A
+run's folder has a name of its own: no file that a worker may have mapped is ever written again.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -23,15 +28,30 @@ _OF_CELLS = ("i", "j", "rows", "columns", "log2_sd")
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
 
 
-def save(prepared: Prepared, folder: Path) -> None:
-    """Write a prepared table to `folder`, replacing what is there.
+@contextmanager
+def workplace(scenario: Path) -> Iterator[Path]:
+    """A folder for the prepared tables of one run of a scenario; earlier ones are cleared away.
+
+    Raises:
+        StoreError: the scenario's folder cannot be written.
+    """
+    for left in scenario.glob("tables-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = scenario / f"tables-{uuid4().hex[:12]}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
+    """Write a prepared table to `folder`, for the ensemble with this digest.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "prepared.json").unlink(missing_ok=True)
+        folder.mkdir(parents=True)
         for name in _WHOLE:
             np.save(folder / f"{name}.npy", getattr(prepared, name))
         for quantity, values in prepared.values.items():
@@ -41,6 +61,7 @@ def save(prepared: Prepared, folder: Path) -> None:
             for quantity, all_ in prepared.errors.items()
         }
         content = {
+            "ensemble": ensemble,
             "year": prepared.year,
             "method": prepared.method,
             "r_max": prepared.r_max,
@@ -74,14 +95,16 @@ def _save_term(term: Term, folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def load(folder: Path) -> Prepared:
-    """Open a prepared table; its arrays are read-only maps of the files.
+def load(folder: Path, ensemble: str) -> Prepared:
+    """Open the prepared table of an ensemble; its arrays are read-only maps of the files.
 
     Raises:
-        StoreError: the folder holds no complete prepared table.
+        StoreError: the folder holds no complete prepared table, or one of another ensemble.
     """
     try:
         content = json.loads((folder / "prepared.json").read_text())
+        if content["ensemble"] != ensemble:
+            raise ValueError("prepared for another ensemble")
         return Prepared(
             year=content["year"],
             method=Method(content["method"]),

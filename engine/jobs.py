@@ -1,0 +1,236 @@
+"""One scenario of one run, and everything settled before its first draw.
+
+Settling reads and prepares every year, compares with what the folder holds, and makes room. What is
+wrong with a configuration or a table is found here, before hours of work, and for all scenarios.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.blockwork import Task, machine
+from engine.draws import TOLERANCE, reference
+from engine.error_model import AR1, ErrorModel, Errors, FromFile, Period, TimeKey
+from engine.errors import TableError
+from engine.kernels.perturb import fingerprint
+from engine.mrio import MRIO, Finding, Labels, Provenance, findings
+from engine.plan import SamplingPlan, tasks
+from engine.prepare import addresses, prepare
+from engine.question import PARTS, Consumer, Question
+from engine.stores import tables as prepared_tables
+from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
+from engine.stores.lock import Lock, held
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One scenario of one run.
+
+    Attributes:
+        folder: the scenario's folder, `RUN/<scenario>`.
+        title: what the user calls the run.
+        read: the table of a year.
+        r_max: largest spectral radius accepted.
+    """
+
+    folder: Path
+    title: str
+    read: Callable[[int], MRIO]
+    question: Question
+    errors: ErrorModel
+    sampling: SamplingPlan
+    r_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A job with its ensemble made ready and its prepared tables in `tables`."""
+
+    job: Job
+    ensemble: Ensemble
+    tables: Path
+    lock: Lock
+
+    def tasks(self) -> Iterator[Task]:
+        """A task for each block the ledger lacks."""
+        parts = tuple(PARTS.index(part) for part in self.job.question.parts)
+        for blocks in tasks(self.ensemble.missing(), 1):
+            folder = self.tables / str(blocks[0].year)
+            yield Task(folder, self.job.folder, blocks, parts)
+
+
+@contextmanager
+def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
+    """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+
+    Raises:
+        InputError: a table, the question or an error model cannot be used.
+        DriftError: a folder holds an ensemble of another job.
+        LockedError: another run is writing one of them.
+    """
+    with ExitStack() as open_things:
+        ready = []
+        for job in jobs:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            lock = open_things.enter_context(held(job.folder / "lock.json"))
+            tables = open_things.enter_context(prepared_tables.workplace(job.folder))
+            ready.append(_settle(job, lock, tables))
+        yield ready
+
+
+def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
+    seen = {year: _look(job.read(year)) for year in job.sampling.years}
+    axes, described = _axes(job), identity(job, {y: look.sha256 for y, look in seen.items()})
+    digest = digest_of(axes, described)
+    hashes = addresses([look.labels for look in seen.values()], job.question)
+    references = []
+    for year, look in seen.items():
+        table = job.read(year)
+        if table.sha256 != look.sha256:
+            raise TableError(
+                "the table changed while it was being read",
+                where=f"year {year}",
+                remedy="wait until its files are complete, then run again",
+            )
+        prepared = prepare(
+            table, job.errors, job.question, job.sampling.seed, r_max=job.r_max, hashes=hashes
+        )
+        prepared_tables.save(prepared, folder / str(year), digest)
+        references.append(reference(prepared))
+    parts = [PARTS.index(part) for part in job.question.parts]
+    ensemble = create_or_extend(
+        job.folder,
+        axes,
+        job.sampling.draws,
+        described,
+        np.stack(references)[..., parts],
+        {
+            "title": job.title,
+            "scenario": job.errors.name,
+            "method": str(job.errors.method),
+            "synthetic": any(look.provenance.synthetic for look in seen.values()),
+            "findings": {str(year): list(look.findings) for year, look in seen.items()},
+            "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
+            "machine": machine(),
+        },
+    )
+    return Settled(job, ensemble, folder, lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is kept of a table once it has been looked at: everything but its arrays."""
+
+    labels: Labels
+    sha256: str
+    provenance: Provenance
+    findings: tuple[dict[str, Any], ...]
+
+
+def _look(table: MRIO) -> _Look:
+    found: list[Finding] = findings(table)
+    return _Look(
+        table.labels, table.sha256, table.provenance, tuple(map(dataclasses.asdict, found))
+    )
+
+
+def _axes(job: Job) -> Axes:
+    question = job.question
+    return Axes(
+        years=job.sampling.years,
+        stressors=tuple(indicator.name for indicator in question.indicators),
+        stressor_units=tuple(indicator.unit for indicator in question.indicators),
+        consumers=tuple(consumer.name for consumer in question.consumers),
+        parts=question.parts,
+        block=job.sampling.block,
+    )
+
+
+# --- what makes two ensembles the same ----------------------------------------------------------
+
+
+def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
+    """Everything that decides a draw, and nothing else: no prose, no order that does not matter.
+
+    Args:
+        tables: sha256 of each year's table.
+    """
+    question = job.question
+    return {
+        "tables": {str(year): sha256 for year, sha256 in tables.items()},
+        "seed": job.sampling.seed,
+        "method": {
+            "perturb": str(job.errors.method),
+            "r_max": job.r_max,
+            "tolerance": TOLERANCE,
+            "arithmetic": fingerprint(),
+        },
+        "scenario": job.errors.name,
+        "errors": sorted((_entry(entry) for entry in job.errors), key=str),
+        "consumers": {c.name: _consumer(c, job.sampling.years) for c in question.consumers},
+        "indicators": {i.name: dict(i.weights) for i in question.indicators},
+    }
+
+
+def _entry(entry: Errors) -> dict[str, Any]:
+    size = entry.size
+    sized = {"sha256": size.sha256} if isinstance(size, FromFile) else _fields(size)
+    return {
+        "quantity": str(entry.quantity),
+        "only": {key: sorted(names) for key, names in entry.only.items()},
+        "size": {"kind": type(size).__name__, **sized},
+        "components": {
+            component.name: {
+                "weight": component.weight,
+                "group": sorted(component.group),
+                "time": _time(component.time),
+                "shared_with": [str(part) for part in component.shared_with or ()],
+            }
+            for component in entry.components
+        },
+    }
+
+
+def _time(time: TimeKey) -> dict[str, Any]:
+    match time:
+        case AR1() | Period():
+            return {"kind": type(time).__name__, **_fields(time)}
+        case _:
+            return {"kind": type(time).__name__}
+
+
+def _consumer(consumer: Consumer, years: tuple[int, ...]) -> dict[str, Any]:
+    described: dict[str, Any] = {"members": sorted(consumer.members)}
+    if consumer.purchases is not None:
+        bought = consumer.purchases
+        described["purchases"] = {str(year): _listed(bought[year]) for year in years}
+    return described
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    plain = {}
+    for field in dataclasses.fields(thing):
+        if field.name != "unmet":
+            value = getattr(thing, field.name)
+            listed = isinstance(value, Mapping)
+            plain[field.name] = (
+                _listed(value) if listed else list(value) if isinstance(value, tuple) else value
+            )
+    return plain
+
+
+def _listed(mapping: Mapping[Any, Any]) -> list[list[Any]]:
+    """Keys and values as sorted lists: joined into one string, two keys could become the same."""
+    return sorted(
+        [
+            [*key, value] if isinstance(key, tuple) else [key, value]
+            for key, value in mapping.items()
+        ]
+    )

@@ -1,0 +1,112 @@
+"""The command line as a user meets it: what it prints, what it returns, never a traceback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from configs import SMALL, written
+from engine.cli import main
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def footfall(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+def said(*words: str) -> str:
+    result = footfall(*words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_from_check_to_report(here: Path) -> None:
+    config = str(written(here, SMALL.replace("draws = 448", "draws = 100")))
+    checked = said("check", config)
+    assert "SYNTHETIC" in checked
+    assert "of eps" in checked
+    assert "final demand Y: taken as exact" in checked
+    assert checked.endswith("nothing stands in the way of a run\n")
+    assert "memory, peak" in said("plan", config)
+    ran = said("run", config, "--executor", "serial")
+    assert "100 draws are rounded up to 128, whole blocks of 64" in ran
+    assert "complete: runs/small" in ran
+    assert "base: 6 of 6 blocks of 64 draws done" in said("status", config)
+    assert "verified" in said("status", "runs/small", "--verify")
+    text = said("detect", config)
+    assert text.startswith("SYNTHETIC data. a small random world")
+    assert "R0, S0" in text
+    assert "domestic" not in text
+    assert "domestic" in said("detect", config, "--all-parts")
+    rows = list(csv.DictReader(io.StringIO(said("detect", config, "--format", "csv"))))
+    same = json.loads(said("detect", config, "--format", "json"))
+    assert len(rows) == len(same) == 3 * 2 * 4
+    assert float(rows[0]["sigma"]) == same[0]["sigma"]
+    page = said("report", config).removeprefix("report: ").strip()
+    assert "SYNTHETIC" in Path(page).read_text()
+
+
+def test_alpha_and_power_may_be_overridden(here: Path) -> None:
+    config = str(written(here, SMALL))
+    said("run", config, "--executor", "serial", "--draws", "64")
+    narrow, wide = (
+        json.loads(said("detect", config, "--format", "json", "--alpha", alpha))[0]
+        for alpha in ("0.10", "0.01")
+    )
+    assert narrow["mdc"] < wide["mdc"]
+    assert narrow["sigma"] == wide["sigma"]
+    strict = json.loads(said("detect", config, "--format", "json", "--power", "0.95"))[0]
+    assert strict["mdc"] > narrow["mdc"]
+    assert footfall("detect", config, "--alpha", "5").exit_code == 2
+
+
+def test_one_year_has_levels_and_no_changes(here: Path) -> None:
+    config = str(written(here, SMALL.replace("[2000, 2001, 2002]", "[2000]")))
+    said("run", config, "--executor", "serial", "--draws", "64")
+    result = footfall("detect", config)
+    assert result.exit_code == 2
+    assert "one year" in result.output
+    assert "report.html" in said("report", config)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("run", "absent.toml"), 2, "there is no such file"),
+        (("check", "small.toml"), 2, "has no region Atlantis"),
+        (("run", "small.toml"), 2, "has no region Atlantis"),
+        (("detect", "runs/none"), 1, "holds no run"),
+        (("report", "runs/none"), 1, "holds no run"),
+        (("status", "runs/none"), 1, "holds no run"),
+    ],
+)
+def test_errors_are_one_message_with_a_remedy(
+    here: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    written(here, SMALL.replace('consumers = ["R0", "pair"]', 'consumers = ["Atlantis"]'))
+    result = footfall(*words)
+    assert result.exit_code == code
+    assert message in result.output
+    assert "remedy:" in result.output
+    assert "Traceback" not in result.output
+    assert not os.path.exists("runs") or not list(Path("runs").rglob("*.zarr"))
+
+
+def test_unknown_scenarios_are_named(here: Path) -> None:
+    config = str(written(here, SMALL))
+    said("run", config, "--executor", "serial", "--draws", "64")
+    for verb in ("detect", "report"):
+        result = footfall(verb, config, "--scenario", "worst")
+        assert result.exit_code == 1
+        assert "it has base" in result.output
