@@ -13,13 +13,20 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from engine.clusters import ClusterSpec, Executor
 from engine.error_model import (
@@ -38,6 +45,7 @@ from engine.error_model import (
     Quantity,
     TimeKey,
     Yearly,
+    check_size,
 )
 from engine.errors import ConfigError
 from engine.kernels.changes import DetectionRule
@@ -49,6 +57,15 @@ from engine.readers.purchases import read_purchases
 from engine.readers.sizes import read_size_table
 
 MOST_DRAWS = 2**31  # a draw's number is one 32-bit word of its counter
+LARGEST_R_MAX = 0.9999  # nearer to one, rounding leaves the certificate no room
+
+# A scenario is a folder beside `run.json` and `report-<scenario>`, on Windows too.
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TAKEN_NAME = re.compile(
+    r"report.*|run\.json|.*\.|(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE
+)
+
+Filled = TypeVar("Filled", list[str], dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,15 @@ class _Section(BaseModel):
         return values
 
 
+def _filled(value: Filled) -> Filled:
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+_Names = Annotated[list[str], AfterValidator(_filled)]
+
+
 class _Years(_Section):
     first: int
     last: int
@@ -128,7 +154,7 @@ class _Tables(BaseModel):
 
 
 class _Group(_Section):
-    members: list[str] | None = None
+    members: _Names | None = None
     standard: str | None = None
     codes: Literal["iso3", "iso2"] = "iso3"
 
@@ -141,12 +167,12 @@ class _Group(_Section):
 
 class _Purchases(_Section):
     file: str
-    home: list[str]
+    home: _Names
 
 
 class _Indicator(_Section):
     unit: str
-    weights: dict[str, float]
+    weights: Annotated[dict[str, float], AfterValidator(_filled)]
     source: str
 
 
@@ -291,6 +317,9 @@ _CHOICES = {
     '"persistent", "yearly", { ar1 = 0.9 } or { period = [2000, 2005] }',
     "source": 'cite where the numbers come from, or write source = "assumption"',
     "seed": "any whole number; it makes the run reproducible",
+    "members": "list one region or more",
+    "home": "list one region or more: an origin there is domestic",
+    "weights": "give each stressor its factor, such as { CO2 = 1.0, CH4 = 28.0 }",
 }
 
 
@@ -325,6 +354,8 @@ _BRANCHES = ("int", "float", "str", "bool")
 
 def _config(file: _File, path: Path) -> Config:
     years = _years(file.tables.years)
+    _check_scenario_names(file.scenarios)
+    _refuse_shadowed_names(file)
     for name, scenario in file.scenarios.items():
         if scenario.known_totals:
             raise ConfigError(
@@ -347,7 +378,7 @@ def _config(file: _File, path: Path) -> Config:
         tables=_source(file.tables, path),
         question=_question(file, path),
         scenarios=scenarios,
-        r_max=_within(file.method.r_max, 0, 1, "method.r_max"),
+        r_max=_r_max(file.method.r_max),
         sampling=_sampling(file.sampling, years),
         draws_asked=file.sampling.draws,
         detection=DetectionRule(
@@ -357,6 +388,54 @@ def _config(file: _File, path: Path) -> Config:
         cluster=ClusterSpec(
             Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
         ),
+    )
+
+
+def _check_scenario_names(scenarios: Mapping[str, _Scenario]) -> None:
+    """A scenario's name is its folder's, so it must be one on every file system."""
+    folders: dict[str, str] = {}
+    for name in scenarios:
+        if not _FOLDER_NAME.fullmatch(name) or _TAKEN_NAME.fullmatch(name):
+            raise ConfigError(
+                f"a scenario cannot be called {name!r}, for its folder has the same name",
+                where=f"scenarios.{name}",
+                remedy="use up to 64 letters, digits, `_`, `-` and `.`, a letter or digit first, "
+                "and no name of a report or a device",
+            )
+        other = folders.setdefault(name.casefold(), name)
+        if other != name:
+            raise ConfigError(
+                f"differs from the scenario `{other}` by capitals alone",
+                where=f"scenarios.{name}",
+                remedy="use another name; some file systems would give both the same folder",
+            )
+
+
+def _refuse_shadowed_names(file: _File) -> None:
+    named: dict[str, Iterable[str]] = {
+        "groups": file.groups,
+        "purchases": file.purchases,
+        "indicators": file.indicators,
+    }
+    places: dict[str, str] = {}
+    for section, names in named.items():
+        for name in names:
+            if name in places:
+                raise ConfigError(
+                    f"`{name}` is already the name of an entry of [{places[name]}]",
+                    where=f"{section}.{name}",
+                    remedy="give each a name of its own",
+                )
+            places[name] = section
+
+
+def _r_max(value: float) -> float:
+    if 0 < value <= LARGEST_R_MAX:
+        return value
+    raise ConfigError(
+        f"{value:g} is not a radius that can be certified",
+        where="method.r_max",
+        remedy=f"give a number above 0 and at most {LARGEST_R_MAX}",
     )
 
 
@@ -513,8 +592,11 @@ def _size(entry: _Errors, path: Path) -> ErrorSize:
     if entry.power_law is not None:
         return _power_law(entry.power_law, where)
     if entry.table is not None:
-        table = read_size_table(_resolved(entry.table, path, f"{where}, table"))
-        return ByLabel(table.keys, table.rsd, table.unmet)
+        csv = _resolved(entry.table, path, f"{where}, table")
+        table = read_size_table(csv)
+        sizes = ByLabel(table.keys, table.rsd, table.unmet)
+        check_size(sizes, Quantity(entry.quantity), f"{where}, table {csv}")
+        return sizes
     file = _resolved(entry.file or "", path, f"{where}, file")
     try:
         content = file.read_bytes()

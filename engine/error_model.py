@@ -15,7 +15,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -64,6 +64,8 @@ KEYS: Mapping[Quantity, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Quantity.F_Y: (("stressor",), ("consumer",)),
 }
 
+_NOT_MONEY = (Quantity.E, Quantity.S, Quantity.F_Y)
+
 
 def kind(key: str) -> str:
     """What a key names: `row_region` and `consumer` both name a region."""
@@ -101,7 +103,8 @@ class PowerLaw:
     """rsd = a v^b, held between floor and ceiling (the form of Lenzen et al. 2010).
 
     v is the size of the cell's flow (for coefficients the flow behind them) in `currency`, of
-    which one unit of the table makes `per_table_unit`, one number or one a year.
+    which one unit of the table makes `per_table_unit`, one number or one a year. Emissions have no
+    such law: their flows are not money.
     """
 
     a: float
@@ -189,10 +192,12 @@ class AR1:
 
     Built as a Brownian-like bridge: the window's ends first, then midpoints, each given its
     neighbours, so that a year's error depends on seed, address and year alone and never on
-    which years happen to be run.
+    which years happen to be run. The window decides which normals make up a year, so it is a field,
+    where a run's identity finds it, and no argument, so that all runs have the same one.
     """
 
     phi: float
+    window: tuple[int, int] = field(default=AR1_WINDOW, init=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.phi < 1:
@@ -204,7 +209,7 @@ class AR1:
 
     def nodes(self, year: int) -> tuple[tuple[int, float], ...]:
         """The time nodes that make up this year's error, each with its weight (at most 8)."""
-        first, last = AR1_WINDOW
+        first, last = self.window
         if not first <= year <= last:
             raise ConfigError(
                 f"{year} lies outside the window {first}-{last} of ar1 errors",
@@ -274,7 +279,8 @@ class Component:
         group: keys of the cells that share one normal: ("cell",), ("all",), or label keys of
             the quantity such as ("stressor", "region").
         time: which years share one normal.
-        shared_with: (quantity, component) whose normals it uses instead of its own.
+        shared_with: (quantity, component) whose normals it uses instead of its own, in groups of
+            the same labels; a cell's own normal is nobody else's, so `cell` cannot be shared.
     """
 
     name: str
@@ -305,9 +311,10 @@ class Errors:
     def __post_init__(self) -> None:
         where = f"errors of {self.quantity}"
         _check_source(self.source, where)
-        _check_sizes(self.size, self.quantity, where)
-        for key in self.only:
+        check_size(self.size, self.quantity, where)
+        for key, names in self.only.items():
             _check_key(key, self.quantity, where)
+            _check_only(names, f"{where}, only {key}")
         total = math.fsum(component.weight for component in self.components)
         if not self.components or abs(total - 1) > 1e-9:
             raise ConfigError(
@@ -357,29 +364,23 @@ class ErrorModel:
                 )
 
     def _check_sharing(self) -> None:
-        owners = {(e.quantity, c.name): c for e in self.errors for c in e.components}
+        known = {(e.quantity, c.name): (e, c) for e in self.errors for c in e.components}
         for entry in self.errors:
             for component in entry.components:
+                where = f"scenario {self.name}, {entry.quantity}.{component.name}"
                 if component.shared_with is None:
                     continue
-                where = f"scenario {self.name}, {entry.quantity}.{component.name}"
-                owner = owners.get(component.shared_with)
-                if owner is None or owner.shared_with is not None:
+                # An unknown owner is as useless as one that borrows its errors itself.
+                of, owner = known.get(component.shared_with, (entry, component))
+                if owner.shared_with is not None:
                     spelled = ".".join(component.shared_with)
                     raise ConfigError(
                         f"`shared_with` names {spelled}, which is no component with its own errors",
                         where=where,
                         remedy="name it as QUANTITY.COMPONENT",
                     )
-                quantity = component.shared_with[0]
-                if owner.time != component.time or _address(owner.group, quantity) != _address(
-                    component.group, entry.quantity
-                ):
-                    raise ConfigError(
-                        "shares its errors with a component of another group or time key",
-                        where=where,
-                        remedy="give both the same time key, and groups of the same kinds",
-                    )
+                _check_shared(component, entry, owner, of, where)
+            _refuse_one_error_twice(entry, f"scenario {self.name}, errors of {entry.quantity}")
 
     def __iter__(self) -> Iterator[Errors]:
         return iter(self.errors)
@@ -400,15 +401,75 @@ def factor_correlation(rho: float, rsd_1: float, rsd_2: float) -> float:
     return math.expm1(rho * sigma_1 * sigma_2) / (rsd_1 * rsd_2)
 
 
+def _check_shared(
+    component: Component, entry: Errors, owner: Component, of: Errors, where: str
+) -> None:
+    """Refuse a sharing of which no error would ever be shared."""
+    if component.group == ("cell",):
+        raise ConfigError(
+            "no other cell has this cell's address, so `cell` errors cannot be shared",
+            where=where,
+            remedy="share a group of labels, such as the region, or leave `shared_with` out",
+        )
+    if owner.time != component.time or _address(owner.group, of.quantity) != _address(
+        component.group, entry.quantity
+    ):
+        raise ConfigError(
+            "shares its errors with a component of another group or time key",
+            where=where,
+            remedy="give both the same time key, and groups of the same kinds",
+        )
+    own, others = _limits(component, entry), _limits(owner, of)
+    for place in own.keys() & others.keys():
+        if own[place].isdisjoint(others[place]):
+            raise ConfigError(
+                f"shares its errors with {of.quantity}.{owner.name}, but `only` leaves them no "
+                f"{place[1]} in common",
+                where=where,
+                remedy="leave `shared_with` out, or let `only` overlap",
+            )
+
+
+def _refuse_one_error_twice(entry: Errors, where: str) -> None:
+    """Independent components add up to variance one; one error twice adds up to more."""
+    users: dict[tuple[Quantity, str], str] = {}
+    for component in entry.components:
+        owner = component.shared_with or (entry.quantity, component.name)
+        if owner in users:
+            raise ConfigError(
+                f"the components `{users[owner]}` and `{component.name}` are the same error, "
+                f"{'.'.join(owner)}, so the variances of the two do not add up",
+                where=where,
+                remedy="make them one component with the sum of their weights",
+            )
+        users[owner] = component.name
+
+
 def _address(group: tuple[str, ...], quantity: Quantity) -> tuple[frozenset[str], ...]:
     """What a group's rows and columns are addressed by, in kinds of labels."""
     if group in (("cell",), ("all",)):
         return (frozenset(group), frozenset(group))
     rows, columns = KEYS[quantity]
     return (
-        frozenset(kind(key) for key in group if key in rows),
-        frozenset(kind(key) for key in group if key in columns),
+        frozenset(_kind_in(quantity, key) for key in group if key in rows),
+        frozenset(_kind_in(quantity, key) for key in group if key in columns),
     )
+
+
+def _kind_in(quantity: Quantity, key: str) -> str:
+    """`kind`, but for the consumers of purchases, which are demand vectors and no regions."""
+    vector = quantity is Quantity.PURCHASES and key == "consumer"
+    return "vector" if vector else kind(key)
+
+
+def _limits(component: Component, entry: Errors) -> dict[tuple[int, str], frozenset[str]]:
+    """The labels `only` leaves to a component's groups, by axis and kind; unlimited ones absent."""
+    return {
+        (axis, _kind_in(entry.quantity, key)): frozenset(entry.only[key])
+        for axis, keys in enumerate(KEYS[entry.quantity])
+        for key in keys
+        if key in component.group and key in entry.only
+    }
 
 
 def _check_source(source: str, where: str) -> None:
@@ -420,26 +481,80 @@ def _check_source(source: str, where: str) -> None:
         )
 
 
-def _check_sizes(size: ErrorSize, quantity: Quantity, where: str) -> None:
+def _check_only(names: tuple[str, ...], where: str) -> None:
+    if not names:
+        raise ConfigError(
+            "no label is listed, so no cell would have an error",
+            where=where,
+            remedy="list one label or more, or leave the key out for all cells",
+        )
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ConfigError(
+                f"{name} is listed {times} times", where=where, remedy="list every label once"
+            )
+
+
+def check_size(size: ErrorSize, quantity: Quantity, where: str) -> None:
+    """Refuse an error size that cannot be meant for a quantity.
+
+    Raises:
+        ConfigError: keys the quantity does not have, a relative standard deviation that
+            `check_rsd` refuses, or a power law that is none or is not about money.
+    """
     match size:
         case Constant(rsd):
-            values = {"rsd": rsd}
+            check_rsd(rsd, f"{where}, rsd")
         case ByLabel(keys, rsds):
             for key in keys:
                 _check_key(key, quantity, where)
-            values = {" ".join(labels): rsd for labels, rsd in rsds.items()}
-        case PowerLaw(floor=floor, ceiling=ceiling):
-            values = {"floor": floor, "ceiling": ceiling}
-            if floor > ceiling:
-                raise ConfigError(
-                    f"the floor {floor:g} is above the ceiling {ceiling:g}",
-                    where=where,
-                    remedy="exchange them",
-                )
+            for labels, rsd in rsds.items():
+                check_rsd(rsd, f"{where}, {' '.join(labels)}")
+        case PowerLaw():
+            _check_power_law(size, quantity, f"{where}, power_law")
         case FromFile():
             return  # checked where the file is read
-    for name, rsd in values.items():
-        check_rsd(rsd, f"{where}, {name}")
+
+
+def _check_power_law(law: PowerLaw, quantity: Quantity, where: str) -> None:
+    if quantity in _NOT_MONEY:
+        raise ConfigError(
+            f"the flows of {quantity} are no money, so no law in {law.currency} can size them",
+            where=where,
+            remedy="use `table` or `rsd`",
+        )
+    rates = law.per_table_unit
+    of_years = rates.items() if isinstance(rates, Mapping) else [("all years", rates)]
+    positive = {"a": law.a} | {f"per_table_unit of {year}": rate for year, rate in of_years}
+    for name, value in positive.items():
+        if not 0 < value < math.inf:
+            raise ConfigError(
+                f"{value:g} is not positive and finite",
+                where=f"{where}, {name}",
+                remedy="give a number above 0",
+            )
+    if not math.isfinite(law.b):
+        raise ConfigError(
+            f"{law.b:g} is no exponent", where=f"{where}, b", remedy="give a finite number"
+        )
+    _check_bounds(law, where)
+
+
+def _check_bounds(law: PowerLaw, where: str) -> None:
+    if law.floor == 0:
+        raise ConfigError(
+            "a floor of 0 lets the errors of large flows vanish",
+            where=f"{where}, floor",
+            remedy=f"give the smallest relative standard deviation meant, {SMALLEST_RSD:g} or more",
+        )
+    check_rsd(law.floor, f"{where}, floor")
+    check_rsd(law.ceiling, f"{where}, ceiling")
+    if law.floor > law.ceiling:
+        raise ConfigError(
+            f"the floor {law.floor:g} is above the ceiling {law.ceiling:g}",
+            where=where,
+            remedy="exchange them",
+        )
 
 
 def check_rsd(rsd: float, where: str) -> None:

@@ -32,8 +32,12 @@ QUANTITIES = {
 }
 
 
-def assumptions(scenario: ErrorModel) -> tuple[dict[str, str], ...]:
-    """One row an entry: quantity, size, correlation, source; what is taken as exact comes last."""
+def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[str, str], ...]:
+    """One row an entry: quantity, size, correlation, source; what is taken as exact comes last.
+
+    Args:
+        purchases: whether the question has a demand vector, whose purchases can then be exact.
+    """
     rows = [
         {
             "quantity": quantity(entry),
@@ -43,16 +47,37 @@ def assumptions(scenario: ErrorModel) -> tuple[dict[str, str], ...]:
         }
         for entry in scenario
     ]
-    return (*rows, *({"quantity": QUANTITIES[q], **_EXACT} for q in exact(scenario)))
+    return (
+        *rows,
+        *({"quantity": words, **_EXACT} for words in exact_in_words(scenario, purchases)),
+    )
 
 
 _EXACT = {"size": "taken as exact", "correlation": "none", "source": "no entry in the error model"}
 
 
-def exact(scenario: ErrorModel) -> list[Quantity]:
-    """The quantities the method could perturb and the scenario does not."""
-    given = {entry.quantity for entry in scenario} | {Quantity.PURCHASES}
+def exact_in_words(scenario: ErrorModel, purchases: bool = False) -> list[str]:
+    """What is taken as exact: the cells no `only` selects, then the quantities without an entry."""
+    rest = [f"{QUANTITIES[quantity]}, other cells" for quantity in _narrowed(scenario)]
+    return rest + [QUANTITIES[quantity] for quantity in exact(scenario, purchases)]
+
+
+def exact(scenario: ErrorModel, purchases: bool = False) -> list[Quantity]:
+    """The quantities the method could perturb and the scenario does not.
+
+    Args:
+        purchases: whether the question has a demand vector; without one there are none to be exact.
+    """
+    given = {entry.quantity for entry in scenario}
+    if not purchases:
+        given.add(Quantity.PURCHASES)
     return [quantity for quantity in PERTURBED[Method(scenario.method)] if quantity not in given]
+
+
+def _narrowed(scenario: ErrorModel) -> list[Quantity]:
+    """The quantities of which every entry is limited to some of the cells."""
+    whole = {entry.quantity for entry in scenario if not entry.only}
+    return [q for q in dict.fromkeys(entry.quantity for entry in scenario) if q not in whole]
 
 
 def quantity(entry: Errors) -> str:

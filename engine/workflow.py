@@ -81,15 +81,20 @@ def check(config: Config) -> Iterator[str]:
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
     for scenario in config.scenarios:
-        yield from _described_errors(scenario, config.sampling.years)
+        yield from _described_errors(scenario, config.sampling.years, _buys(question))
+
+
+def _buys(question: Question) -> bool:
+    """Whether a demand vector is among the consumers."""
+    return any(consumer.purchases is not None for consumer in question.consumers)
 
 
 def _origin(table: MRIO) -> str:
     labels, provenance = table.labels, table.provenance
     unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
+    name = f"{'SYNTHETIC: ' if unsaid else ''}{provenance.source} {provenance.version}".strip()
     return (
-        f"{'SYNTHETIC: ' if unsaid else ''}{provenance.source}, version {provenance.version}, "
-        f"licence {provenance.licence}\n"
+        f"{name}; licence {provenance.licence}\n"
         f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
         f"{', '.join(labels.stressors)}; {labels.currency}"
     )
@@ -102,7 +107,9 @@ def _membership(consumer: Consumer) -> str:
     return consumer.name if regions == 1 else f"{consumer.name} ({regions} regions)"
 
 
-def _described_errors(scenario: ErrorModel, years: tuple[int, ...]) -> Iterator[str]:
+def _described_errors(
+    scenario: ErrorModel, years: tuple[int, ...], purchases: bool
+) -> Iterator[str]:
     yield f"scenario {scenario.name}, perturbing {scenario.method}:"
     first, second = years[0], years[min(1, len(years) - 1)]
     for entry in scenario:
@@ -120,8 +127,8 @@ def _described_errors(scenario: ErrorModel, years: tuple[int, ...]) -> Iterator[
                 yield f"    warning: cannot be met by a mean-one lognormal: {unmet}"
         if any(isinstance(component.time, Period) for component in entry.components):
             yield "    warning: `period` errors manufacture a change at every benchmark"
-    for quantity in wording.exact(scenario):
-        yield f"  {wording.QUANTITIES[quantity]}: taken as exact"
+    for words in wording.exact_in_words(scenario, purchases):
+        yield f"  {words}: taken as exact"
     if only_independent_cells(scenario):
         yield "  warning: all errors are independent cells, which is optimistic (Rodrigues 2018)"
 
@@ -355,7 +362,9 @@ def _record(
         confidence=config.detection.confidence,
         power=config.detection.power,
         config=config.path.read_text(encoding="utf-8-sig"),
-        assumptions={s.name: wording.assumptions(s) for s in config.scenarios},
+        assumptions={
+            s.name: wording.assumptions(s, purchases=_buys(question)) for s in config.scenarios
+        },
         indicators=tuple(
             {
                 "name": indicator.name,

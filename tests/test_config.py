@@ -76,6 +76,12 @@ def test_a_good_configuration_is_read_exactly(tmp_path: Path) -> None:
         ('members = ["R0", "R1"]', 'standard = "EU99"', "no standard group `EU99`"),
         ('reader = "toy"', 'reader = "toys"', "tables.reader"),
         ("[method]", "[method]\nr_max = 1.5", "method.r_max"),
+        ("[method]", "[method]\nr_max = 0.99991", "at most 0.9999"),
+        ("[method]", "[method]\nr_max = 0.0", "method.r_max"),
+        ('members = ["R0", "R1"]', "members = []", "groups.pair.members: is empty"),
+        ("ar1 = 0.8", "ar1 = 0.8, window = [1900, 2100]", "unknown key `window`"),
+        ("rsd = 0.1", "rsd = 0.1\nonly = { stressor = [] }", "no label is listed"),
+        ("rsd = 0.1", 'rsd = 0.1\nonly = { region = ["R0", "R0"] }', "R0 is listed 2 times"),
         ("[cluster]", '[cluster]\nexecutor = "cloud"', "cluster.executor"),
         ("[cluster]", "[detection]\nconfidence = 95\n[cluster]", "detection.confidence"),
     ],
@@ -87,6 +93,100 @@ def test_every_mistake_is_named(tmp_path: Path, old: str, new: str, message: str
     assert message in str(caught.value)
     assert caught.value.remedy
     assert caught.value.exit_code == 2
+
+
+PURCHASES = '[purchases.acme]\nfile = "acme.csv"\nhome = ["R0"]\n'
+INDICATOR = '[indicators.GHG]\nunit = "kt"\nweights = { S0 = 1.0 }\nsource = "assumption"\n'
+
+
+def test_every_name_has_one_meaning(tmp_path: Path) -> None:
+    assert load(tmp_path, SMALL + PURCHASES + INDICATOR)
+    for section in (PURCHASES.replace("acme]", "pair]"), INDICATOR.replace("GHG]", "pair]")):
+        with pytest.raises(ConfigError, match=r"`pair` is already .* \[groups\]") as caught:
+            load(tmp_path, SMALL + section)
+        assert ".pair" in caught.value.where
+    with pytest.raises(ConfigError, match=r"`acme` is already .* \[purchases\]"):
+        load(tmp_path, SMALL + PURCHASES + INDICATOR.replace("GHG]", "acme]"))
+
+
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        (PURCHASES.replace('["R0"]', "[]"), "purchases.acme.home"),
+        (INDICATOR.replace("{ S0 = 1.0 }", "{}"), "indicators.GHG.weights"),
+    ],
+)
+def test_empty_lists_are_named(tmp_path: Path, section: str, place: str) -> None:
+    with pytest.raises(ConfigError, match="is empty") as caught:
+        load(tmp_path, SMALL + section)
+    assert place in caught.value.where
+    assert caught.value.remedy != "correct the value"
+
+
+@pytest.mark.parametrize("name", ["b", "0", "Base-2_low.v1", "a" * 64, "rep", "console", "com10"])
+def test_scenario_names_that_are_folder_names(tmp_path: Path, name: str) -> None:
+    (scenario,) = load(tmp_path, SMALL.replace("scenarios.base", f'scenarios."{name}"')).scenarios
+    assert scenario.name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-r",
+        "../elsewhere",
+        "a/b",
+        "a\\\\b",
+        "a b",
+        "a:b",
+        "a*",
+        "ü",
+        "a\\n",
+        "a.",
+        "a" * 65,
+        "report",
+        "report-base",
+        "Reports",
+        "run.json",
+        "con",
+        "NUL",
+        "aux.txt",
+        "COM1",
+        "lpt9.x",
+    ],
+)
+def test_scenario_names_that_are_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="a scenario cannot be called") as caught:
+        load(tmp_path, SMALL.replace("scenarios.base", f'scenarios."{name}"'))
+    assert "scenarios." in caught.value.where
+    assert "letters, digits" in caught.value.remedy
+
+
+def test_scenarios_differ_by_more_than_capitals(tmp_path: Path) -> None:
+    other = SMALL[SMALL.index("[[scenarios") :].replace("scenarios.base", "scenarios.Base")
+    with pytest.raises(ConfigError, match="differs from the scenario `base` by capitals"):
+        load(tmp_path, SMALL + other)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("row_region,rsd\nR0,0.1\n", "E has no `row_region`"),
+        ("region,rsd\nR0,0.1\nR1,200\n", "200 cannot be used"),
+        ("region,rsd\nR0,1e-9\n", "R0: a relative standard deviation of 1e-09"),
+        ("region,u_min,u_max\nR0,-1,1\n", "negative"),
+    ],
+)
+def test_errors_of_a_table_of_sizes_name_its_file(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "sizes.csv").write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, SMALL.replace("rsd = 0.1", 'table = "sizes.csv"'))
+    assert str(tmp_path / "sizes.csv") in caught.value.where
 
 
 def test_known_totals_have_their_place_and_are_refused_until_they_can_be_drawn(
@@ -148,6 +248,11 @@ def test_error_sizes_from_a_csv_and_a_power_law(tmp_path: Path) -> None:
     assert power.conversion(2001) == 0.7
     with pytest.raises(ConfigError, match="no currency conversion for 2002"):
         power.conversion(2002)
+    with pytest.raises(ConfigError, match="per_table_unit of 2001: 0 is not positive"):
+        load(tmp_path, text.replace("2001 = 0.7", "2001 = 0.0"))
+    emissions = SMALL.replace("rsd = 0.1", law + "per_table_unit = 1.0 }")
+    with pytest.raises(ConfigError, match="flows of E are no money"):
+        load(tmp_path, emissions)
 
 
 def test_the_standard_groups_have_twenty_seven_members_each() -> None:

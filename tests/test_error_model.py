@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.error_model import (
     AR1,
+    AR1_WINDOW,
     ByLabel,
     Component,
     Constant,
@@ -20,6 +22,7 @@ from engine.error_model import (
     Method,
     Period,
     Persistent,
+    PowerLaw,
     Quantity,
     TimeKey,
     Yearly,
@@ -55,6 +58,14 @@ def test_ar1_refuses_years_outside_its_window() -> None:
         AR1(0.5).nodes(1983)
     with pytest.raises(ConfigError, match="persistent"):
         AR1(1.0)
+
+
+def test_the_window_is_a_field_of_ar1_that_nobody_can_set() -> None:
+    """A run's identity is made of fields, and the window decides which normals make up a year."""
+    assert AR1(0.5).window == AR1_WINDOW == (1984, 2048)
+    assert [field.name for field in dataclasses.fields(AR1)] == ["phi", "window"]
+    with pytest.raises(TypeError):
+        AR1(0.5, (1900, 2100))  # type: ignore[call-arg]
 
 
 def test_period_errors_are_shared_inside_and_independent_between() -> None:
@@ -110,11 +121,61 @@ def test_the_order_in_which_components_are_listed_does_not_matter() -> None:
             "Y has no `sector`",
         ),
         (lambda: Errors(Quantity.Y, {"region": ("NLD",)}, Constant(0.1), (OWN,), "x"), "no `reg"),
+        (
+            lambda: Errors(Quantity.Y, {"consumer": ()}, Constant(0.1), (OWN,), "x"),
+            "only consumer: no label is listed",
+        ),
+        (
+            lambda: Errors(Quantity.Y, {"consumer": ("A", "B", "A")}, Constant(0.1), (OWN,), "x"),
+            "only consumer: A is listed 2 times",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(make: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()  # type: ignore[operator]
+
+
+LAW = PowerLaw(a=0.4, b=-0.3, floor=0.01, ceiling=1.0, currency="GBP", per_table_unit=0.6)
+
+
+def sized(law: PowerLaw, quantity: Quantity = Quantity.Z) -> Errors:
+    return Errors(quantity, {}, law, (OWN,), "x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"a": 0.0}, "power_law, a: 0 is not positive"),
+        ({"a": -0.4}, "power_law, a: -0.4 is not positive"),
+        ({"a": math.inf}, "power_law, a: inf is not positive"),
+        ({"b": math.nan}, "power_law, b: nan is no exponent"),
+        ({"b": -math.inf}, "power_law, b: -inf is no exponent"),
+        ({"per_table_unit": 0.0}, "per_table_unit of all years: 0 is not positive"),
+        ({"per_table_unit": {2000: 0.6, 2001: -0.6}}, "per_table_unit of 2001: -0.6"),
+        ({"per_table_unit": {2000: math.nan}}, "per_table_unit of 2000: nan"),
+        ({"floor": 0.0}, "a floor of 0"),
+        ({"floor": 1e-7}, "floor: a relative standard deviation of 1e-07"),
+        ({"floor": -0.1}, "floor: a relative standard deviation of -0.1"),
+        ({"floor": math.nan}, "floor: a relative standard deviation of nan"),
+        ({"ceiling": math.inf}, "ceiling: a relative standard deviation of inf"),
+        ({"floor": 0.5, "ceiling": 0.1}, "floor 0.5 is above the ceiling 0.1"),
+    ],
+)
+def test_power_laws_that_size_nothing_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        sized(dataclasses.replace(LAW, **changes))  # type: ignore[arg-type]
+    assert "errors of Z" in caught.value.where
+    assert caught.value.remedy
+
+
+def test_power_laws_are_about_money_alone() -> None:
+    for quantity in (Quantity.Z, Quantity.A, Quantity.Y, Quantity.PURCHASES):
+        assert sized(LAW, quantity)
+    for quantity in (Quantity.E, Quantity.S, Quantity.F_Y):
+        with pytest.raises(ConfigError, match=f"flows of {quantity} are no money") as caught:
+            sized(LAW, quantity)
+        assert "`table` or `rsd`" in caught.value.remedy
 
 
 def test_quantities_of_the_other_method_are_refused() -> None:
@@ -146,6 +207,108 @@ def test_shared_components_need_an_owner_of_the_same_group_and_time() -> None:
         direct(("consumer",), Persistent(), "national")
     with pytest.raises(ConfigError, match="another group or time"):
         direct(("stressor", "consumer"), Yearly(), "national")
+
+
+def one_of(
+    quantity: Quantity, name: str, group: tuple[str, ...], shared_with: str = "", **only: str
+) -> Errors:
+    """An entry of one persistent component."""
+    of, _, owner = shared_with.partition(".")
+    shared = (Quantity(of), owner) if shared_with else None
+    component = Component(name, 1.0, group, Persistent(), shared)
+    limits = {key: tuple(labels.split()) for key, labels in only.items()}
+    return Errors(quantity, limits, Constant(0.1), (component,), "x")
+
+
+def model_of(*entries: Errors) -> ErrorModel:
+    return ErrorModel("base", Method.ACCOUNTS, entries)
+
+
+def test_one_error_twice_in_an_entry_breaks_the_variance_and_is_refused() -> None:
+    """eps = sqrt(.5) u + sqrt(.5) u has variance 2, whoever owns u."""
+    own = Component("own", 0.5, ("region",), Yearly())
+    again = Component("again", 0.5, ("region",), Yearly(), (Quantity.E, "own"))
+    with pytest.raises(ConfigError, match=r"`own` and `again` are the same error, E\.own"):
+        model_of(errors(own, again))
+    owner = errors(dataclasses.replace(own, weight=1.0))
+    borrowed = [
+        Component(name, 0.5, ("consumer",), Yearly(), (Quantity.E, "own")) for name in ("a", "b")
+    ]
+    with pytest.raises(ConfigError, match="`a` and `b` are the same error") as caught:
+        model_of(owner, errors(*borrowed, quantity=Quantity.Y))
+    assert "errors of Y" in caught.value.where
+    # One of them with errors of its own adds up, and so does one error in two entries.
+    mixed = (borrowed[0], Component("b", 0.5, ("consumer",), Yearly()))
+    assert model_of(
+        owner, errors(*mixed, quantity=Quantity.Y), errors(*mixed, quantity=Quantity.F_Y)
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            (one_of(Quantity.E, "o", ("cell",)), one_of(Quantity.F_Y, "d", ("cell",), "E.o")),
+            "`cell` errors cannot be shared",
+        ),
+        (
+            (
+                one_of(Quantity.Y, "o", ("cell",)),
+                one_of(Quantity.PURCHASES, "d", ("cell",), "Y.o"),
+            ),
+            "`cell` errors cannot be shared",
+        ),
+        (
+            (
+                one_of(Quantity.E, "o", ("cell",), stressor="CO2"),
+                one_of(Quantity.E, "d", ("cell",), "E.o", stressor="CH4"),
+            ),
+            "`cell` errors cannot be shared",
+        ),
+        (
+            (
+                one_of(Quantity.Y, "o", ("consumer",)),
+                one_of(Quantity.PURCHASES, "d", ("consumer",), "Y.o"),
+            ),
+            "another group",
+        ),
+        (
+            (one_of(Quantity.Z, "o", ("row_region",)), one_of(Quantity.E, "d", ("region",), "Z.o")),
+            "another group",
+        ),
+        (
+            (
+                one_of(Quantity.E, "o", ("stressor", "region"), stressor="CO2"),
+                one_of(Quantity.E, "d", ("stressor", "region"), "E.o", stressor="CH4"),
+            ),
+            "no stressor in common",
+        ),
+        (
+            (
+                one_of(Quantity.E, "o", ("region",), region="NLD DEU"),
+                one_of(Quantity.F_Y, "d", ("consumer",), "E.o", consumer="CHN"),
+            ),
+            "no region in common",
+        ),
+    ],
+)
+def test_a_sharing_that_shares_nothing_is_refused(
+    entries: tuple[Errors, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        model_of(*entries)
+    assert f"{entries[1].quantity}.d" in caught.value.where
+    assert caught.value.remedy
+
+
+def test_a_sharing_that_shares_something_is_accepted() -> None:
+    trade = one_of(Quantity.Y, "trade", ("row_region",))
+    assert model_of(trade, one_of(Quantity.PURCHASES, "trade", ("row_region",), "Y.trade"))
+    national = one_of(Quantity.E, "national", ("region",), region="NLD DEU", stressor="CO2")
+    direct = one_of(Quantity.F_Y, "d", ("consumer",), "E.national", consumer="DEU", stressor="CH4")
+    assert model_of(national, direct)  # DEU is in both, and the group knows no stressor
+    whole = one_of(Quantity.E, "whole", ("all",), stressor="CO2")
+    assert model_of(whole, one_of(Quantity.F_Y, "d", ("all",), "E.whole", stressor="CH4"))
 
 
 def test_a_model_of_independent_cells_is_recognised() -> None:

@@ -24,7 +24,7 @@ def made_up(world: str, files: tuple[tuple[str, str], ...] = ()) -> Provenance:
     """The provenance of a table that describes nothing real."""
     return Provenance(
         source=f"SYNTHETIC: world `{world}`, made up by footfall; it describes no real economy",
-        version="1",
+        version="",
         licence="BSD-3-Clause",
         synthetic=True,
         files=files,
