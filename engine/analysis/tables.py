@@ -163,6 +163,7 @@ def _notes(rows: Sequence[Row]) -> str:
     """What each verdict other than a direction means, once."""
     met = {Verdict(row["verdict"]) for row in rows}
     notes = [f"{verdict}: {verdict.meaning}" for verdict in Verdict if verdict in met]
+    notes += _monte_carlo(rows)
     rejected = [row["acceptance"] for row in rows if (row["acceptance"] or 0) < 1]
     if rejected:
         notes.append(
@@ -172,6 +173,23 @@ def _notes(rows: Sequence[Row]) -> str:
     if any(row["asymmetric"] for row in rows):
         notes.append("asymmetric: P and its reflection at the estimate disagree")
     return "\n".join(notes)
+
+
+def _monte_carlo(rows: Sequence[Row]) -> list[str]:
+    """The largest Monte Carlo standard errors of what the tables show; CSV and JSON have each."""
+    draws = [row["draws"] for row in rows]
+    worst = {
+        name: max((row[f"{name}_mcse"] or 0 for row in rows if row["scale"] == "log"), default=0)
+        for name in ("p_decrease", "sigma", "relative_low", "relative_high")
+    }
+    if not any(worst.values()):
+        return []
+    ends = max(worst["relative_low"], worst["relative_high"])
+    return [
+        f"Monte Carlo standard errors with {min(draws)} draws, at most: "
+        f"P {100 * worst['p_decrease']:.1g} %, sigma {100 * worst['sigma']:.1g} %, "
+        f"ends of intervals {100 * ends:.1g} %"
+    ]
 
 
 # --- numbers -------------------------------------------------------------------------------------
