@@ -5,7 +5,7 @@
     config = engine.load_config("configs/laptop.toml")
     table = engine.open_table(config.tables, year=2015)
     one = engine.draw(table, config.errors, seed=7, draws=range(64))   # the whole model in one call
-    run = engine.run(config)                                           # any executor, resumable
+    run = engine.run(config)                                           # threads; resumable
     changes = engine.changes(run.open(), consumer="NLD")               # xarray.Dataset
     print(engine.verdicts(changes))
 

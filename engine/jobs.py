@@ -25,6 +25,7 @@ from engine.plan import SamplingPlan, tasks
 from engine.prepare import addresses, prepare
 from engine.question import PARTS, Consumer, Question
 from engine.stores import tables as prepared_tables
+from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
 
@@ -78,7 +79,8 @@ def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
     with ExitStack() as open_things:
         ready = []
         for job in jobs:
-            job.folder.mkdir(parents=True, exist_ok=True)
+            with storing(job.folder):
+                make_folder(job.folder)
             lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
             ready.append(_settle(job, lock, tables))

@@ -132,3 +132,16 @@ def time(key: TimeKey) -> str:
             return f"a new error in {', '.join(map(str, starts))}"
         case AR1(phi):
             return f"correlating {phi:g} from one year to the next (AR(1))"
+
+
+def largest(error: ErrorSize) -> float:
+    """The largest rsd an error size states; 0 where it is not known without the file."""
+    match error:
+        case Constant(rsd):
+            return rsd
+        case ByLabel(rsd=rsds):
+            return max(rsds.values(), default=0.0)
+        case PowerLaw(ceiling=ceiling):
+            return ceiling
+        case FromFile():
+            return 0.0

@@ -96,7 +96,9 @@ def _origin(table: MRIO) -> str:
     return (
         f"{name}; licence {provenance.licence}\n"
         f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
-        f"{', '.join(labels.stressors)}; {labels.currency}"
+        f"{', '.join(labels.stressors)}; {labels.currency}\n"
+        f"regions: {' '.join(labels.regions)}\n"
+        f"sectors: {', '.join(labels.sectors)}"
     )
 
 
@@ -119,6 +121,8 @@ def _described_errors(
         )
         yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}"
         rsd = entry.size.rsd if isinstance(entry.size, Constant) else None
+        if wording.largest(entry.size) > 1:
+            yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
         factors = f", of factors {factor_correlation(rho, rsd, rsd):.4g}" if rsd else ""
         yield f"    correlation of {first} and {second}: of eps {rho:.4g}{factors}"
         yield f"    source: {entry.source}"
@@ -275,17 +279,33 @@ class Run:
         return open_ensemble(self.folder / name)
 
     def open(self, scenario: str | None = None) -> xr.Dataset:
-        """The labelled ensemble of a scenario.
+        """The labelled ensemble of a scenario, read from disk as it is used.
 
         Raises:
             StoreError: it is not complete; running again completes it.
         """
         return self.ensemble(scenario).dataset()
 
+    def load(self, scenario: str | None = None) -> xr.Dataset:
+        """The same, read into memory at once.
+
+        Raises:
+            StoreError: it is not complete, or damaged on disk.
+        """
+        try:
+            with self.open(scenario) as ensemble:
+                return ensemble.load()
+        except (RuntimeError, ValueError) as error:  # what zarr's codecs raise on damaged bytes
+            raise StoreError(
+                f"a block is damaged ({error})",
+                where=str(self.folder),
+                remedy="`footfall status --verify` names it, then `footfall run` computes it anew",
+            ) from error
+
 
 def run(
     config: Config,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     *,
     draws: int | None = None,
     cluster: ClusterSpec | None = None,
@@ -296,7 +316,8 @@ def run(
     Args:
         folder: the run folder, `runs/<config name>` if not given.
         draws: draws a year instead of the configuration's own, rounded up to whole blocks.
-        cluster: where to run, instead of the configuration's own.
+        cluster: where to run, instead of the configuration's own. Processes need a script whose
+            own work stands under `if __name__ == "__main__":`; threads do not.
         listener: told of progress after every block.
 
     Raises:
@@ -304,7 +325,8 @@ def run(
         StoreError: the folder holds another run, is in use, or cannot be written.
         RunError: the run stopped before it was complete.
     """
-    folder, cluster = folder or run_folder(config), cluster or config.cluster
+    folder = Path(folder) if folder else run_folder(config)
+    cluster = cluster or config.cluster
     sampling = _sampling(config, draws)
     tables = _Reader(config)
     question = with_units(config.question, tables.read(sampling.years[0]).labels)
@@ -378,13 +400,13 @@ def _record(
     )
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: str | Path) -> Run:
     """An existing run folder.
 
     Raises:
         StoreError: it holds no run.
     """
-    return Run(folder, read_record(folder))
+    return Run(Path(folder), read_record(Path(folder)))
 
 
 def folder_of(run: Path) -> Path:
@@ -472,17 +494,16 @@ def detect(
         StoreError: the ensemble is not complete.
         InputError: it has one year only.
     """
-    with run.open(scenario) as ensemble:
-        if ensemble.sizes["year"] < 2:
-            raise InputError(
-                "the run has one year, so there is no change to judge",
-                where=str(run.folder),
-                remedy="run a configuration of two years or more; `footfall report` shows levels",
-            )
-        changes = analysis.changes(ensemble, rule)
-        rows = analysis.verdict_table(changes)
-        title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
-        mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
+    ensemble = run.load(scenario)
+    if ensemble.sizes["year"] < 2:
+        raise InputError(
+            "the run has one year, so there is no change to judge",
+            where=str(run.folder),
+            remedy="run a configuration of two years or more; `footfall report` shows levels",
+        )
+    rows = analysis.verdict_table(analysis.changes(ensemble, rule))
+    title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
+    mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
     match form:
         case "csv":
             return analysis.to_csv(rows)
@@ -505,27 +526,27 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
     name = scenario or run.record.scenarios[0]
     folder = folder or run.folder / f"report-{name}"
     rule = rule_of(run)
-    with run.open(name) as ensemble:
-        subject = Subject(
-            title=run.record.title,
-            scenario=name,
-            other_scenarios=tuple(other for other in run.record.scenarios if other != name),
-            ensemble=ensemble,
-            changes=_changes(ensemble, rule),
-            levels=analysis.levels(ensemble, rule),
-            rule=rule,
-            assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
-            indicators=run.record.indicators,
-            reproduce=_reproduction(run, ensemble),
-        )
-        try:
-            return write(subject, folder)
-        except OSError as error:
-            raise StoreError(
-                f"the report cannot be written ({error})",
-                where=str(folder),
-                remedy="free space or name another folder with --output",
-            ) from error
+    ensemble = run.load(name)
+    subject = Subject(
+        title=run.record.title,
+        scenario=name,
+        other_scenarios=tuple(other for other in run.record.scenarios if other != name),
+        ensemble=ensemble,
+        changes=_changes(ensemble, rule),
+        levels=analysis.levels(ensemble, rule),
+        rule=rule,
+        assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
+        indicators=run.record.indicators,
+        reproduce=_reproduction(run, ensemble),
+    )
+    try:
+        return write(subject, folder)
+    except OSError as error:
+        raise StoreError(
+            f"the report cannot be written ({error})",
+            where=str(folder),
+            remedy="free space or name another folder with --output",
+        ) from error
 
 
 def _changes(ensemble: xr.Dataset, rule: DetectionRule) -> xr.Dataset:

@@ -110,3 +110,32 @@ def test_unknown_scenarios_are_named(here: Path) -> None:
         result = footfall(verb, config, "--scenario", "worst")
         assert result.exit_code == 1
         assert "it has base" in result.output
+
+
+def test_a_damaged_block_is_one_message(here: Path) -> None:
+    config = str(written(here, SMALL))
+    said("run", config, "--executor", "serial", "--draws", "64")
+    chunk = next(iter(Path("runs/small/base/ensemble.zarr/footprint").glob("c.*")))
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+    for verb in ("detect", "report"):
+        result = footfall(verb, config)
+        assert result.exit_code == 1
+        assert "a block is damaged" in result.output
+        assert "footfall status --verify" in result.output
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(here: Path) -> None:
+    config = str(written(here, SMALL))
+    (here / "file").write_text("in the way")
+    result = footfall("run", config, "--executor", "serial", "--output", "file/run")
+    assert result.exit_code == 1
+    assert "remedy:" in result.output
+
+
+def test_check_names_what_a_configuration_may_name(here: Path) -> None:
+    checked = said("check", str(written(here, SMALL.replace("rsd = 0.1", "rsd = 5"))))
+    assert "regions: R0 R1 R2" in checked
+    assert "sectors: P0, P1" in checked
+    assert "sizes are fractions" in checked

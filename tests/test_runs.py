@@ -68,7 +68,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_the_same_ensemble_on_any_executor(
     tmp_path: Path, truth: dict[str, bytes], cluster: ClusterSpec
 ) -> None:
-    assert arrays(workflow.run(small(tmp_path), tmp_path / "run", cluster=cluster)) == truth
+    assert arrays(workflow.run(small(tmp_path), str(tmp_path / "run"), cluster=cluster)) == truth
 
 
 @pytest.mark.parametrize("block", [128, 448])

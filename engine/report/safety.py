@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from engine.kernels.changes import DetectionRule
-from engine.report.numbers import EN_DASH, NBSP, NOTHING, number
+from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 
@@ -71,15 +72,12 @@ def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
             "No verdict waits for more draws: each lies on one side of its limit with "
             f"{100 * (1 - rule.monte_carlo_error):.4g}{NBSP}% confidence in the counting."
         )
-    named: dict[str, list[str]] = {}
-    for row in waiting:
-        whose = f"{row['consumer']}, {row['stressor']}, {row['part']}"
-        named.setdefault(whose, []).append(f"{row['from_year']}{EN_DASH}{row['to_year']}")
-    listed = [f"{whose} ({', '.join(pairs)})" for whose, pairs in named.items()]
-    more = "; the others are in verdicts.csv" if len(listed) > _LISTED else ""
+    whose = Counter(f"{row['consumer']}, {row['stressor']}, {row['part']}" for row in waiting)
+    listed = [f"{name} ({times})" for name, times in whose.items()]
+    more = "; and others" if len(listed) > _LISTED else ""
     return (
         f"More draws could decide {len(waiting)} of {len(changes)} verdicts: "
-        f"{'; '.join(listed[:_LISTED])}{more}."
+        f"{'; '.join(listed[:_LISTED])}{more}. The file verdicts.csv names each."
     )
 
 

@@ -254,7 +254,10 @@ def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
     falls = sum(change.verdict == "decrease" for change in changes)
     rises = sum(change.verdict == "increase" for change in changes)
     assessed = sum(change.verdict != "not assessed" for change in changes)
+    waiting = sum(change.verdict == "needs more draws" for change in changes)
     message = _message(len(changes), falls, rises)
+    if waiting:
+        message += f" {cardinal(waiting).capitalize()} cannot be decided without more draws."
     if assessed < 2:
         return message
     return (
@@ -266,7 +269,7 @@ def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
 
 def _message(n: int, falls: int, rises: int) -> str:
     if not falls + rises:
-        return f"None of the {cardinal(n)} changes is detectable."
+        return f"None of the {cardinal(n)} changes is found detectable."
     kinds = [count(falls, "decrease", "decreases"), count(rises, "increase", "increases")]
     return (
         f"Of {cardinal(n)} changes {cardinal(falls + rises)} {_is(falls + rises)} detectable: "
@@ -298,7 +301,7 @@ def _elsewhere(changes: Sequence[Change], own: float, rule: DetectionRule) -> st
     others = [rho for rho in _ROUND if abs(rho - own) > 0.02][-3:]
     counts = [sum(_detectable_at(change, rho, rule) for change in changes) for rho in others]
     if len(changes) == 1:
-        here = "is" if found else "is not"
+        here = "is" if found else "is not found"
         so = [f"{rho:g}" for rho, many in zip(others, counts, strict=True) if many]
         at = f"at {' and '.join(so)}" if so else f"at none of {', '.join(map(str, others))}"
         return f"this change {here} detectable; with errors of the same size it would be {at}."
@@ -322,7 +325,7 @@ def break_even(change: Change) -> str:
     if change.verdict == "not assessed":
         return "not assessed"
     if rho > 1:
-        return "never: the two years' errors differ too much in size"
+        return "never: the change is smaller than the two years' errors differ in size"
     if rho < -1:
         return "detectable at any correlation"
     at = "a correlation of nearly 1" if rho > _NEARLY_ONE else correlation(rho)
