@@ -99,13 +99,12 @@ def run(
 ) -> None:
     """Run, resume or extend; Ctrl-C leaves a run that the same command goes on with."""
     loaded = load_config(config)
-    if draws is None and loaded.draws_asked != loaded.sampling.draws:
-        click.echo(
-            f"{loaded.draws_asked} draws are rounded up to {loaded.sampling.draws}, "
-            f"whole blocks of {loaded.sampling.block}"
-        )
     cluster = _cluster(loaded, executor, workers)
     planned = workflow.plan(loaded, draws=draws, cluster=cluster)
+    asked, made = draws or loaded.draws_asked, planned.sampling.draws
+    if asked != made:
+        whole = f"whole blocks of {planned.sampling.block}"
+        click.echo(f"{asked} draws are rounded up to {made}, {whole}")
     click.echo(planned.summary())
     with _shown() as listener:
         done = workflow.run(loaded, output, draws=draws, cluster=cluster, listener=listener)
@@ -157,7 +156,7 @@ class _Lines:
 
 def _state(progress: RunProgress) -> str:
     if progress.rate == 0:
-        return "starting"
+        return "starting the workers"
     left = round(progress.seconds_left)
     return f"{progress.rate:.0f} draws/s, {left // 60}:{left % 60:02d} left"
 
@@ -192,6 +191,8 @@ def detect(
     all_parts: bool,
 ) -> None:
     """The table of verdicts: which changes are real, and how small a change could be seen."""
+    if alpha is not None and not 0 < alpha < 0.5:
+        raise click.BadParameter(f"{alpha:g} is not a fraction; 0.05 is 5 %", param_hint="--alpha")
     found = workflow.open_run(workflow.folder_of(run))
     rule = workflow.rule_of(found, alpha, power)
     click.echo(

@@ -294,6 +294,10 @@ def _parsed(path: Path) -> dict[str, Any]:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
         hint = f"did you mean {path.parent / near[0]}?" if near else "give the path of a TOML file"
         raise ConfigError("there is no such file", where=str(path), remedy=hint) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            "is a folder", where=str(path), remedy="name the configuration, a TOML file"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"cannot be read as UTF-8 text ({error})", where=str(path), remedy="save it as UTF-8"
