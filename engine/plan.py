@@ -134,9 +134,9 @@ class Needs:
         """Peak resident memory of all processes together, given what they hold when idle.
 
         The C library keeps freed arrays below its mapping threshold for reuse, and not all of them
-        fit the next request: measured, that adds up to six tenths to the arrays of such tables.
+        fit the next request: measured, that adds a tenth to a half to the arrays of such tables, by chance.
         """
-        kept = 1.6 if self.matrix < _MAPPING_THRESHOLD else 1.0
+        kept = 1.3 if self.matrix < _MAPPING_THRESHOLD else 1.0
         return baseline + int(kept * max(self.preparing, self.shared + slots * self.workspace))
 
 
