@@ -134,7 +134,7 @@ class Needs:
         """Peak resident memory of all processes together, given what they hold when idle.
 
         The C library keeps freed arrays below its mapping threshold for reuse, and not all of them
-        fit the next request: measured, that adds a tenth to a half to the arrays of such tables, by chance.
+        fit the next request: by chance that adds a tenth to a half to the arrays of such tables.
         """
         kept = 1.3 if self.matrix < _MAPPING_THRESHOLD else 1.0
         return baseline + int(kept * max(self.preparing, self.shared + slots * self.workspace))
