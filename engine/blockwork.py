@@ -55,8 +55,10 @@ def compute(task: Task) -> int:
         drawn = draw_prepared(prepared, block.draws)
         results = BlockResults(
             footprint=drawn.footprint[..., list(task.parts)],
+            linear=drawn.linear[..., list(task.parts)],
             status=drawn.status,
             certified_error=drawn.certified_error,
+            corrections=drawn.corrections,
             column_sums_above_one=drawn.column_sums_above_one,
         )
         ensemble.write(block, results, receipt(time.perf_counter() - began))

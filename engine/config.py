@@ -50,6 +50,7 @@ from engine.error_model import (
 from engine.errors import ConfigError
 from engine.kernels.changes import DetectionRule
 from engine.plan import GROUP, SamplingPlan, whole_blocks
+from engine.prepare import TOLERANCE
 from engine.question import PARTS, Consumer, Indicator, Question
 from engine.readers import Arrays, Pymrio, Source, Toy
 from engine.readers.groups import STANDARD_GROUPS
@@ -80,6 +81,7 @@ class Config:
             until a table has told it (`engine.question.with_units`).
         scenarios: error models, the first one first in every result.
         r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
         sampling: seed, draws (rounded up to whole blocks) and block.
         draws_asked: the number of draws before rounding.
         detection: confidence and power of verdicts.
@@ -92,6 +94,7 @@ class Config:
     question: Question
     scenarios: tuple[ErrorModel, ...]
     r_max: float
+    tolerance: float
     sampling: SamplingPlan
     draws_asked: int
     detection: DetectionRule
@@ -190,6 +193,7 @@ class _Question(_Section):
 class _Method(_Section):
     perturb: Literal["accounts", "coefficients"]
     r_max: float = 0.99
+    tolerance: float = TOLERANCE
 
 
 class _Sampling(_Section):
@@ -383,6 +387,7 @@ def _config(file: _File, path: Path) -> Config:
         question=_question(file, path),
         scenarios=scenarios,
         r_max=_r_max(file.method.r_max),
+        tolerance=_within(file.method.tolerance, 1e-12, 1e-3, "method.tolerance"),
         sampling=_sampling(file.sampling, years),
         draws_asked=file.sampling.draws,
         detection=DetectionRule(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.blockwork import Task, machine
-from engine.draws import TOLERANCE, reference
+from engine.draws import reference
 from engine.error_model import AR1, ErrorModel, Errors, FromFile, Period, TimeKey
 from engine.errors import TableError
 from engine.kernels.perturb import fingerprint
@@ -39,6 +39,7 @@ class Job:
         title: what the user calls the run.
         read: the table of a year.
         r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Job:
     errors: ErrorModel
     sampling: SamplingPlan
     r_max: float
+    tolerance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,13 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
                 remedy="wait until its files are complete, then run again",
             )
         prepared = prepare(
-            table, job.errors, job.question, job.sampling.seed, r_max=job.r_max, hashes=hashes
+            table,
+            job.errors,
+            job.question,
+            job.sampling.seed,
+            r_max=job.r_max,
+            tolerance=job.tolerance,
+            hashes=hashes,
         )
         prepared_tables.save(prepared, folder / str(year), digest)
         references.append(reference(prepared))
@@ -171,7 +179,7 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
         "method": {
             "perturb": str(job.errors.method),
             "r_max": job.r_max,
-            "tolerance": TOLERANCE,
+            "tolerance": job.tolerance,
             "arithmetic": fingerprint(),
         },
         "scenario": job.errors.name,

@@ -7,12 +7,32 @@ year, scheduled together; a **wave** is the tasks in flight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from engine.errors import ConfigError
 
 GROUP = 64
+
+
+class Direction(StrEnum):
+    """What a draw is solved for."""
+
+    FORWARD = "forward"  # output, one right-hand side a consumer: gives parts and all stressors
+    ADJOINT = "adjoint"  # multipliers, one a stressor: gives totals of all consumers
+
+
+def direction(q: int, c: int, parts: Collection[str]) -> Direction:
+    """The cheaper way to q indicators of c consumers in the parts asked.
+
+    Parts need the output behind each consumer's footprint. Totals alone also follow from the
+    multipliers, which cost nothing per consumer.
+    """
+    totals_only = not {"domestic", "foreign"} & set(parts)
+    return Direction.ADJOINT if totals_only and q < c else Direction.FORWARD
+
+
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 

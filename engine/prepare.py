@@ -30,15 +30,25 @@ from engine.error_model import (
     kind,
 )
 from engine.errors import ConfigError, TableError
-from engine.kernels.arrays import F64, I32, I64, U32, Bool
+from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
 from engine.kernels.elementary import log_sd, power
 from engine.kernels.leontief import per_unit_output
-from engine.kernels.perturb import LOG2E, Cells, Groups, Term
+from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
 from engine.kernels.solve import base_weights
+from engine.kernels.start import (
+    HEADROOM,
+    Estimate,
+    Start,
+    important,
+    near_weights,
+    squared_errors,
+)
 from engine.kernels.streams import label_hashes, stream_key
 from engine.mrio import MRIO, Labels
+from engine.plan import Direction, direction
 from engine.question import Asked, Question, resolve
 
+TOLERANCE = 1e-6  # certified relative error of a footprint, if nothing else is asked
 Label = tuple[str, ...]
 
 
@@ -49,24 +59,48 @@ class Prepared:
     Attributes:
         year: the year.
         method: what the draws perturb.
+        direction: whether draws are solved for output or for multipliers.
         r_max: largest spectral radius accepted.
-        values: the estimate of every quantity perturbed or needed, by quantity.
+        tolerance: largest certified relative error of a footprint accepted.
         active: industries with positive output in the estimate, (n,).
         weights: w > 0 that certifies the base table, (n,).
         membership, domestic, characterisation: the question (see `engine.question.Asked`).
-        errors: the cells perturbed, by quantity and entry.
+        cells: the nonzero cells of every quantity perturbed or needed.
+        kept: the cells of A or Z whose factors are kept while a group is solved; None for all.
+        start: the estimate's solution.
+        D0: the diagonal of the estimate's system: 1, or output in accounts, (n,).
+        slopes: what a residual or a change of intensities does to the footprint: forward, the
+            multipliers of all emissions and of each consumer's domestic ones, (n,q,1+c);
+            adjoint, the output each consumer requires, (n,c).
+        intensities: of the indicators in the estimate (in accounts the emissions), (n,q).
     """
 
     year: int
     method: Method
+    direction: Direction
     r_max: float
-    values: Mapping[Quantity, F64]
+    tolerance: float
     active: Bool
     weights: F64
     membership: F64
     domestic: Bool
     characterisation: F64
-    errors: Mapping[Quantity, tuple[Cells, ...]]
+    cells: Mapping[Quantity, tuple[Cells, ...]]
+    kept: tuple[Cells, ...] | None
+    start: Start
+    D0: F64
+    slopes: F64
+    intensities: F64
+
+    @property
+    def matrix(self) -> Quantity:
+        """The quantity that holds the intermediate deliveries."""
+        return Quantity.Z if self.method is Method.ACCOUNTS else Quantity.A
+
+    @property
+    def emissions(self) -> Quantity:
+        """The quantity that holds the industries' emissions."""
+        return Quantity.E if self.method is Method.ACCOUNTS else Quantity.S
 
 
 # A kind of label ("region", or "region sector" for industries) -> label -> hash.
@@ -92,11 +126,14 @@ def prepare(
     seed: int,
     *,
     r_max: float = 0.99,
+    tolerance: float = TOLERANCE,
     hashes: Addresses | None = None,
 ) -> Prepared:
     """Resolve names, sizes and streams of one year.
 
     Args:
+        r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
         hashes: `addresses` of all years of the run; of this table alone if not given.
 
     Raises:
@@ -107,6 +144,7 @@ def prepare(
     _refuse_purchases_of_nothing(asked, table)
     hashes = addresses([table.labels], question) if hashes is None else hashes
     A = per_unit_output(table.Z, table.x, table.active)
+    weights = _base_certificate(A, table)
     values: dict[Quantity, F64] = {
         Quantity.Y: table.Y,
         Quantity.F_Y: table.F_Y,
@@ -117,48 +155,137 @@ def prepare(
     else:
         s = per_unit_output(table.E, table.x, table.active)
         values |= {Quantity.A: A, Quantity.S: s}
+    way = direction(len(question.indicators), len(question.consumers), question.parts)
+    cells = _cells_of(errors, values, table, question, seed, hashes, way)
+    matrix, emissions = (
+        (values[Quantity.Z], values[Quantity.E])
+        if errors.method is Method.ACCOUNTS
+        else (A, values[Quantity.S])
+    )
+    solution = _solution(
+        way, matrix, asked.characterisation @ emissions, table, asked, cells, errors.method
+    )
     return Prepared(
         year=table.year,
         method=errors.method,
+        direction=way,
         r_max=r_max,
-        values=values,
+        tolerance=tolerance,
         active=table.active,
-        weights=_base_certificate(A, table),
+        weights=weights,
         membership=asked.membership,
         domestic=asked.domestic,
         characterisation=asked.characterisation,
-        errors=_perturbed_cells(errors, values, table, question, seed, hashes),
+        cells=cells,
+        kept=solution.kept,
+        start=solution.start,
+        D0=solution.D0,
+        slopes=solution.slopes,
+        intensities=(asked.characterisation @ emissions).T,
     )
 
 
-def _perturbed_cells(
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solution:
+    start: Start
+    kept: tuple[Cells, ...] | None
+    D0: F64
+    slopes: F64
+
+
+def _solution(
+    way: Direction,
+    matrix: F64,
+    emissions: F64,
+    table: MRIO,
+    asked: Asked,
+    cells: Mapping[Quantity, tuple[Cells, ...]],
+    method: Method,
+) -> _Solution:
+    """Everything the estimate gives to the solution of its draws (`engine.kernels.refine`)."""
+    accounts = method is Method.ACCOUNTS
+    counted = table.active if accounts else np.ones_like(table.active)
+    D0 = np.where(counted, table.x, 1.0) if accounts else np.ones(len(table.x))
+    demand = table.Y @ asked.membership + asked.purchases
+    forward = way is Direction.FORWARD
+    estimate = Estimate(matrix if forward else matrix.T, D0, counted)
+    g = np.where(counted, emissions, 0.0).T  # (n,q)
+    solve_demand = estimate.solve if forward else estimate.solve_left
+    solve_emissions = estimate.solve_left if forward else estimate.solve
+    output, multipliers = solve_demand(demand), solve_emissions(g)
+    inverse = estimate.inverse()
+    own = cells[Quantity.Z if accounts else Quantity.A]
+    squares = squared_errors(own)
+    required, passed_on = np.abs(output).sum(axis=1), np.abs(multipliers).sum(axis=1)
+    if forward:
+        domestic = [solve_emissions(g * home[:, None]) for home in asked.domestic.T]
+        slopes = np.stack([multipliers, *domestic], axis=2)
+        u = HEADROOM * np.abs(solve_emissions(np.abs(g)))
+        v = estimate.positive(D0, left=True)
+        near, far = np.empty((len(D0), 0)), np.column_stack([u, v])
+        y_sd, scale, X0 = np.sqrt(squares @ np.square(required)), passed_on, output
+    else:
+        y_sd, scale, X0 = np.sqrt(squares @ np.square(passed_on)), required, multipliers
+        near = near_weights(estimate, inverse, squares, y_sd, D0)
+        far, slopes = np.empty((len(D0), 0)), output
+    scale = scale / (scale.max() or 1.0) + 1e-3
+    start = Start(X0, inverse, scale, near, far, counted)
+    return _Solution(start, important(own, inverse, y_sd, scale), D0, slopes)
+
+
+def _cells_of(
     errors: ErrorModel,
     values: Mapping[Quantity, F64],
     table: MRIO,
     question: Question,
     seed: int,
     hashes: Addresses,
+    way: Direction,
 ) -> dict[Quantity, tuple[Cells, ...]]:
+    """All nonzero cells of every quantity: those with errors by entry, then those without."""
     found: dict[Quantity, tuple[Cells, ...]] = {}
-    for entry in errors:
-        labels = _axis_labels(entry.quantity, table, question)
-        flows = _flows(entry.quantity, table, values)
-        cells = _cells(entry, values[entry.quantity], flows, labels, table.year, seed, hashes)
-        for other in found.get(entry.quantity, ()):
-            _refuse_overlap(cells, other, errors.name, entry.quantity)
-        found[entry.quantity] = (*found.get(entry.quantity, ()), cells)
+    for quantity, value in values.items():
+        labels = _axis_labels(quantity, table, question)
+        flows = _flows(quantity, table, values)
+        by_row = _by_row(quantity, way)
+        packed: list[Cells] = []
+        free = value != 0
+        for entry in sorted(errors, key=_place_of):
+            if entry.quantity is quantity:
+                i, j, log2_sd = _errors_of(entry, value, flows, labels, table.year)
+                if not free[i, j].all():
+                    _refuse_overlap(errors.name, quantity)
+                free[i, j] = False
+                terms = _terms_of(entry, table.year, seed, labels, hashes)
+                own = _hashes_of(quantity, labels, hashes)
+                packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
+        i, j = (index.astype(np.int32) for index in np.nonzero(free))
+        if len(i) or not packed:
+            own = _hashes_of(quantity, labels, hashes)
+            none = np.zeros(len(i), dtype=np.float32)
+            packed.append(pack(value, i, j, none, own, (), by_row=by_row))
+        found[quantity] = tuple(packed)
     return found
 
 
-def _refuse_overlap(one: Cells, other: Cells, scenario: str, quantity: Quantity) -> None:
+def _place_of(entry: Errors) -> str:
+    """Entries of one quantity cover different cells; sums must not depend on who came first."""
+    return str(sorted((key, sorted(names)) for key, names in entry.only.items()))
+
+
+def _by_row(quantity: Quantity, way: Direction) -> bool:
+    """Emissions are added up by industry or region, whatever else by the lines of the system."""
+    emissions = (Quantity.E, Quantity.S, Quantity.F_Y)
+    return quantity not in emissions and way is Direction.FORWARD
+
+
+def _refuse_overlap(scenario: str, quantity: Quantity) -> None:
     """Two entries on one cell would multiply their errors without anybody having said so."""
-    first, second = (cells.i.astype(np.int64) * 2**32 + cells.j for cells in (one, other))
-    if np.isin(first, second).any():
-        raise ConfigError(
-            "two entries cover the same cell",
-            where=f"scenario {scenario}, errors of {quantity}",
-            remedy="narrow one of them with `only`",
-        )
+    raise ConfigError(
+        "two entries cover the same cell",
+        where=f"scenario {scenario}, errors of {quantity}",
+        remedy="narrow one of them with `only`",
+    )
 
 
 def _refuse_purchases_of_nothing(asked: Asked, table: MRIO) -> None:
@@ -217,30 +344,35 @@ def _flows(quantity: Quantity, table: MRIO, values: Mapping[Quantity, F64]) -> F
             return values[quantity]
 
 
-def _cells(
-    entry: Errors,
-    values: F64,
-    flows: F64,
-    labels: tuple[list[Label], list[Label]],
-    year: int,
-    seed: int,
-    hashes: Addresses,
-) -> Cells:
+def _errors_of(
+    entry: Errors, values: F64, flows: F64, labels: tuple[list[Label], list[Label]], year: int
+) -> tuple[I32, I32, F32]:
+    """Rows, columns and sigma log2(e) of the cells that an entry perturbs."""
     chosen = np.outer(_selected(entry, 0, labels[0]), _selected(entry, 1, labels[1]))
     i, j = (index.astype(np.int32) for index in np.nonzero(chosen & (values != 0)))
     rsd = _sizes(entry, flows, i, j, labels, year)
-    rows, columns = (_addressed(("cell",), entry.quantity, a, labels[a], hashes) for a in (0, 1))
-    return Cells(
-        i=i,
-        j=j,
-        rows=rows[0][i],
-        columns=columns[0][j],
-        log2_sd=(log_sd(rsd) * LOG2E).astype(np.float32),
-        terms=tuple(
-            term
-            for component in entry.canonical_components()
-            for term in _terms(component, entry.quantity, year, seed, labels, hashes)
-        ),
+    return i, j, (log_sd(rsd) * LOG2E).astype(np.float32)
+
+
+def _hashes_of(
+    quantity: Quantity, labels: tuple[list[Label], list[Label]], hashes: Addresses
+) -> tuple[U32, U32]:
+    """Hashes of the labels of every row and of every column."""
+    rows, columns = (_addressed(("cell",), quantity, a, labels[a], hashes)[0] for a in (0, 1))
+    return rows, columns
+
+
+def _terms_of(
+    entry: Errors,
+    year: int,
+    seed: int,
+    labels: tuple[list[Label], list[Label]],
+    hashes: Addresses,
+) -> tuple[Term, ...]:
+    return tuple(
+        term
+        for component in entry.canonical_components()
+        for term in _terms(component, entry.quantity, year, seed, labels, hashes)
     )
 
 

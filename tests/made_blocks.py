@@ -36,8 +36,10 @@ def results(block: Block) -> BlockResults:
     footprint[status != 0] = np.nan
     return BlockResults(
         footprint=footprint,
+        linear=0.9 * footprint,
         status=status,
         certified_error=np.where(status == 0, rng.random(block.size) * 1e-9, np.nan),
+        corrections=rng.integers(0, 4, block.size, dtype=np.uint8),
         column_sums_above_one=rng.integers(0, 3, block.size, dtype=np.int32),
     )
 

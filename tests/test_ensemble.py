@@ -164,14 +164,18 @@ def test_misaligned_writes_raise_and_write_nothing(
 def test_the_checksum_is_blake2b_of_little_endian_numbers() -> None:
     block = BlockResults(
         footprint=np.array([[[[1.5]]], [[[np.nan]]]]),
+        linear=np.array([[[[0.5]]], [[[np.nan]]]]),
         status=np.array([0, 1], dtype=np.uint8),
         certified_error=np.array([1e-12, -0.0]),
+        corrections=np.array([2, 255], dtype=np.uint8),
         column_sums_above_one=np.array([3, -1], dtype=np.int32),
     )
     expected = blake2b(digest_size=32)
     expected.update(b"footprint <f8 (2, 1, 1, 1)\n" + struct.pack("<2d", 1.5, np.nan))
+    expected.update(b"linear <f8 (2, 1, 1, 1)\n" + struct.pack("<2d", 0.5, np.nan))
     expected.update(b"status |u1 (2,)\n" + bytes([0, 1]))
     expected.update(b"certified_error <f8 (2,)\n" + struct.pack("<2d", 1e-12, -0.0))
+    expected.update(b"corrections |u1 (2,)\n" + bytes([2, 255]))
     expected.update(b"column_sums_above_one <i4 (2,)\n" + struct.pack("<2i", 3, -1))
     assert checksum(block) == expected.hexdigest()
     swapped = replace(block, footprint=block.footprint.astype(">f8"))
@@ -211,8 +215,10 @@ def test_a_valid_block_of_zeros_is_complete_and_on_disk(tmp_path: Path) -> None:
     ensemble = make(tmp_path, 64)
     zeros = BlockResults(
         footprint=np.zeros((64, *AXES.cells)),
+        linear=np.zeros((64, *AXES.cells)),
         status=np.zeros(64, np.uint8),
         certified_error=np.zeros(64),
+        corrections=np.zeros(64, np.uint8),
         column_sums_above_one=np.zeros(64, np.int32),
     )
     for block in ensemble.missing():
@@ -227,8 +233,10 @@ def test_a_block_that_equals_the_fill_values_is_complete_and_on_disk(tmp_path: P
     ensemble = make(tmp_path, 64)
     rejected = BlockResults(
         footprint=np.full((64, *AXES.cells), np.nan),
+        linear=np.full((64, *AXES.cells), np.nan),
         status=np.full(64, NOT_COMPUTED, np.uint8),
         certified_error=np.full(64, np.nan),
+        corrections=np.zeros(64, np.uint8),
         column_sums_above_one=np.full(64, -1, np.int32),
     )
     ensemble.write(FIRST, rejected, RECEIPT)
@@ -519,10 +527,10 @@ def test_other_axes_and_another_version_are_drift(
         create_or_extend(tmp_path, other, 128, IDENTITY, REFERENCE, {})
     with pytest.raises(DriftError, match=r"axes\.block: 64 on disk, 128 asked"):
         create_or_extend(tmp_path, replace(AXES, block=128), 128, IDENTITY, REFERENCE, {})
-    monkeypatch.setattr("engine.stores.ensemble.SCHEMA", 2)
-    with pytest.raises(DriftError, match="schema: 1 on disk, 2"):
+    monkeypatch.setattr("engine.stores.ensemble.SCHEMA", 3)
+    with pytest.raises(DriftError, match="schema: 2 on disk, 3"):
         make(tmp_path)
-    with pytest.raises(DriftError, match="schema: 1 on disk, 2"):
+    with pytest.raises(DriftError, match="schema: 2 on disk, 3"):
         open_ensemble(tmp_path)
 
 

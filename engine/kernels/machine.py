@@ -77,6 +77,7 @@ shift_right_signed = _words("ashr")
 multiply_high = _instruction(types.uint32, (types.uint32, types.uint32), _high_word)
 
 fma = _instruction(types.float32, (types.float32,) * 3, lambda b, a: b.fma(*a))
+fma_double = _instruction(types.float64, (types.float64,) * 3, lambda b, a: b.fma(*a))
 square_root = _llvm_float("llvm.sqrt")
 absolute = _llvm_float("llvm.fabs")
 nearest_integer = _llvm_float("llvm.rint")

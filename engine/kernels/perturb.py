@@ -7,26 +7,29 @@ one time node, shared by all cells of a group.
     eps = sum over terms of  w  z[row address, column address, draw, node],   sum w^2 = 1
 
 The factor is computed in float32 (its law to 1e-7), the product in float64. Terms are added in the
-order given; that order is part of a draw's bits. Only cells that are not zero are listed and drawn:
-a zero stays zero, and a cell's value does not depend on which others are drawn.
+order given, shared ones first; that order is part of a draw's bits. Only cells that are not zero
+are listed and drawn: a zero stays zero, and a cell's value does not depend on which others are
+drawn. This module draws one draw at a time; `engine.kernels.fused` draws 64 and uses them at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from engine.kernels.arrays import F32, F64, I32, U32
+from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
 from engine.kernels.compiling import compiled
 from engine.kernels.elementary import log_sd
 from engine.kernels.machine import fma
 from engine.kernels.streams import Single, exp2, normals, normals_of_cells, stream_key
 
 LOG2E = 1.4426950408889634
-_HALF_LN2 = Single(0.34657359027997264)
+HALF_LN2 = Single(0.34657359027997264)
+STRIP = 256  # positions: 64 doubles for each fill an eighth of a megabyte
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,21 +66,92 @@ class Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The cells of a quantity that one entry of the error model perturbs.
+    """Nonzero cells of one quantity whose errors are made of the same terms, in strips of lines.
+
+    A line is a row, or a column: whichever way the solver adds the cells up. Lines are cut into
+    strips of `STRIP` positions; all lines' first segments come first, then all second ones, so
+    that what a strip is multiplied with stays in a near cache.
 
     Attributes:
-        i, j: their rows and columns, (cells,).
-        rows, columns: hashes of their row and column labels, (cells,).
+        shape: rows and columns of the quantity.
+        by_row: whether lines are rows.
+        starts: where each segment's cells begin, and the end of the last, (strips lines + 1,).
+        across: position of each cell on its line, ascending in a segment, (cells,).
+        value: the estimate, (cells,).
         log2_sd: sigma log2(e) of each, (cells,).
-        terms: what their errors are made of, in the order of summation.
+        rows, columns: hashes of the row and column labels, one each.
+        terms: what the errors are made of, in the order of summation; none where the cells
+            carry no error.
     """
 
-    i: I32
-    j: I32
+    shape: tuple[int, int]
+    by_row: bool
+    starts: I64
+    across: I32
+    value: F64
+    log2_sd: F32
     rows: U32
     columns: U32
-    log2_sd: F32
     terms: tuple[Term, ...]
+
+    def positions(self) -> tuple[I32, I32]:
+        """Row and column of every cell, (cells,) each."""
+        lines = self.shape[0 if self.by_row else 1]
+        segments = np.arange(len(self.starts) - 1, dtype=np.int32) % lines
+        along = np.repeat(segments, np.diff(self.starts))
+        return (along, self.across) if self.by_row else (self.across, along)
+
+    def only(self, chosen: Bool) -> Cells:
+        """Some of the cells, (cells,), with the same errors."""
+        before = np.concatenate([[0], np.cumsum(chosen)])
+        return replace(
+            self,
+            starts=_readonly(before[self.starts]),
+            across=_readonly(self.across[chosen]),
+            value=_readonly(self.value[chosen]),
+            log2_sd=_readonly(self.log2_sd[chosen]),
+        )
+
+
+def pack(
+    values: F64,
+    i: I32,
+    j: I32,
+    log2_sd: F32,
+    hashes: tuple[U32, U32],
+    terms: tuple[Term, ...],
+    *,
+    by_row: bool,
+) -> Cells:
+    """Cells (i, j) of `values`, brought into the order of their lines.
+
+    Args:
+        i, j: rows and columns in row-major order, as `numpy.nonzero` gives them.
+        hashes: of the row and of the column labels.
+    """
+    along, across = (i, j) if by_row else (j, i)
+    lines, positions = values.shape if by_row else values.shape[::-1]
+    segment = (across // STRIP) * np.int64(lines) + along
+    order = np.argsort(segment, kind="stable")
+    counts = np.bincount(segment, minlength=-(-positions // STRIP) * lines)
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Cells(
+        shape=(values.shape[0], values.shape[1]),
+        by_row=by_row,
+        starts=_readonly(starts),
+        across=_readonly(across[order].astype(np.int32)),
+        value=_readonly(values[i, j][order]),
+        log2_sd=_readonly(log2_sd[order]),
+        rows=_readonly(hashes[0].copy()),
+        columns=_readonly(hashes[1].copy()),
+        terms=terms,
+    )
+
+
+def _readonly(array: Any) -> Any:
+    """As from a file: kernels are compiled for one type alone."""
+    array.flags.writeable = False
+    return array
 
 
 @compiled
@@ -97,38 +171,51 @@ def _add_shared(
 
 
 @compiled
-def _multiply(out: F64, log2_sd: F32, eps: F32, i: I32, j: I32) -> None:
+def _multiply(out: F64, value: F64, log2_sd: F32, eps: F32) -> None:
     for cell in range(eps.size):
         s = log2_sd[cell]
-        shift = -((s * _HALF_LN2) * s)
-        out[i[cell], j[cell]] *= np.float64(exp2(fma(s, eps[cell], shift)))
+        shift = -((s * HALF_LN2) * s)
+        out[cell] = value[cell] * np.float64(exp2(fma(s, eps[cell], shift)))
 
 
 def standard_errors(cells: Cells, draw: int) -> F32:
     """eps, (cells,): the standardised error of every cell in one draw."""
-    eps = np.zeros(len(cells.i), dtype=Single)
+    i, j = cells.positions()
+    eps = np.zeros(len(i), dtype=Single)
     for term in cells.terms:
         if term.groups is None:
-            own = normals_of_cells(term.key, cells.rows, cells.columns, draw, term.node)
+            own = normals_of_cells(term.key, cells.rows[i], cells.columns[j], draw, term.node)
             _add(eps, term.weight, own)
         else:
             g = term.groups
             table = normals(term.key, g.rows, g.columns, draw, term.node)
-            _add_shared(eps, term.weight, table, g.row_of, g.column_of, cells.i, cells.j)
+            _add_shared(eps, term.weight, table, g.row_of, g.column_of, i, j)
     return eps
 
 
-def perturb(values: F64, entries: Sequence[Cells], draw: int) -> F64:
-    """A quantity in one draw, (rows, columns), in the unit of `values`; zeros and signs are kept.
+def estimate(entries: Sequence[Cells]) -> F64:
+    """A quantity without errors, (rows, columns)."""
+    return _dense(entries, None)
+
+
+def perturb(entries: Sequence[Cells], draw: int) -> F64:
+    """A quantity in one draw, (rows, columns), in the unit of its values; signs are kept.
 
     Args:
-        values: the estimate, (rows, columns).
-        entries: the cells that carry errors; no cell is in two entries.
+        entries: all its nonzero cells, each in one entry; at least one entry.
         draw: the draw's number.
     """
-    out = values.copy()
+    return _dense(entries, draw)
+
+
+def _dense(entries: Sequence[Cells], draw: int | None) -> F64:
+    out = np.zeros(entries[0].shape)
     for cells in entries:
-        _multiply(out, cells.log2_sd, standard_errors(cells, draw), cells.i, cells.j)
+        value = cells.value
+        if draw is not None and cells.terms:
+            value = np.empty(len(cells.value))
+            _multiply(value, cells.value, cells.log2_sd, standard_errors(cells, draw))
+        out[cells.positions()] = value
     return out
 
 
@@ -140,8 +227,9 @@ def fingerprint() -> str:
     groups = Groups(hashes[:3], hashes[3:5], i % 3, i % 2)
     terms = (Term(0.6, key, 2**31 + 2000, groups), Term(0.8, key, 2000, None))
     log2_sd = (log_sd(np.linspace(0, 2, 16)) * LOG2E).astype(np.float32)
-    cells = Cells(i, i, hashes, hashes[::-1].copy(), log2_sd, terms)
+    labels = (hashes, hashes[::-1].copy())
+    cells = pack(np.ones((16, 16)), i, i, log2_sd, labels, terms, by_row=True)
     digest = hashlib.blake2b(digest_size=8)
     for draw in (0, 17, 33, 50, 64):
-        digest.update(perturb(np.ones((16, 16)), (cells,), draw).tobytes())
+        digest.update(np.where(np.eye(16) > 0, perturb((cells,), draw), 1.0).tobytes())
     return digest.hexdigest()

@@ -56,6 +56,8 @@ from engine.kernels.machine import (
 
 Word = np.uint32
 Single = np.float32
+LANES = 64  # draws of a group
+QUARTER = 16  # of them share the words of one Philox call, four by four
 
 
 # --- keys and label hashes ----------------------------------------------------------------------
@@ -227,6 +229,28 @@ def normals_of_cells(key: U32, rows: U32, columns: U32, draw: int, node: int) ->
     return out
 
 
+@compiled
+def _fill_group(out: F32, key: U32, rows: U32, columns: U32, group: int, node: Any) -> None:
+    k0, k1 = key[0], key[1]
+    first = Word(group * QUARTER)
+    for i in range(rows.size):
+        for j in range(columns.size):
+            lanes = out[i * columns.size + j]
+            for lane in range(QUARTER):
+                word = add(first, Word(lane))
+                w0, w1, w2, w3 = philox(rows[i], columns[j], word, node, k0, k1)
+                lanes[lane], lanes[lane + QUARTER] = box_muller(w0, w1)
+                lanes[lane + 2 * QUARTER], lanes[lane + 3 * QUARTER] = box_muller(w2, w3)
+
+
+def normals_of_group(key: U32, rows: U32, columns: U32, group: int, node: int) -> F32:
+    """Standard normals of the 64 draws of one group, (rows x columns, 64), addresses row by row."""
+    out = np.empty((rows.size * columns.size, LANES), dtype=Single)
+    _fill_group(out, key, rows, columns, group, Word(node))
+    return out
+
+
 def _place(draw: int) -> tuple[np.uint32, int]:
     """The counter's word and the quarter of its group of 64 that a draw takes."""
-    return Word(16 * (draw // 64) + draw % 16), (draw % 64) // 16
+    group, lane = divmod(draw, LANES)
+    return Word(QUARTER * group + lane % QUARTER), lane // QUARTER

@@ -43,7 +43,7 @@ __all__ = [
     "open_ensemble",
 ]
 
-SCHEMA = 1  # of everything in a scenario's folder; another one is refused
+SCHEMA = 2  # of everything in a scenario's folder; another one is refused
 _SAME = 1e-8  # two certified solutions of one system agree better than this, relative
 _NAMED = 5  # differences or blocks spelled out in a message
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,23 @@ import numpy as np
 from engine.error_model import Method, Quantity
 from engine.errors import StoreError
 from engine.kernels.perturb import Cells, Groups, Term
+from engine.kernels.refine import Start
+from engine.plan import Direction
 from engine.prepare import Prepared
 from engine.stores.durable import write_atomically
 
-_WHOLE = ("active", "weights", "membership", "domestic", "characterisation")
-_OF_CELLS = ("i", "j", "rows", "columns", "log2_sd")
+_WHOLE = (
+    "active",
+    "weights",
+    "membership",
+    "domestic",
+    "characterisation",
+    "D0",
+    "slopes",
+    "intensities",
+)
+_OF_START = ("X0", "inverse", "scale", "near", "far", "counted")
+_OF_CELLS = ("starts", "across", "value", "log2_sd", "rows", "columns")
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
 
 
@@ -54,19 +66,21 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
         folder.mkdir(parents=True)
         for name in _WHOLE:
             np.save(folder / f"{name}.npy", getattr(prepared, name))
-        for quantity, values in prepared.values.items():
-            np.save(folder / f"values_{quantity}.npy", values)
-        described = {
-            quantity: [_save_cells(cells, folder, f"{quantity}{e}") for e, cells in enumerate(all_)]
-            for quantity, all_ in prepared.errors.items()
-        }
+        for name in _OF_START:
+            np.save(folder / f"start_{name}.npy", getattr(prepared.start, name))
+        kept = prepared.kept
         content = {
             "ensemble": ensemble,
             "year": prepared.year,
             "method": prepared.method,
+            "direction": prepared.direction,
             "r_max": prepared.r_max,
-            "quantities": list(prepared.values),
-            "errors": described,
+            "tolerance": prepared.tolerance,
+            "cells": {
+                quantity: _save_all(cells, folder, quantity)
+                for quantity, cells in prepared.cells.items()
+            },
+            "kept": None if kept is None else _save_all(kept, folder, "kept"),
         }
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
     except OSError as error:
@@ -77,10 +91,15 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
         ) from error
 
 
-def _save_cells(cells: Cells, folder: Path, name: str) -> list[dict[str, Any]]:
+def _save_all(entries: Sequence[Cells], folder: Path, name: str) -> list[dict[str, Any]]:
+    return [_save_cells(cells, folder, f"{name}{e}") for e, cells in enumerate(entries)]
+
+
+def _save_cells(cells: Cells, folder: Path, name: str) -> dict[str, Any]:
     for array in _OF_CELLS:
         np.save(folder / f"{name}_{array}.npy", getattr(cells, array))
-    return [_save_term(term, folder, f"{name}_term{t}") for t, term in enumerate(cells.terms)]
+    terms = [_save_term(term, folder, f"{name}_term{t}") for t, term in enumerate(cells.terms)]
+    return {"shape": cells.shape, "by_row": cells.by_row, "terms": terms}
 
 
 def _save_term(term: Term, folder: Path, name: str) -> dict[str, Any]:
@@ -105,17 +124,19 @@ def load(folder: Path, ensemble: str) -> Prepared:
         content = json.loads((folder / "prepared.json").read_text())
         if content["ensemble"] != ensemble:
             raise ValueError("prepared for another ensemble")
+        kept = content["kept"]
         return Prepared(
             year=content["year"],
             method=Method(content["method"]),
+            direction=Direction(content["direction"]),
             r_max=content["r_max"],
-            values={Quantity(q): _map(folder, f"values_{q}") for q in content["quantities"]},
-            errors={
-                Quantity(quantity): tuple(
-                    _load_cells(terms, folder, f"{quantity}{e}") for e, terms in enumerate(entries)
-                )
-                for quantity, entries in content["errors"].items()
+            tolerance=content["tolerance"],
+            cells={
+                Quantity(quantity): _load_all(entries, folder, quantity)
+                for quantity, entries in content["cells"].items()
             },
+            kept=None if kept is None else _load_all(kept, folder, "kept"),
+            start=Start(*(_map(folder, f"start_{name}") for name in _OF_START)),
             **{name: _map(folder, name) for name in _WHOLE},
         )
     except (OSError, ValueError, KeyError) as error:
@@ -126,10 +147,19 @@ def load(folder: Path, ensemble: str) -> Prepared:
         ) from error
 
 
-def _load_cells(described: list[dict[str, Any]], folder: Path, name: str) -> Cells:
-    terms = (_load_term(term, folder, f"{name}_term{t}") for t, term in enumerate(described))
-    arrays = {array: _map(folder, f"{name}_{array}") for array in _OF_CELLS}
-    return Cells(**arrays, terms=tuple(terms))
+def _load_all(described: list[dict[str, Any]], folder: Path, name: str) -> tuple[Cells, ...]:
+    return tuple(_load_cells(one, folder, f"{name}{e}") for e, one in enumerate(described))
+
+
+def _load_cells(described: dict[str, Any], folder: Path, name: str) -> Cells:
+    terms = described["terms"]
+    rows, columns = described["shape"]
+    return Cells(
+        shape=(rows, columns),
+        by_row=described["by_row"],
+        terms=tuple(_load_term(t, folder, f"{name}_term{i}") for i, t in enumerate(terms)),
+        **{array: _map(folder, f"{name}_{array}") for array in _OF_CELLS},
+    )
 
 
 def _load_term(described: dict[str, Any], folder: Path, name: str) -> Term:

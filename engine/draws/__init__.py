@@ -1,0 +1,89 @@
+"""Draws of one year: a group of 64 at a time, and one at a time as the truth to test it against."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from engine.draws.direct import draw_directly, perturbed, reference
+from engine.draws.group import draw_group
+from engine.draws.outcome import DIRECTLY, Draws, Status
+from engine.error_model import ErrorModel
+from engine.kernels.arrays import I64
+from engine.kernels.streams import LANES
+from engine.mrio import MRIO
+from engine.prepare import TOLERANCE, Prepared, prepare
+from engine.question import Consumer, Indicator, Question
+
+__all__ = [
+    "DIRECTLY",
+    "Draws",
+    "Status",
+    "draw",
+    "draw_directly",
+    "draw_group",
+    "draw_prepared",
+    "everything",
+    "perturbed",
+    "reference",
+]
+
+
+def draw(
+    table: MRIO,
+    errors: ErrorModel,
+    seed: int,
+    draws: Iterable[int],
+    question: Question | None = None,
+    *,
+    r_max: float = 0.99,
+    tolerance: float = TOLERANCE,
+) -> Draws:
+    """The whole model in one call: footprints of `draws` of one year.
+
+    Args:
+        question: all regions and all stressors if not given.
+        tolerance: largest certified relative error of a footprint.
+
+    Raises:
+        ConfigError: the error model or question names what the table does not have.
+        TableError: the table's own spectral radius is not below one.
+    """
+    asked = everything(table) if question is None else question
+    # One BLAS thread, as in every run: the bits of a solution depend on their number.
+    with threadpool_limits(1, user_api="blas"):
+        prepared = prepare(table, errors, asked, seed, r_max=r_max, tolerance=tolerance)
+        return draw_prepared(prepared, draws)
+
+
+def everything(table: MRIO) -> Question:
+    """Every region and every stressor of a table."""
+    labels = table.labels
+    return Question(
+        consumers=tuple(Consumer(region, (region,)) for region in labels.regions),
+        indicators=tuple(
+            Indicator(name, unit, {name: 1.0})
+            for name, unit in zip(labels.stressors, labels.stressor_units, strict=True)
+        ),
+    )
+
+
+def draw_prepared(prepared: Prepared, draws: Iterable[int]) -> Draws:
+    """Footprints of `draws`. Whole groups are computed, so no draw depends on which are asked."""
+    numbers = np.array([*draws], dtype=np.int64)
+    of, lane = np.divmod(numbers, LANES)
+    groups, position = np.unique(of, return_inverse=True)
+    drawn = _joined([draw_group(prepared, int(group)) for group in groups])
+    return _chosen(drawn, position * LANES + lane)
+
+
+def _joined(pieces: Sequence[Draws]) -> Draws:
+    fields = [field.name for field in dataclasses.fields(Draws)]
+    return Draws(*(np.concatenate([getattr(p, name) for p in pieces]) for name in fields))
+
+
+def _chosen(drawn: Draws, which: I64) -> Draws:
+    return Draws(*(getattr(drawn, field.name)[which] for field in dataclasses.fields(Draws)))

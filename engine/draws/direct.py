@@ -1,0 +1,115 @@
+"""One draw of one year: the whole model, slow, obvious and in float64.
+
+    perturb the cells -> coefficients -> certify -> solve -> footprint by part
+
+This is the reference path. The faster one draws the same inputs and is held against it, and what
+it cannot certify is solved here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.draws.outcome import Status, relative
+from engine.error_model import Method, Quantity
+from engine.errors import TableError
+from engine.kernels.arrays import F64
+from engine.kernels.leontief import output, parts, per_unit_output
+from engine.kernels.perturb import estimate, perturb
+from engine.kernels.solve import certify_radius, error_bound, solve
+from engine.prepare import Prepared
+
+TOLERANCE = 1e-9  # largest certified relative error of a footprint solved directly
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Single:
+    """What became of one draw: its footprint, (indicators, consumers, parts), and diagnostics."""
+
+    footprint: F64
+    status: Status
+    certified_error: float
+    column_sums_above_one: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class System:
+    """The coefficients of one draw; `feasible` is False where an output was not positive."""
+
+    A: F64
+    s: F64
+    Y: F64
+    F_Y: F64
+    purchases: F64
+    feasible: bool
+
+
+def reference(prepared: Prepared) -> F64:
+    """The footprint of the estimate itself, (indicators, consumers, parts).
+
+    Raises:
+        TableError: it is no acceptable draw of itself.
+    """
+    found = _footprint(prepared, _system(prepared, None))
+    if found.status is not Status.ACCEPTED:
+        raise TableError(
+            f"the table without errors is {found.status.meaning} (r_max {prepared.r_max:g})",
+            where=f"year {prepared.year}",
+            remedy="look for industries that buy nearly all they sell (footfall check names them), "
+            "or raise r_max",
+        )
+    return found.footprint
+
+
+def draw_directly(prepared: Prepared, number: int) -> Single:
+    """One draw, computed alone."""
+    return _footprint(prepared, _system(prepared, number))
+
+
+def _system(prepared: Prepared, number: int | None) -> System:
+    """Coefficients of one draw, or of the estimate where `number` is None."""
+    cells = perturbed(prepared, number)
+    Y, F_Y, purchases = cells[Quantity.Y], cells[Quantity.F_Y], cells[Quantity.PURCHASES]
+    if prepared.method is Method.COEFFICIENTS:
+        return System(cells[Quantity.A], cells[Quantity.S], Y, F_Y, purchases, True)
+    x = output(cells[Quantity.Z], Y)
+    active = prepared.active
+    return System(
+        A=per_unit_output(cells[Quantity.Z], x, active),
+        s=per_unit_output(cells[Quantity.E], x, active),
+        Y=Y,
+        F_Y=F_Y,
+        purchases=purchases,
+        feasible=bool(np.all(x[active] > 0)),
+    )
+
+
+def perturbed(prepared: Prepared, number: int | None) -> dict[Quantity, F64]:
+    """Every quantity in draw `number`, or its estimate where that is None."""
+    return {
+        quantity: estimate(cells) if number is None else perturb(cells, number)
+        for quantity, cells in prepared.cells.items()
+    }
+
+
+def _footprint(prepared: Prepared, system: System) -> Single:
+    counted = int((system.A.sum(axis=0) > 1).sum())
+    nothing = np.full((len(prepared.characterisation), prepared.membership.shape[1], 4), np.nan)
+    if not system.feasible:
+        return Single(nothing, Status.REJECTED_OUTPUT, np.nan, counted)
+    weights = certify_radius(system.A, prepared.weights, prepared.r_max)
+    if weights is None:
+        return Single(nothing, Status.REJECTED_RADIUS, np.nan, counted)
+    demand = system.Y @ prepared.membership + system.purchases
+    intensities = prepared.characterisation @ system.s
+    solved = solve(system.A, intensities, demand)
+    direct = prepared.characterisation @ (system.F_Y @ prepared.membership)
+    footprint = parts(intensities, solved.X, prepared.domestic, direct)
+    bound = error_bound(solved, system.A, intensities, demand, weights)
+    gross = np.abs(intensities) @ np.abs(solved.X) + np.abs(direct)
+    error = float(relative(bound, footprint[..., 0], gross, TOLERANCE))
+    if not error <= TOLERANCE:
+        return Single(nothing, Status.FAILED, error, counted)
+    return Single(footprint, Status.ACCEPTED, error, counted)

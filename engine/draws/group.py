@@ -1,0 +1,121 @@
+"""The 64 draws of one group at once: the same draws as the reference path, certified as closely.
+
+    draw emissions and demand -> first pass over the deliveries -> correct until certified -> parts
+
+Notation as in `engine.kernels.refine`; the last axis of every drawn array is the draw. What cannot
+be certified within the tolerance is solved directly, and counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.draws.direct import draw_directly
+from engine.draws.outcome import DIRECTLY, Draws, Status, relative
+from engine.draws.ways import Way, draw_demand_and_emissions, way_of
+from engine.error_model import Method
+from engine.kernels.arrays import F64, Bool
+from engine.kernels.fused import Bound, bind
+from engine.kernels.refine import Begun, Certificate, System, begin, refine
+from engine.kernels.streams import LANES
+from engine.plan import Direction
+from engine.prepare import Prepared
+
+
+def draw_group(prepared: Prepared, group: int) -> Draws:
+    """Footprints of draws 64 group to 64 group + 63."""
+    way = way_of(prepared, draw_demand_and_emissions(prepared, group))
+    B, kept = _deliveries(prepared, group)
+    start = prepared.start
+    begun = begin(B, start)
+    rows, columns = begun.row_sums, begun.column_sums
+    if prepared.direction is Direction.ADJOINT:
+        rows, columns = columns, rows
+    D, feasible = _diagonal(prepared, rows + way.sales)
+    y = np.where(start.counted[:, None, None], way.y, 0.0)
+    certificate = Certificate(start, begun, D, y, way.functionals, prepared.r_max)
+
+    def error(X: F64, R: F64, bound: F64) -> F64:
+        return _certified_error(way, X, R, bound, prepared)
+
+    found = refine(
+        System(B, kept, D, prepared.D0, y),
+        start,
+        begun,
+        certificate,
+        lambda *solution: error(*solution) <= prepared.tolerance,
+    )
+    certified = error(found.X, found.R, found.bound)
+    return _settled(
+        prepared,
+        group,
+        footprint=way.footprint(found.X, found.R),
+        linear=way.linear(_first_residual(prepared, begun, D, y)),
+        certified=certified,
+        feasible=feasible,
+        corrections=found.corrections,
+        above_one=_above_one(prepared, columns, D),
+    )
+
+
+def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], list[Bound]]:
+    """A or Z for the group, and those of its cells whose factors are kept."""
+    cells = prepared.cells[prepared.matrix]
+    if prepared.kept is None:
+        B = bind(cells, group, keep=True)
+        return B, [bound for bound in B if len(bound.kept)]
+    return bind(cells, group), list(bind(prepared.kept, group, keep=True))
+
+
+def _diagonal(prepared: Prepared, x: F64) -> tuple[F64, Bool]:
+    """D, (n,64), and in which draws every active industry has output."""
+    if prepared.method is Method.COEFFICIENTS:
+        return np.ones_like(x), np.ones(LANES, dtype=np.bool_)
+    active = prepared.active
+    return np.where(active[:, None], x, 1.0), np.asarray((x[active] > 0).all(axis=0))
+
+
+def _first_residual(prepared: Prepared, begun: Begun, D: F64, y: F64) -> F64:
+    R0 = y - D[:, None] * prepared.start.X0[..., None] + begun.applied
+    return np.where(prepared.start.counted[:, None, None], R0, 0.0)
+
+
+def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -> F64:
+    """Relative, (64,), infinite in draws without a certificate."""
+    if prepared.direction is Direction.ADJOINT:
+        bound = bound.transpose(1, 0, 2)  # functionals are consumers, right-hand sides indicators
+    total = way.footprint(X, R)[:, :, 0]
+    return relative(bound + way.residual_shift(R), total, way.gross(X), prepared.tolerance)
+
+
+def _above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:
+    """Industries whose coefficients add up to more than one, (64,)."""
+    above = (columns > D) & prepared.start.counted[:, None]
+    count: NDArray[np.int32] = above.sum(axis=0, dtype=np.int32)
+    return count
+
+
+def _settled(
+    prepared: Prepared,
+    group: int,
+    footprint: F64,
+    linear: F64,
+    certified: F64,
+    feasible: Bool,
+    corrections: int,
+    above_one: NDArray[np.int32],
+) -> Draws:
+    """Draws first; what was not certified is solved directly."""
+    footprint, linear = (np.moveaxis(array, -1, 0).copy() for array in (footprint, linear))
+    status = np.where(feasible, Status.ACCEPTED, Status.REJECTED_OUTPUT).astype(np.uint8)
+    made = np.full(LANES, corrections, dtype=np.uint8)
+    good = certified <= prepared.tolerance
+    certified = np.where(feasible, certified, np.nan)
+    for lane in np.flatnonzero(feasible & ~good):
+        one = draw_directly(prepared, LANES * group + int(lane))
+        footprint[lane], status[lane] = one.footprint, one.status
+        certified[lane], made[lane] = one.certified_error, DIRECTLY
+    footprint[status != Status.ACCEPTED] = np.nan
+    linear[status != Status.ACCEPTED] = np.nan
+    return Draws(footprint, linear, status, certified, made, above_one)

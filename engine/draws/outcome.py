@@ -1,0 +1,75 @@
+"""What becomes of a draw, and how its certified error is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels.arrays import F64
+
+NEGLIGIBLE = 1e-6  # of an indicator's largest footprint
+DIRECTLY = 255  # in the place of a number of corrections
+
+
+class Status(IntEnum):
+    """What became of a draw."""
+
+    ACCEPTED = 0
+    REJECTED_RADIUS = 1
+    REJECTED_OUTPUT = 2
+    FAILED = 3
+
+    @property
+    def meaning(self) -> str:
+        """In words, for reports."""
+        return {
+            Status.ACCEPTED: "accepted",
+            Status.REJECTED_RADIUS: "rejected: spectral radius not certified below r_max",
+            Status.REJECTED_OUTPUT: "rejected: an active industry lost its output",
+            Status.FAILED: "failed: the solution's error could not be certified",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Footprints of some draws of one year.
+
+    Attributes:
+        footprint: (draws, indicators, consumers, parts), NaN where a draw was not accepted;
+            parts are total, domestic, foreign, direct.
+        linear: first-order change of the footprint by the draw's errors, likewise.
+        status: a `Status` each, (draws,).
+        certified_error: bound on the relative error of the totals, (draws,).
+        corrections: of the estimate's solution, or `DIRECTLY` where the draw was solved directly,
+            (draws,).
+        column_sums_above_one: industries whose coefficients add up to more than one: in
+            accounts, those with negative implied value added, (draws,).
+    """
+
+    footprint: F64
+    linear: F64
+    status: NDArray[np.uint8]
+    certified_error: F64
+    corrections: NDArray[np.uint8]
+    column_sums_above_one: NDArray[np.int32]
+
+
+def relative(bound: F64, total: F64, gross: F64, tolerance: float) -> F64:
+    """The largest bound on an error, relative to its total; one for each draw.
+
+    A total that is nothing beside its indicator's largest, such as that of a consumer whose demand
+    reaches no emissions, has no relative error worth the name and does not fail the others.
+
+    Args:
+        bound, total, gross: (indicators, consumers, ...): the bounds, the totals, and the sums
+            of the magnitudes of what the totals are made of.
+    """
+    nothing = NEGLIGIBLE * gross.max(axis=1, keepdims=True)
+    counts = (np.abs(total) > nothing) | (bound > tolerance * nothing)
+    size = np.where(counts, np.abs(total), 1.0)
+    ratio = np.divide(bound, size, out=np.full_like(bound, np.inf), where=size > 0)
+    largest: F64 = np.where(counts, ratio, 0.0).max(axis=(0, 1))
+    return largest

@@ -1,0 +1,318 @@
+"""The compiled pass: generate the perturbed cells of 64 draws and apply them, storing none.
+
+`engine.kernels.perturb.Cells` are packed line by line. One pass draws every cell for a group of
+64 draws, one draw a SIMD lane, multiplies, and adds up. With v the perturbed cell on line l at
+position e of its line, in each of the 64 draws (the last axis of every result):
+
+    along[l, k]     = sum_e v c[e, k]       c the same in all draws
+    own[l, k]       = sum_e v x[e, k]       x different in every draw
+    across[e, k]    = sum_l v b[l, k]       b the same in all draws
+    gaussian[l, k]  = sum_e q sigma eps c[e, k]
+
+The first `signed` columns of c and b use v, those after them its magnitude |v|.
+
+A cell's factor is bit for bit that of `engine.kernels.perturb`; sums run in the order of the cells,
+in float64 and with explicit fma, so results depend on the packing alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.kernels.arrays import F32, F64, I32, I64, U32
+from engine.kernels.compiling import compiled, inline
+from engine.kernels.lanes import (
+    add_magnitudes,
+    add_plain,
+    sum_lanes,
+    sum_magnitudes,
+    sum_plain,
+    widen,
+)
+from engine.kernels.machine import add, fma
+from engine.kernels.perturb import HALF_LN2, Cells, Term
+from engine.kernels.streams import (
+    LANES,
+    QUARTER,
+    Single,
+    Word,
+    box_muller,
+    exp2,
+    normals_of_group,
+    philox,
+)
+
+_CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
+_LN2 = 0.6931471805599453
+
+
+class _Packed(NamedTuple):
+    """`Cells` as kernels take them."""
+
+    by_row: bool
+    starts: I64
+    across: I32
+    value: F64
+    log2_sd: F32
+    rows: U32
+    columns: U32
+
+
+class _Streams(NamedTuple):
+    """The terms of `Cells` for one group of draws.
+
+    A shared term's normals are rows of `table`, (addresses, 64); a cell's row is the sum of an
+    offset of its line and one of its position.
+    """
+
+    keys: U32
+    nodes: U32
+    weights: F32
+    table: F32
+    line: I32
+    position: I32
+    shared_weights: F32
+    first_word: np.uint32
+
+
+def _streams(cells: Cells, group: int) -> _Streams:
+    own = [term for term in cells.terms if term.groups is None]
+    shared = [term for term in cells.terms if term.groups is not None]
+    tables, lines, positions, used = [np.empty((0, LANES), Single)], [], [], 0
+    for term in shared:
+        line, position = _offsets(term, cells.by_row, used)
+        table = _table(term, group)
+        used += len(table)
+        tables.append(table)
+        lines.append(line)
+        positions.append(position)
+    return _Streams(
+        keys=np.array([term.key for term in own], dtype=Word).reshape(-1, 2),
+        nodes=np.array([term.node for term in own], dtype=Word),
+        weights=np.array([term.weight for term in own], dtype=Single),
+        table=np.concatenate(tables),
+        line=_stack(lines),
+        position=_stack(positions),
+        shared_weights=np.array([term.weight for term in shared], dtype=Single),
+        first_word=Word(QUARTER * group),
+    )
+
+
+def _stack(rows: list[I32]) -> I32:
+    return np.stack(rows).astype(np.int32) if rows else np.empty((0, 0), dtype=np.int32)
+
+
+def _table(term: Term, group: int) -> F32:
+    assert term.groups is not None
+    return normals_of_group(term.key, term.groups.rows, term.groups.columns, group, term.node)
+
+
+def _offsets(term: Term, by_row: bool, used: int) -> tuple[I32, I32]:
+    g = term.groups
+    assert g is not None
+    row, column = g.row_of * len(g.columns) + used, g.column_of
+    return (row, column) if by_row else (column, row)
+
+
+@inline
+def _draw(
+    factors: F32, eps: F32, cells: Any, streams: Any, line: int, first: int, size: int
+) -> None:
+    """Factors of a chunk of cells of one line in 64 draws, and the errors they come from."""
+    for q in range(size):
+        for lane in range(LANES):
+            eps[q, lane] = Single(0.0)
+    for term in range(streams.shared_weights.size):
+        w, offset = streams.shared_weights[term], streams.line[term, line]
+        for q in range(size):
+            address = offset + streams.position[term, cells.across[first + q]]
+            for lane in range(LANES):
+                eps[q, lane] = fma(w, streams.table[address, lane], eps[q, lane])
+    for term in range(streams.weights.size):
+        w, node = streams.weights[term], streams.nodes[term]
+        k0, k1 = streams.keys[term, 0], streams.keys[term, 1]
+        for q in range(size):
+            position = cells.across[first + q]
+            row = cells.rows[line if cells.by_row else position]
+            column = cells.columns[position if cells.by_row else line]
+            for lane in range(QUARTER):
+                word = add(streams.first_word, Word(lane))
+                w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
+                z0, z1 = box_muller(w0, w1)
+                z2, z3 = box_muller(w2, w3)
+                eps[q, lane] = fma(w, z0, eps[q, lane])
+                eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
+                eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
+                eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
+    for q in range(size):
+        s = cells.log2_sd[first + q]
+        shift = -((s * HALF_LN2) * s)
+        for lane in range(LANES):
+            factors[q, lane] = exp2(fma(s, eps[q, lane], shift))
+
+
+@compiled
+def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registers
+    cells: Any,
+    streams: Any,
+    kept: F32,
+    filled: bool,
+    less: float,
+    c: F64,
+    signed_c: int,
+    x: F64,
+    b: F64,
+    signed_b: int,
+    c_gaussian: F64,
+    along: F64,
+    own: F64,
+    across: F64,
+    gaussian: F64,
+) -> None:
+    factors, eps = np.ones((_CHUNK, LANES), Single), np.zeros((_CHUNK, LANES), Single)
+    v, e = np.empty((_CHUNK, LANES)), np.zeros((_CHUNK, LANES))
+    kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], c_gaussian.shape[1]
+    drawn = streams.weights.size + streams.shared_weights.size > 0
+    keep = kept.shape[0] > 0
+    lines = cells.rows.size if cells.by_row else cells.columns.size
+    for segment in range(cells.starts.size - 1):
+        line = segment % lines
+        first, last = cells.starts[segment], cells.starts[segment + 1]
+        while first < last:
+            size = min(_CHUNK, last - first)
+            if drawn and not filled:
+                _draw(factors, eps, cells, streams, line, first, size)
+                if keep:
+                    for q in range(size):
+                        for lane in range(LANES):
+                            kept[first + q, lane] = factors[q, lane]
+            for q in range(size):
+                if filled:
+                    widen(v, q, cells.value[first + q], kept, first + q, less)
+                else:
+                    widen(v, q, cells.value[first + q], factors, q, less)
+            for k in range(signed_c):
+                at = (line * kc + k) * LANES
+                sum_plain(along, at, v, c, cells.across, first, size, kc, k)
+            for k in range(signed_c, kc):
+                at = (line * kc + k) * LANES
+                sum_magnitudes(along, at, v, c, cells.across, first, size, kc, k)
+            for k in range(kx):
+                at = (line * kx + k) * LANES
+                sum_lanes(own, at, v, x, cells.across, first, size, kx * LANES, k * LANES)
+            for q in range(size if kb > 0 else 0):
+                at = np.int64(cells.across[first + q]) * kb
+                for k in range(signed_b):
+                    add_plain(across, (at + k) * LANES, v, q, b[line, k])
+                for k in range(signed_b, kb):
+                    add_magnitudes(across, (at + k) * LANES, v, q, b[line, k])
+            for q in range(size if kg > 0 else 0):
+                slope = cells.value[first + q] * np.float64(cells.log2_sd[first + q]) * _LN2
+                widen(e, q, slope, eps, q, 0.0)
+            for k in range(kg):
+                at = (line * kg + k) * LANES
+                sum_plain(gaussian, at, e, c_gaussian, cells.across, first, size, kg, k)
+            first += size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """Cells with the streams of one group of draws; factors are kept in memory if asked for.
+
+    Attributes:
+        kept: factors, (cells,64), or (0,64) where every pass draws them anew.
+        filled: whether a pass has filled `kept` yet.
+    """
+
+    cells: _Packed
+    streams: _Streams
+    kept: F32
+    filled: list[bool]
+
+
+def bind(entries: Iterable[Cells], group: int, *, keep: bool = False) -> tuple[Bound, ...]:
+    """The entries of one quantity, ready to be drawn for the 64 draws of `group`."""
+    return tuple(
+        Bound(
+            _Packed(*(getattr(cells, name) for name in _Packed._fields)),
+            _streams(cells, group),
+            np.empty((len(cells.value) if keep and cells.terms else 0, LANES), Single),
+            [False],
+        )
+        for cells in entries
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What one pass adds up, each (lines or positions, columns, 64); see the module."""
+
+    along: F64
+    own: F64
+    across: F64
+    gaussian: F64
+
+
+_NONE = np.empty((0, 0))
+
+
+def _frozen(array: F64) -> F64:
+    """Contiguous and read-only, so that kernels are compiled for one type alone."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def sweep(
+    entries: Sequence[Bound],
+    *,
+    c: F64 = _NONE,
+    signed_c: int | None = None,
+    x: F64 | None = None,
+    b: F64 = _NONE,
+    signed_b: int | None = None,
+    c_gaussian: F64 = _NONE,
+    less: float = 0.0,
+) -> Sums:
+    """One pass over all cells of a quantity, in 64 draws.
+
+    Args:
+        c, c_gaussian: (positions, columns).
+        x: (positions, columns, 64).
+        b: (lines, columns).
+        signed_c, signed_b: how many of the columns use v and not |v|; all if not given.
+        less: subtracted from every factor: with 1, v is the change by the errors alone.
+    """
+    rows, columns = entries[0].cells.rows.size, entries[0].cells.columns.size
+    lines, positions = (rows, columns) if entries[0].cells.by_row else (columns, rows)
+    x = np.empty((positions, 0, LANES)) if x is None else x
+    sums = Sums(
+        along=np.zeros((lines, c.shape[1], LANES)),
+        own=np.zeros((lines, x.shape[1], LANES)),
+        across=np.zeros((positions, b.shape[1], LANES)),
+        gaussian=np.zeros((lines, c_gaussian.shape[1], LANES)),
+    )
+    for bound in entries:
+        _pass(
+            bound.cells,
+            bound.streams,
+            bound.kept,
+            bound.filled[0],
+            less,
+            _frozen(c),
+            c.shape[1] if signed_c is None else signed_c,
+            _frozen(x),
+            _frozen(b),
+            b.shape[1] if signed_b is None else signed_b,
+            _frozen(c_gaussian),
+            sums.along,
+            sums.own,
+            sums.across,
+            sums.gaussian,
+        )
+        bound.filled[0] = len(bound.kept) > 0
+    return sums
