@@ -52,7 +52,9 @@ _HOME = {
     "levels": "engine.analysis",
     "load_config": "engine.config",
     "open_run": "engine.workflow",
+    "preview": "engine.workflow",
     "run": "engine.workflow",
+    "run_until": "engine.studies",
     "status": "engine.workflow",
     "verdicts": "engine.analysis",
 }

@@ -56,6 +56,7 @@ def compute(task: Task) -> int:
         results = BlockResults(
             footprint=drawn.footprint[..., list(task.parts)],
             linear=drawn.linear[..., list(task.parts)],
+            G=drawn.gaussian[..., list(task.parts)],
             status=drawn.status,
             certified_error=drawn.certified_error,
             corrections=drawn.corrections,

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from engine import workflow
+from engine import studies, workflow
 from engine.clusters import ClusterSpec, Executor
 from engine.config import Config, load_config
 from engine.errors import FootfallError
@@ -59,6 +59,28 @@ def _cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
+def _shown_as(verb: Callable[..., None]) -> Callable[..., None]:
+    """How a table of changes is shown, and at which confidence and power."""
+    forms = click.Choice(["text", "csv", "json"])
+    for option in (
+        click.option(
+            "--all-parts", is_flag=True, help="Every part of the footprint, also in text."
+        ),
+        click.option("--all-pairs", is_flag=True, help="Every pair of years, also in the text."),
+        click.option("--power", type=float, help="Power of the minimum detectable change."),
+        click.option("--alpha", type=float, help="Two-sided error level instead of the stated."),
+        click.option("--format", "form", type=forms, default="text"),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def _fraction(alpha: float | None) -> float | None:
+    if alpha is not None and not 0 < alpha < 0.5:
+        raise click.BadParameter(f"{alpha:g} is not a fraction; 0.05 is 5 %", param_hint="--alpha")
+    return alpha
+
+
 @click.group()
 @click.version_option(package_name="footfall")
 def main() -> None:
@@ -90,16 +112,68 @@ def plan(config: Path, draws: int | None, executor: str | None, workers: int | N
 
 @main.command()
 @_config
+@_scenario
+@_shown_as
+@_speaks_plainly
+def preview(
+    config: Path,
+    scenario: str | None,
+    form: str,
+    alpha: float | None,
+    power: float | None,
+    all_pairs: bool,
+    all_parts: bool,
+) -> None:
+    """The answer to first order, in seconds: no draws, and no verdicts that stand."""
+    loaded = load_config(config)
+    rule = workflow.overridden(loaded.detection, _fraction(alpha), power)
+    click.echo(
+        workflow.previewed(loaded, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts)
+    )
+
+
+@main.command()
+@_config
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/<config name>.")
 @_draws
+@click.option(
+    "--until-tolerance",
+    is_flag=True,
+    help="Double the draws until every yearly change is settled: its verdict, and the digits of "
+    "its uncertainty (JCGM 101:2008, 7.9). --draws is then the number at the first look.",
+)
+@click.option(
+    "--digits",
+    type=click.IntRange(1, 2),
+    help="With --until-tolerance: digits of its uncertainty to which a change is to be known, 1 if "
+    "not given; 2 take up to a hundred times as many draws.",
+)
+@click.option(
+    "--max-draws",
+    type=click.IntRange(min=1),
+    help=f"With --until-tolerance: never more; {studies.MOST} times the first look if not given.",
+)
 @_cluster_options
 @_speaks_plainly
 def run(
-    config: Path, output: Path | None, draws: int | None, executor: str | None, workers: int | None
+    config: Path,
+    output: Path | None,
+    draws: int | None,
+    until_tolerance: bool,
+    digits: int | None,
+    max_draws: int | None,
+    executor: str | None,
+    workers: int | None,
 ) -> None:
     """Run, resume or extend; Ctrl-C leaves a run that the same command goes on with."""
+    for name, given in (("--digits", digits), ("--max-draws", max_draws)):
+        if given is not None and not until_tolerance:
+            raise click.UsageError(f"{name} belongs to --until-tolerance, which is not given")
     loaded = load_config(config)
     cluster = _cluster(loaded, executor, workers)
+    if until_tolerance:
+        _run_until(loaded, output, draws, digits or 1, max_draws, cluster)
+        return
     planned = workflow.plan(loaded, draws=draws, cluster=cluster)
     asked, made = draws or loaded.draws_asked, planned.sampling.draws
     if asked != made:
@@ -108,6 +182,41 @@ def run(
     click.echo(planned.summary())
     with _shown() as listener:
         done = workflow.run(loaded, output, draws=draws, cluster=cluster, listener=listener)
+    click.echo(f"complete: {done.folder}")
+
+
+def _run_until(
+    config: Config,
+    output: Path | None,
+    draws: int | None,
+    digits: int,
+    most: int | None,
+    cluster: ClusterSpec,
+) -> None:
+    looks = studies.schedule(config, output, draws, most)
+    planned = workflow.plan(config, draws=looks[0], cluster=cluster)
+    click.echo(f"first look: {planned.summary()}")
+    click.echo(f"at most:    {planned.extended(looks[-1]).summary()}")
+    click.echo(
+        f"looks at {', '.join(map(str, looks))} draws, until every verdict is decided and "
+        f"{studies.known(digits)}"
+    )
+
+    def say(look: studies.Look) -> None:
+        for line in look.lines():
+            click.echo(line)
+
+    with _shown() as listener:
+        done = studies.run_until(
+            config,
+            output,
+            digits=digits,
+            first=draws,
+            most=most,
+            cluster=cluster,
+            listener=listener,
+            watcher=say,
+        )
     click.echo(f"complete: {done.folder}")
 
 
@@ -191,10 +300,8 @@ def detect(
     all_parts: bool,
 ) -> None:
     """The table of verdicts: which changes are real, and how small a change could be seen."""
-    if alpha is not None and not 0 < alpha < 0.5:
-        raise click.BadParameter(f"{alpha:g} is not a fraction; 0.05 is 5 %", param_hint="--alpha")
     found = workflow.open_run(workflow.folder_of(run))
-    rule = workflow.rule_of(found, alpha, power)
+    rule = workflow.rule_of(found, _fraction(alpha), power)
     click.echo(
         workflow.detect(found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts)
     )

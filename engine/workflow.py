@@ -1,4 +1,4 @@
-"""The verbs of footfall, from a configuration on: check, plan, run, detect, report.
+"""The verbs of footfall, from a configuration on: check, plan, preview, run, detect, report.
 
 The command line and `import engine` both speak through these functions.
 """
@@ -9,7 +9,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,17 +34,18 @@ from engine.error_model import (
 )
 from engine.errors import InputError, PlanError, StoreError
 from engine.jobs import Job, settled
-from engine.kernels.changes import DetectionRule
+from engine.kernels.changes import DetectionRule, spent_at_look
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels, findings
 from engine.plan import Needs, SamplingPlan, Shape, needs, whole_blocks
-from engine.prepare import prepare
+from engine.prepare import addresses, prepare
 from engine.question import Consumer, Question, with_units
 from engine.report import Assumption, Subject, write
 from engine.runs import Listener
 from engine.runs import run as run_jobs
 from engine.stores.ensemble import Ensemble, open_ensemble
-from engine.stores.record import Record, read_record, write_record
+from engine.stores.record import Looks, Record, read_record, write_record
+from engine.twin import twin
 
 # Measured memory of what a plan's own process does not hold yet: scheduler, dashboard and compiler
 # in this process; and each idle worker process.
@@ -143,9 +144,11 @@ class _Reader:
     def __init__(self, config: Config) -> None:
         self._tables = config.tables
         self._first: tuple[int, Labels] | None = None
+        self.synthetic = False  # whether a table read so far is
 
     def read(self, year: int) -> MRIO:
         table = readers.read(self._tables, year)
+        self.synthetic |= table.provenance.synthetic
         self._first = self._first or (year, table.labels)
         readers.refuse_mixed(*self._first, year, table.labels)
         return table
@@ -173,6 +176,16 @@ class Planned:
             f"{self.cluster.slots} {self.cluster.executor}; about "
             f"{_duration(self.needs.seconds * self.scenarios)}, {_size(self.peak)} of memory"
         )
+
+    def extended(self, draws: int) -> Planned:
+        """The same for so many draws a year: time and disk grow, memory does not."""
+        more = draws / self.sampling.draws
+        needs = replace(
+            self.needs,
+            seconds=self.needs.seconds * more,
+            ensemble=round(self.needs.ensemble * more),
+        )
+        return replace(self, needs=needs, sampling=replace(self.sampling, draws=draws))
 
     def lines(self) -> Iterator[str]:
         """Everything predicted, line by line."""
@@ -250,6 +263,91 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
         cells=perturbed,
         normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
     )
+
+
+# --- preview ------------------------------------------------------------------------------------
+
+
+def preview(
+    config: Config, rule: DetectionRule | None = None, scenario: str | None = None
+) -> xr.Dataset:
+    """The answer to first order, without a draw: levels, changes, and what verdicts would be.
+
+    Args:
+        rule: confidence and power; the configuration's own if not given.
+        scenario: which one; the first if not given.
+
+    Raises:
+        InputError: the configuration or a table cannot be used.
+    """
+    errors, tables = _scenario(config, scenario), _Reader(config)
+    question, years = config.question, config.sampling.years
+    labels = [tables.read(years[0]).labels]  # of all years: `_Reader` refuses others
+    hashes, question = addresses(labels, question), with_units(question, labels[0])
+    prepared = [
+        prepare(
+            tables.read(year),
+            errors,
+            question,
+            config.sampling.seed,
+            r_max=config.r_max,
+            hashes=hashes,
+        )
+        for year in years
+    ]
+    previewed = analysis.preview(twin(prepared), question, rule or config.detection)
+    return previewed.assign_attrs(
+        title=config.title, scenario=errors.name, synthetic=tables.synthetic
+    )
+
+
+def _scenario(config: Config, name: str | None) -> ErrorModel:
+    known = {scenario.name: scenario for scenario in config.scenarios}
+    if name is not None and name not in known:
+        raise InputError(
+            f"there is no scenario `{name}`",
+            where=str(config.path),
+            remedy=f"it has {', '.join(known)}",
+        )
+    return config.errors if name is None else known[name]
+
+
+def previewed(
+    config: Config,
+    rule: DetectionRule,
+    scenario: str | None = None,
+    form: str = "text",
+    *,
+    all_pairs: bool = False,
+    all_parts: bool = False,
+) -> str:
+    """The table of `preview` as text, CSV or JSON, in the form of `detect`.
+
+    Args:
+        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part.
+        all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
+        all_parts: every part in the text, not the total alone.
+
+    Raises:
+        InputError: the configuration or a table cannot be used.
+    """
+    found = preview(config, rule, scenario)
+    if form != "text" and not found.sizes["pair"]:
+        raise InputError(
+            "the configuration has one year, so there is no change to preview",
+            where=str(config.path),
+            remedy="ask for two years or more; the text shows levels",
+        )
+    match form:
+        case "csv":
+            return analysis.to_csv(analysis.preview_table(found))
+        case "json":
+            return analysis.to_json(analysis.preview_table(found))
+        case _:
+            mark = "SYNTHETIC data. " if found.attrs["synthetic"] else ""
+            title = f"{mark}{found.attrs['title']}; scenario {found.attrs['scenario']}; "
+            shown = analysis.preview_text(found, all_pairs=all_pairs, all_parts=all_parts)
+            return f"{title}{found.attrs['basis']}\n\n{shown}"
 
 
 # --- run ----------------------------------------------------------------------------------------
@@ -339,12 +437,13 @@ def run(
             errors=scenario,
             sampling=sampling,
             r_max=config.r_max,
+            tolerance=config.tolerance,
         )
         for scenario in config.scenarios
     ]
     began = time.time()
     with one_blas_thread(), settled(jobs) as ready:
-        record = _record(config, question, _sittings(folder))
+        record = _record(config, question, _earlier(folder))
         write_record(folder, record)
         try:
             run_jobs(ready, cluster, listener)
@@ -366,17 +465,18 @@ def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict
     }
 
 
-def _sittings(folder: Path) -> tuple[Mapping[str, Any], ...]:
+def _earlier(folder: Path) -> Record | None:
+    """What the folder remembers; nothing where there is no readable record."""
     try:
-        return read_record(folder).sittings
+        return read_record(folder)
     except StoreError:
-        return ()
+        return None
 
 
 def _record(
     config: Config,
     question: Question,
-    sittings: tuple[Mapping[str, Any], ...],
+    earlier: Record | None,
 ) -> Record:
     return Record(
         title=config.title,
@@ -396,7 +496,8 @@ def _record(
             }
             for indicator in question.indicators
         ),
-        sittings=sittings,
+        sittings=earlier.sittings if earlier else (),
+        looks=earlier.looks if earlier else None,
     )
 
 
@@ -468,10 +569,17 @@ def rule_of(run: Run, alpha: float | None = None, power: float | None = None) ->
     Raises:
         ConfigError: not a probability.
     """
-    return DetectionRule(
-        confidence=run.record.confidence if alpha is None else 1 - alpha,
-        power=run.record.power if power is None else power,
-    )
+    return overridden(DetectionRule(run.record.confidence, run.record.power), alpha, power)
+
+
+def overridden(rule: DetectionRule, alpha: float | None, power: float | None) -> DetectionRule:
+    """The rule with another error level or power where given.
+
+    Raises:
+        ConfigError: not a probability.
+    """
+    confidence = rule.confidence if alpha is None else 1 - alpha
+    return replace(rule, confidence=confidence, power=rule.power if power is None else power)
 
 
 def detect(
@@ -501,8 +609,10 @@ def detect(
             where=str(run.folder),
             remedy="run a configuration of two years or more; `footfall report` shows levels",
         )
-    rows = analysis.verdict_table(analysis.changes(ensemble, rule))
+    rows = analysis.verdict_table(_changes(ensemble, rule, run.record.looks))
     title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
+    if run.record.looks:
+        title += f"\n{run.record.looks.in_words(ensemble.sizes['draw'])}"
     mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
     match form:
         case "csv":
@@ -525,14 +635,14 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
     """
     name = scenario or run.record.scenarios[0]
     folder = folder or run.folder / f"report-{name}"
-    rule = rule_of(run)
-    ensemble = run.load(name)
+    ensemble, looks = run.load(name), run.record.looks
+    rule = at_look(rule_of(run), looks, ensemble.sizes["draw"])
     subject = Subject(
         title=run.record.title,
         scenario=name,
         other_scenarios=tuple(other for other in run.record.scenarios if other != name),
         ensemble=ensemble,
-        changes=_changes(ensemble, rule),
+        changes=_changes(ensemble, rule_of(run), looks),
         levels=analysis.levels(ensemble, rule),
         rule=rule,
         assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
@@ -549,18 +659,34 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         ) from error
 
 
-def _changes(ensemble: xr.Dataset, rule: DetectionRule) -> xr.Dataset:
-    """Every change of an ensemble; none where it has one year only."""
-    return analysis.changes(ensemble, rule) if ensemble.sizes["year"] > 1 else xr.Dataset()
+def _changes(ensemble: xr.Dataset, rule: DetectionRule, looks: Looks | None) -> xr.Dataset:
+    """Every change of an ensemble, judged as the look that it is; none where it has one year."""
+    if ensemble.sizes["year"] < 2:
+        return xr.Dataset()
+    draws = ensemble.sizes["draw"]
+    found = analysis.changes(ensemble, at_look(rule, looks, draws))
+    return analysis.at_last_look(found) if looks and looks.final(draws) else found
+
+
+def at_look(rule: DetectionRule, looks: Looks | None, draws: int) -> DetectionRule:
+    """The rule with what may be spent on a verdict at the look that so many draws are.
+
+    A run of one look, taken when the user said so, spends all.
+    """
+    if looks is None:
+        return rule
+    spent = spent_at_look(looks.number(draws), rule.monte_carlo_error)
+    return replace(rule, monte_carlo_error=spent)
 
 
 def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:
     identity = json.loads(ensemble.attrs["identity"])
     machine = json.loads(ensemble.attrs["machine"])
-    sittings = run.record.sittings
+    sittings, draws, looks = run.record.sittings, ensemble.sizes["draw"], run.record.looks
     where = {f"{s['workers']} {s['executor']} on {s['host']}" for s in sittings}
     return {
-        "command": f"footfall run CONFIG --draws {ensemble.sizes['draw']}, CONFIG as below",
+        "command": f"footfall run CONFIG --draws {draws}, CONFIG as below",
+        **({"judged as": looks.in_words(draws)} if looks else {}),
         "seed": str(identity["seed"]),
         "digest of the ensemble": ensemble.attrs["digest"],
         "tables (sha256 of numbers and labels)": ", ".join(

@@ -37,6 +37,7 @@ def results(block: Block) -> BlockResults:
     return BlockResults(
         footprint=footprint,
         linear=0.9 * footprint,
+        G=0.8 * footprint,
         status=status,
         certified_error=np.where(status == 0, rng.random(block.size) * 1e-9, np.nan),
         corrections=rng.integers(0, 4, block.size, dtype=np.uint8),

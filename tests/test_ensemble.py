@@ -165,6 +165,7 @@ def test_the_checksum_is_blake2b_of_little_endian_numbers() -> None:
     block = BlockResults(
         footprint=np.array([[[[1.5]]], [[[np.nan]]]]),
         linear=np.array([[[[0.5]]], [[[np.nan]]]]),
+        G=np.array([[[[0.25]]], [[[np.nan]]]]),
         status=np.array([0, 1], dtype=np.uint8),
         certified_error=np.array([1e-12, -0.0]),
         corrections=np.array([2, 255], dtype=np.uint8),
@@ -173,6 +174,7 @@ def test_the_checksum_is_blake2b_of_little_endian_numbers() -> None:
     expected = blake2b(digest_size=32)
     expected.update(b"footprint <f8 (2, 1, 1, 1)\n" + struct.pack("<2d", 1.5, np.nan))
     expected.update(b"linear <f8 (2, 1, 1, 1)\n" + struct.pack("<2d", 0.5, np.nan))
+    expected.update(b"G <f8 (2, 1, 1, 1)\n" + struct.pack("<2d", 0.25, np.nan))
     expected.update(b"status |u1 (2,)\n" + bytes([0, 1]))
     expected.update(b"certified_error <f8 (2,)\n" + struct.pack("<2d", 1e-12, -0.0))
     expected.update(b"corrections |u1 (2,)\n" + bytes([2, 255]))
@@ -216,6 +218,7 @@ def test_a_valid_block_of_zeros_is_complete_and_on_disk(tmp_path: Path) -> None:
     zeros = BlockResults(
         footprint=np.zeros((64, *AXES.cells)),
         linear=np.zeros((64, *AXES.cells)),
+        G=np.zeros((64, *AXES.cells)),
         status=np.zeros(64, np.uint8),
         certified_error=np.zeros(64),
         corrections=np.zeros(64, np.uint8),
@@ -234,6 +237,7 @@ def test_a_block_that_equals_the_fill_values_is_complete_and_on_disk(tmp_path: P
     rejected = BlockResults(
         footprint=np.full((64, *AXES.cells), np.nan),
         linear=np.full((64, *AXES.cells), np.nan),
+        G=np.full((64, *AXES.cells), np.nan),
         status=np.full(64, NOT_COMPUTED, np.uint8),
         certified_error=np.full(64, np.nan),
         corrections=np.zeros(64, np.uint8),

@@ -17,7 +17,7 @@ LAYERS = [
     ["plan", "error_model", "mrio"],
     ["question", "wording"],
     ["prepare"],
-    ["draws"],
+    ["draws", "twin"],
     ["stores"],
     ["blockwork"],
     ["jobs"],
@@ -26,6 +26,7 @@ LAYERS = [
     ["report"],
     ["config"],
     ["workflow"],
+    ["studies"],
     ["cli"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

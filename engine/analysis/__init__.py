@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 from engine.analysis.changes import changes
+from engine.analysis.control import controlled
 from engine.analysis.levels import levels
+from engine.analysis.preview import preview, preview_table, preview_text
 from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
+from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
 
-__all__ = ["changes", "levels", "text_table", "to_csv", "to_json", "verdict_table", "verdicts"]
+__all__ = [
+    "Unsettled",
+    "at_last_look",
+    "changes",
+    "controlled",
+    "levels",
+    "preview",
+    "preview_table",
+    "preview_text",
+    "text_table",
+    "to_csv",
+    "to_json",
+    "unsettled",
+    "verdict_table",
+    "verdicts",
+    "watched",
+]

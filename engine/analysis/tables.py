@@ -88,12 +88,13 @@ def text_table(rows: Sequence[Row], *, all_pairs: bool = False) -> str:
     subjects: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in rows:
         subjects.setdefault(_subject(row), []).append(row)
-    tables = []
+    tables, listed = [], []
     for (consumer, stressor, unit, part), shown in subjects.items():
-        chosen = shown if all_pairs else _consecutive_then_whole(shown)
+        chosen = shown if all_pairs else consecutive_then_whole(shown)
+        listed += chosen
         title = f"{consumer}, {stressor}{f' [{unit}]' if unit else ''}, {part}"
-        tables.append("\n".join([title, *_aligned([_header(chosen), *map(_line, chosen)])]))
-    notes = _notes(rows)
+        tables.append("\n".join([title, *aligned([_header(chosen), *map(_line, chosen)])]))
+    notes = _notes(listed)
     return "\n\n".join([*tables, notes] if notes else tables)
 
 
@@ -106,7 +107,7 @@ def _subject(row: Row) -> tuple[str, str, str, str]:
     return row["consumer"], row["stressor"], row["unit"], row["part"]
 
 
-def _consecutive_then_whole(rows: Sequence[Row]) -> list[Row]:
+def consecutive_then_whole(rows: Sequence[Row]) -> list[Row]:
     years = sorted({row[end] for row in rows for end in ("from_year", "to_year")})
     by_years = {(row["from_year"], row["to_year"]): row for row in rows}
     wanted = [*pairwise(years), (years[0], years[-1])]
@@ -148,7 +149,7 @@ def _with(shown: str, unit: str) -> str:
     return shown if shown == NOTHING else shown + unit
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> Iterable[str]:
+def aligned(lines: Sequence[Sequence[str]]) -> Iterable[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     last = len(widths) - 1
     for line in lines:

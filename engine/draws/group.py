@@ -52,6 +52,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         group,
         footprint=way.footprint(found.X, found.R),
         linear=way.linear(_first_residual(prepared, begun, D, y)),
+        gaussian=way.gaussian(_gaussian_residual(prepared, begun, way)),
         certified=certified,
         feasible=feasible,
         corrections=found.corrections,
@@ -81,6 +82,17 @@ def _first_residual(prepared: Prepared, begun: Begun, D: F64, y: F64) -> F64:
     return np.where(prepared.start.counted[:, None, None], R0, 0.0)
 
 
+def _gaussian_residual(prepared: Prepared, begun: Begun, way: Way) -> F64:
+    """The residual of the estimate's solution to first order in the normals, (n,k,64)."""
+    applied, rows, columns = begun.gaussian
+    if prepared.direction is Direction.ADJOINT:
+        rows, columns = columns, rows
+    accounts = prepared.method is Method.ACCOUNTS
+    D = rows + way.gaussian_sales if accounts else np.zeros_like(rows)
+    RG = way.gaussian_y - D[:, None] * prepared.start.X0[..., None] + applied
+    return np.where(prepared.start.counted[:, None, None], RG, 0.0)
+
+
 def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -> F64:
     """Relative, (64,), infinite in draws without a certificate."""
     if prepared.direction is Direction.ADJOINT:
@@ -101,13 +113,16 @@ def _settled(
     group: int,
     footprint: F64,
     linear: F64,
+    gaussian: F64,
     certified: F64,
     feasible: Bool,
     corrections: int,
     above_one: NDArray[np.int32],
 ) -> Draws:
     """Draws first; what was not certified is solved directly."""
-    footprint, linear = (np.moveaxis(array, -1, 0).copy() for array in (footprint, linear))
+    footprint, linear, gaussian = (
+        np.moveaxis(array, -1, 0).copy() for array in (footprint, linear, gaussian)
+    )
     status = np.where(feasible, Status.ACCEPTED, Status.REJECTED_OUTPUT).astype(np.uint8)
     made = np.full(LANES, corrections, dtype=np.uint8)
     good = certified <= prepared.tolerance
@@ -118,4 +133,5 @@ def _settled(
         certified[lane], made[lane] = one.certified_error, DIRECTLY
     footprint[status != Status.ACCEPTED] = np.nan
     linear[status != Status.ACCEPTED] = np.nan
-    return Draws(footprint, linear, status, certified, made, above_one)
+    gaussian[status != Status.ACCEPTED] = np.nan
+    return Draws(footprint, linear, gaussian, status, certified, made, above_one)

@@ -41,6 +41,8 @@ class Draws:
         footprint: (draws, indicators, consumers, parts), NaN where a draw was not accepted;
             parts are total, domestic, foreign, direct.
         linear: first-order change of the footprint by the draw's errors, likewise.
+        gaussian: the same with q sigma eps in the place of each cell's change: normal, for
+            lognormal errors, with a variance in closed form (`engine.twin`).
         status: a `Status` each, (draws,).
         certified_error: bound on the relative error of the totals, (draws,).
         corrections: of the estimate's solution, or `DIRECTLY` where the draw was solved directly,
@@ -51,6 +53,7 @@ class Draws:
 
     footprint: F64
     linear: F64
+    gaussian: F64
     status: NDArray[np.uint8]
     certified_error: F64
     corrections: NDArray[np.uint8]

@@ -14,8 +14,22 @@ import numpy as np
 from engine.error_model import Quantity
 from engine.kernels.arrays import F64
 from engine.kernels.fused import Bound, bind, sweep
+from engine.kernels.streams import LANES
 from engine.plan import Direction
 from engine.prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Emitted:
+    """Emissions, or how far they are from the estimate's.
+
+    Attributes:
+        intensities: of the indicators (in accounts, emissions), (n,q,64).
+        direct: emissions of the consumers, (q,c,64).
+    """
+
+    intensities: F64
+    direct: F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,15 +37,14 @@ class Drawn:
     """What is drawn beside the deliveries.
 
     Attributes:
-        intensities: of the indicators (in accounts, emissions), (n,q,64).
-        direct, direct_change: emissions of the consumers, and how far they are from the
-            estimate, (q,c,64).
+        emitted: emissions; `change` since the estimate; `gaussian` the same to first order in
+            the normals.
         Y, purchases: final demand, bound to the group's streams.
     """
 
-    intensities: F64
-    direct: F64
-    direct_change: F64
+    emitted: Emitted
+    change: Emitted
+    gaussian: Emitted
     Y: tuple[Bound, ...]
     purchases: tuple[Bound, ...]
 
@@ -39,13 +52,21 @@ class Drawn:
 def draw_demand_and_emissions(prepared: Prepared, group: int) -> Drawn:
     """Draw everything but the deliveries."""
     cells, weights = prepared.cells, prepared.characterisation.T
-    emitted = sweep(bind(cells[prepared.emissions], group), c=weights).along
+    E = bind(cells[prepared.emissions], group)
     F_Y = bind(cells[Quantity.F_Y], group)
-    direct, change = (sweep(F_Y, c=weights, less=less).along for less in (0.0, 1.0))
+    whole = [sweep(of, c=weights, g=weights) for of in (E, F_Y)]
+    change = [sweep(of, c=weights, less=1.0) for of in (E, F_Y)]
+
+    def emitted(intensities: F64, direct: F64) -> Emitted:
+        counted = prepared.start.counted[:, None, None]
+        return Emitted(
+            np.where(counted, intensities, 0.0), _of_consumers(direct, prepared.membership)
+        )
+
     return Drawn(
-        intensities=np.where(prepared.start.counted[:, None, None], emitted, 0.0),
-        direct=_of_consumers(direct, prepared.membership),
-        direct_change=_of_consumers(change, prepared.membership),
+        emitted=emitted(whole[0].along, whole[1].along),
+        change=emitted(change[0].along, change[1].along),
+        gaussian=emitted(whole[0].gaussian, whole[1].gaussian),
         Y=bind(cells[Quantity.Y], group),
         purchases=bind(cells[Quantity.PURCHASES], group),
     )
@@ -62,13 +83,16 @@ class Way(Protocol):
 
     Attributes:
         y: right-hand sides, (n,k,64).
-        sales: to final demand in all, (n,64).
+        sales: to final demand in all, (n,64); `gaussian_sales` to first order in the normals.
         functionals: as the certificate of this way takes them.
+        gaussian_y: y to first order in the normals, without the estimate, (n,k,64).
     """
 
     y: F64
     sales: F64
     functionals: F64
+    gaussian_y: F64
+    gaussian_sales: F64
 
     def footprint(self, X: F64, R: F64) -> F64:
         """(q,c,4,64), corrected by what the residual stands for."""
@@ -86,6 +110,10 @@ class Way(Protocol):
         """First-order change of the footprint, from the residual of the estimate's solution."""
         ...
 
+    def gaussian(self, RG: F64) -> F64:
+        """The same to first order in the normals too, from the residual's own first order."""
+        ...
+
 
 def way_of(prepared: Prepared, drawn: Drawn) -> Way:
     """The way that `plan` chose."""
@@ -98,19 +126,21 @@ class Forward:
 
     def __init__(self, prepared: Prepared, drawn: Drawn) -> None:
         self._prepared, self._drawn = prepared, drawn
-        c = prepared.membership.shape[1]
-        ones = np.ones((len(prepared.membership), 1))
-        bought = sweep(drawn.Y, c=np.hstack([prepared.membership, ones])).along
-        self.y = bought[:, :-1] + sweep(drawn.purchases, c=np.eye(c)).along
-        self.sales = bought[:, -1]
-        self.functionals = drawn.intensities
+        own = np.eye(prepared.membership.shape[1])
+        wanted = np.hstack([prepared.membership, np.ones((len(prepared.membership), 1))])
+        bought, to_order = sweep(drawn.Y, c=wanted, g=wanted), sweep(drawn.purchases, c=own, g=own)
+        self.y = bought.along[:, :-1] + to_order.along
+        self.sales = bought.along[:, -1]
+        self.gaussian_y = bought.gaussian[:, :-1] + to_order.gaussian
+        self.gaussian_sales = bought.gaussian[:, -1]
+        self.functionals = drawn.emitted.intensities
 
     def footprint(self, X: F64, R: F64) -> F64:
-        return self._parts(self._drawn.intensities, X, R, self._drawn.direct)
+        return self._parts(self._drawn.emitted, X, R)
 
     def gross(self, X: F64) -> F64:
-        total = np.einsum("nqd,ncd->qcd", np.abs(self._drawn.intensities), np.abs(X))
-        gross: F64 = total + np.abs(self._drawn.direct)
+        total = np.einsum("nqd,ncd->qcd", np.abs(self._drawn.emitted.intensities), np.abs(X))
+        gross: F64 = total + np.abs(self._drawn.emitted.direct)
         return gross
 
     def residual_shift(self, R: F64) -> F64:
@@ -118,11 +148,17 @@ class Forward:
         return np.abs(shift)
 
     def linear(self, R0: F64) -> F64:
-        change = self._drawn.intensities - self._prepared.intensities[..., None]
-        X0 = np.repeat(self._prepared.start.X0[..., None], change.shape[-1], axis=-1)
-        return self._parts(change, X0, R0, self._drawn.direct_change)
+        return self._parts(self._drawn.change, self._estimate(), R0)
 
-    def _parts(self, intensities: F64, X: F64, R: F64, direct: F64) -> F64:
+    def gaussian(self, RG: F64) -> F64:
+        return self._parts(self._drawn.gaussian, self._estimate(), RG)
+
+    def _estimate(self) -> F64:
+        X0 = self._prepared.start.X0
+        return np.repeat(X0[..., None], LANES, axis=-1)
+
+    def _parts(self, emitted: Emitted, X: F64, R: F64) -> F64:
+        intensities, direct = emitted.intensities, emitted.direct
         domestic, slopes = self._prepared.domestic[..., None], self._prepared.slopes
         at_home = np.einsum("nqd,ncd->qcd", intensities, np.where(domestic, X, 0.0))
         abroad = np.einsum("nqd,ncd->qcd", intensities, np.where(domestic, 0.0, X))
@@ -136,19 +172,23 @@ class Adjoint:
 
     def __init__(self, prepared: Prepared, drawn: Drawn) -> None:
         self._prepared, self._drawn = prepared, drawn
-        near, nothing = prepared.start.near, np.ones((len(prepared.membership), 1))
-        final = sweep(drawn.Y, c=near, signed_c=0, b=nothing)
-        bought = sweep(drawn.purchases, c=near, signed_c=0).along
-        self.y = drawn.intensities
-        self.sales = final.across[:, 0]
-        self.functionals = np.einsum("rwd,rc->cwd", final.along, prepared.membership) + bought
+        near, X0 = prepared.start.near, prepared.start.X0
+        ones = np.ones((len(prepared.membership), 1))
+        final = sweep(drawn.Y, c=near, signed_c=0, b=ones, g=X0, gaussian_across=True)
+        bought = sweep(drawn.purchases, c=near, signed_c=0, g=X0)
+        self.y, self.gaussian_y = drawn.emitted.intensities, drawn.gaussian.intensities
+        self.sales, self.gaussian_sales = final.across[:, 0], final.gaussian_across[:, 0]
+        self.functionals = bought.along + np.einsum("rwd,rc->cwd", final.along, prepared.membership)
+        self._gaussian_demanded = _of_consumers(
+            final.gaussian, prepared.membership
+        ) + bought.gaussian.transpose(1, 0, 2)
 
     def footprint(self, X: F64, R: F64) -> F64:
         indirect = self._demanded(X, less=0.0) + np.einsum("nqd,nc->qcd", R, self._prepared.slopes)
-        return self._totals(indirect, self._drawn.direct)
+        return self._totals(indirect, self._drawn.emitted.direct)
 
     def gross(self, X: F64) -> F64:
-        gross: F64 = np.abs(self._demanded(X, less=0.0)) + np.abs(self._drawn.direct)
+        gross: F64 = np.abs(self._demanded(X, less=0.0)) + np.abs(self._drawn.emitted.direct)
         return gross
 
     def residual_shift(self, R: F64) -> F64:
@@ -156,10 +196,14 @@ class Adjoint:
         return np.abs(shift)
 
     def linear(self, R0: F64) -> F64:
-        X0 = np.repeat(self._prepared.start.X0[..., None], R0.shape[-1], axis=-1)
+        X0 = np.repeat(self._prepared.start.X0[..., None], LANES, axis=-1)
         indirect = self._demanded(X0, less=1.0)
         indirect += np.einsum("nqd,nc->qcd", R0, self._prepared.slopes)
-        return self._totals(indirect, self._drawn.direct_change)
+        return self._totals(indirect, self._drawn.change.direct)
+
+    def gaussian(self, RG: F64) -> F64:
+        indirect = self._gaussian_demanded + np.einsum("nqd,nc->qcd", RG, self._prepared.slopes)
+        return self._totals(indirect, self._drawn.gaussian.direct)
 
     def _demanded(self, X: F64, less: float) -> F64:
         regions = sweep(self._drawn.Y, x=X, less=less).own

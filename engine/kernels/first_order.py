@@ -1,135 +1,365 @@
-"""The analytic twin: gradients of a footprint, and what they make of the errors to first order.
+"""The analytic twin: gradients of footprints, and what they make of the errors to first order.
 
-Notation: L = (I - A)^-1; X = L y the output that a consumer requires, (n,); x industry output,
-(n,); m the multipliers, m (I - A) = s, of the emissions that count, (n,); F = s X.
+Notation: q indicators, c consumers, p = 4 parts (total, domestic, foreign, direct); X = L y the
+output each consumer requires, (n,c); x industry output, (n,); m the multipliers, m (I - A) = s,
+of the emissions that a part counts, (n,q,c,p). Arrays with an axis for each of q, c and p may
+have length 1 along it, where all indicators, consumers or parts have the same.
 
-A part of a footprint counts the emissions of some industries only. Its gradient is that of the
-whole with s, and so m, set to zero elsewhere: pass `counted`, 1 where emissions count, else 0,
-and multipliers solved from `counted * s`.
+To first order a footprint moves by a linear function of the errors of all cells,
 
-For a cell of value q and relative standard deviation rsd, errors reach F to first order through
-`a = (dF/dq) q rsd`. They correlate between cells and years through shared normals (see
-`engine.error_model`), so that `Cov(F_t, F_s) = sum_m pi_m c_m sum_g (sum_{i in g} a_t,i)
-(sum_{i in g} a_s,i)`, c_m the correlation of component m's normals between t and s, g its groups.
+    linear    L = sum_cells  dF/dq  q (factor - 1)          mean zero
+    gaussian  G = sum_cells  dF/dq  q sigma eps             normal, for lognormal factors
+
+sigma the sd of the factor's logarithm, eps its standardised error. Cells correlate through the
+normals they share (`engine.kernels.perturb`): with S_g the sum of `dF/dq q sigma` over the cells
+that use normal g with weight w_g, `Cov(G, G') = sum_g w_g w'_g S_g S'_g`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
-from engine.kernels.arrays import F64, I64, Bool
-from engine.kernels.leontief import per_unit_output
+from engine.kernels import changes
+from engine.kernels.arrays import F64, I32, Bool
+from engine.kernels.changes import (
+    CLEAR_OF_NUMERICAL_ERROR,
+    FACTOR_ROUNDING,
+    DetectionRule,
+    Verdict,
+)
+from engine.kernels.leontief import parts, per_unit_output
+from engine.kernels.monte_carlo import quotient
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
-    """Derivatives of one consumer's footprint of one stressor, or of one part of it.
+    """Derivatives of footprints by the cells of one quantity, in factors.
 
-    The consumer's direct emissions F_Y have derivative 1, and the purchases of a demand vector,
-    which are no part of Y, have derivative m.
+    `dF/dq_ij = row_i (column_j - shift_i)`: one number for each cell, indicator, consumer and
+    part, of which there would be too many to write down.
 
     Attributes:
-        matrix: by cells of A or Z, (n,n).
-        emissions: by emission intensities s or by emissions E, (n,).
-        demand: by the cells of final demand Y, (n,r).
+        row, shift: by the rows of the quantity, (rows,q,c,p).
+        column: by its columns, (columns,q,c,p).
     """
 
-    matrix: F64
-    emissions: F64
-    demand: F64
+    row: F64
+    column: F64
+    shift: F64
+
+    def at(self, rows: slice, columns: slice) -> Gradient:
+        """The gradient by some of the cells."""
+        return Gradient(self.row[rows], self.column[columns], self.shift[rows])
+
+    def dense(self) -> F64:
+        """Every derivative, (rows,columns,q,c,p), of a small table."""
+        difference: F64 = self.row[:, None] * (self.column[None] - self.shift[:, None])
+        return difference
 
 
-def coefficients_gradient(m: F64, X: F64, membership: F64, counted: F64) -> Gradient:
-    """Gradient by A, s and Y: `dF/dA_ij = m_i X_j`, `dF/ds_j = X_j`, `dF/dy_j = m_j`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Gradients:
+    """By the cells of A or Z, of s or E, of Y, of the direct emissions F_Y, and of purchases."""
+
+    intermediate: Gradient
+    emissions: Gradient
+    demand: Gradient
+    direct: Gradient
+    purchases: Gradient
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """The estimate solved: multipliers m, (n,q,c,p), output X, (n,c), and footprint, (q,c,p)."""
+
+    m: F64
+    X: F64
+    footprint: F64
+
+
+def solve(A: F64, s: F64, y: F64, domestic: Bool, direct: F64) -> Solution:
+    """Solve for output and for the multipliers of every part, with one factorisation.
 
     Args:
-        membership: 1 for the columns of Y that are the consumer's own, (r,).
-        counted: 1 for the industries whose emissions count, (n,).
+        s: emission intensities of the indicators, (q,n).
+        y: final demand of the consumers, (n,c).
+        domestic: whether an industry lies inside a consumer, (n,c).
+        direct: direct emissions of the consumers, (q,c).
     """
-    return Gradient(np.outer(m, X), counted * X, np.outer(m, membership))
+    (q, n), c = s.shape, y.shape[1]
+    system = -A
+    system.flat[:: n + 1] += 1.0
+    # The transpose of a row-major matrix is what LAPACK factorises without a copy.
+    factors = scipy.linalg.lu_factor(system.T, overwrite_a=True, check_finite=False)
+    X = scipy.linalg.lu_solve(factors, y, trans=1, check_finite=False)
+    counted = _counted(domestic)[..., 1:3]
+    emitted = (s.T[:, :, None, None] * counted).reshape(n, -1)
+    m = np.zeros((n, q, c, 4))
+    solved = scipy.linalg.lu_solve(factors, emitted, check_finite=False)
+    m[..., 1:3] = solved.reshape(n, q, c, 2)
+    m[..., 0] = m[..., 1] + m[..., 2]
+    return Solution(m, X, parts(s, X, domestic, direct))
 
 
-def accounts_gradient(
-    m: F64, X: F64, x: F64, active: Bool, membership: F64, counted: F64
-) -> Gradient:
-    """Gradient by Z, E and Y, through the output x = Z 1 + Y 1 they add up to.
+def _counted(domestic: Bool) -> F64:
+    """1 where a part counts an industry's emissions, (n,1,c,p)."""
+    everywhere, nowhere = np.ones(domestic.shape), np.zeros(domestic.shape)
+    return np.stack([everywhere, domestic, ~domestic, nowhere], axis=-1)[:, None]
+
+
+def coefficients_gradients(
+    solution: Solution, domestic: Bool, membership: F64, characterisation: F64
+) -> Gradients:
+    """By A, s, Y, F_Y: `dF/dA_ij = m_i X_j`, `dF/ds_j = X_j`, `dF/dY_ic = m_i`.
+
+    Args:
+        domestic: whether an industry lies inside a consumer, (n,c).
+        membership: 1 for the columns of Y that are a consumer's own, (r,c).
+        characterisation: indicators from stressors, (q,k).
+    """
+    m, X = solution.m, solution.X
+    still = np.zeros((len(X), 1, 1, 1))
+    return Gradients(
+        intermediate=Gradient(m, _of_consumers(X), still),
+        emissions=_by_emissions(X, domestic, characterisation),
+        demand=Gradient(m, _of_consumers(membership), still),
+        direct=_by_direct_emissions(membership, characterisation),
+        purchases=_by_purchases(m),
+    )
+
+
+def accounts_gradients(
+    solution: Solution,
+    x: F64,
+    active: Bool,
+    domestic: Bool,
+    membership: F64,
+    characterisation: F64,
+) -> Gradients:
+    """By Z, E, Y, F_Y, through the output x = Z 1 + Y 1 they add up to.
 
     With `phi_j = X_j / x_j` (zero for an inactive industry): `dF/dZ_ij = m_i (phi_j - phi_i)`,
     `dF/dE_i = phi_i`, `dF/dY_ic = m_i (1[c is the consumer's] - phi_i)`.
 
     Args:
         x, active: output of the industries and whether they have any, (n,).
-        membership: 1 for the columns of Y that are the consumer's own, (r,).
-        counted: 1 for the industries whose emissions count, (n,).
+        domestic, membership, characterisation: as for coefficients.
     """
-    phi = per_unit_output(X, x, active)
-    return Gradient(
-        matrix=m[:, None] * (phi[None, :] - phi[:, None]),
-        emissions=counted * phi,
-        demand=m[:, None] * (membership[None, :] - phi[:, None]),
+    m, phi = solution.m, per_unit_output(solution.X.T, x, active).T
+    # Only differences count, and smaller numbers lose less to rounding where they cancel.
+    centre = phi.mean(axis=0)
+    shift = _of_consumers(phi - centre)
+    return Gradients(
+        intermediate=Gradient(m, shift, shift),
+        emissions=_by_emissions(phi, domestic, characterisation),
+        demand=Gradient(m, _of_consumers(membership - centre), shift),
+        direct=_by_direct_emissions(membership, characterisation),
+        purchases=_by_purchases(m),
     )
 
 
-def contribution(gradient: F64, value: F64, rsd: F64 | float) -> F64:
-    """`a = (dF/dq) q rsd`: what one standard deviation of each cell does to F, same shapes."""
-    return gradient * value * rsd
+def _of_consumers(values: F64) -> F64:
+    """(..., c) as (..., 1, c, 1): the same for all indicators and parts."""
+    return values[:, None, :, None]
 
 
-def independent_sd(*contributions: F64) -> float:
-    """First-order standard deviation of F when every cell errs on its own."""
-    return float(np.sqrt(sum(float(np.sum(np.square(a))) for a in contributions)))
+def _by_emissions(per_emission: F64, domestic: Bool, characterisation: F64) -> Gradient:
+    row = characterisation.T[:, :, None, None]
+    return Gradient(
+        row, _of_consumers(per_emission) * _counted(domestic), np.zeros((len(row), 1, 1, 1))
+    )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SharedError:
-    """One component of the errors of a list of cells.
+def _by_direct_emissions(membership: F64, characterisation: F64) -> Gradient:
+    """Direct emissions count once in the total and once as the part `direct`."""
+    row = characterisation.T[:, :, None, None]
+    column = _of_consumers(membership) * np.array([1.0, 0.0, 0.0, 1.0])
+    return Gradient(row, column, np.zeros((len(row), 1, 1, 1)))
 
-    Attributes:
-        weight: pi, its share of the variance of the cells' standardised error.
-        group: number of the normal that a cell uses, from 0; -1 for cells it does not touch;
-            (cells,).
-        time_correlation: correlation of one group's normals between the two years: 1 for
-            persistent errors, 0 for yearly ones.
+
+def _by_purchases(m: F64) -> Gradient:
+    """Purchases of demand vectors, which are no part of output: `dF/dq_ic = m_i`."""
+    return Gradient(m, _of_consumers(np.eye(m.shape[2])), np.zeros((len(m), 1, 1, 1)))
+
+
+# --- sums over cells ----------------------------------------------------------------------------
+# `spread` is q sigma of every cell, (rows,columns), zero where a cell carries no error.
+
+
+def inner(weights: F64, g: Gradient, h: Gradient) -> F64:
+    """`sum_ij weights_ij g_ij h_ij`, (q,c,p): with weights `spread spread'`, the covariance that
+    the cells' own normals bring two footprints.
     """
 
-    weight: float
-    group: I64
-    time_correlation: float = 1.0
+    def along(columns: F64) -> F64:
+        flat = columns.reshape(len(columns), -1)
+        return (weights @ flat).reshape(-1, *columns.shape[1:])
 
-
-def covariance(first: F64, second: F64, components: Iterable[SharedError]) -> float:
-    """First-order covariance of F between two years.
-
-    Args:
-        first, second: contributions a of each year, (cells,); the same cells in both, with zero
-            where a year lacks one.
-        components: all components of these cells. Quantities with errors of their own are
-            uncorrelated, and their covariances add.
-    """
-    total = 0.0
-    for component in components:
-        touched = component.group >= 0
-        groups = component.group[touched]
-        sums = [np.bincount(groups, weights=a[touched]) for a in (first, second)]
-        total += component.weight * component.time_correlation * float(sums[0] @ sums[1])
+    crossed = along(g.column * h.column)
+    crossed = crossed - h.shift * along(g.column) - g.shift * along(h.column)
+    crossed += g.shift * h.shift * weights.sum(axis=1)[:, None, None, None]
+    total: F64 = (g.row * h.row * crossed).sum(axis=0)
     return total
 
 
-def variance(contributions: F64, components: Iterable[SharedError]) -> float:
-    """First-order variance of F in one year, where every normal agrees with itself."""
-    same_year = (replace(component, time_correlation=1.0) for component in components)
-    return covariance(contributions, contributions, same_year)
+def add_group_sums(sums: F64, spread: F64, g: Gradient, row_of: I32, column_of: I32) -> None:
+    """Add `sum dF/dq q sigma` of the cells of each group to `sums`, (R,C,q,c,p).
+
+    Args:
+        row_of, column_of: the group's row and column that each row and column belongs to.
+    """
+    order = np.argsort(column_of, kind="stable")
+    labels, starts = np.unique(column_of[order], return_index=True)
+    ordered, column = spread[:, order], g.column[order]
+    flat = column.reshape(len(column), -1)
+    along = [np.add.reduceat(ordered * one, starts, axis=1) for one in flat.T]
+    by_column = np.stack(along, axis=-1).reshape(len(spread), -1, *column.shape[1:])
+    plain = np.add.reduceat(ordered, starts, axis=1)[..., None, None, None]
+    for row in np.unique(row_of):
+        own = row_of == row
+        moved = by_column[own] - g.shift[own][:, None] * plain[own]
+        sums[row, labels] += (g.row[own][:, None] * moved).sum(axis=0)
 
 
-def log_change_sd(
-    F_s: float, F_t: float, variance_s: float, variance_t: float, covariance_st: float
-) -> float:
-    """First-order sd of `ln F_t - ln F_s`, both footprints positive."""
-    relative = variance_s / F_s**2 + variance_t / F_t**2 - 2 * covariance_st / (F_s * F_t)
-    return float(np.sqrt(max(relative, 0.0)))  # rounding may leave it below zero when all cancels
+def common_sums(first: F64, second: F64) -> F64:
+    """`sum_g S_g S'_g` over groups, (q,c,p), of sums (R,C,q,c,p)."""
+    total: F64 = np.einsum("rc...,rc...->...", first, second)
+    return total
+
+
+# --- what the first order says of a change ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """First-order law of the change between two years.
+
+    On the log scale delta is taken to be normal with mean `ln(F_t/F_s) - (s_t^2 - s_s^2)/2`,
+    s = sd(G)/F, and variance `s_s^2 + s_t^2 - 2 Cov(G_s,G_t)/(F_s F_t)`. The shift of the mean is
+    what the logarithm's curvature takes off a footprint of mean F: exact for one lognormal factor,
+    right to second order where F is linear in the factors; the curvature of F in A or Z is left
+    out. On the raw scale delta is the difference, unshifted.
+
+    Attributes:
+        observed: delta of the estimate, (...).
+        mean, sigma: of delta, (...).
+        s1, s2: sd of ln F in the two years, or of F, (...).
+    """
+
+    observed: F64
+    mean: F64
+    sigma: F64
+    s1: F64
+    s2: F64
+
+
+def law_of_delta(
+    first: F64,
+    second: F64,
+    variance_first: F64,
+    variance_second: F64,
+    covariance: F64,
+    log: Bool,
+) -> Delta:
+    """The law of delta on the log scale where `log`, else on the raw one, (...).
+
+    Args:
+        first, second: footprints of the estimate, (...), positive where `log`.
+        variance_first, variance_second, covariance: of G in the two years, (...).
+    """
+    unit_first, unit_second = np.where(log, first, 1.0), np.where(log, second, 1.0)
+    s1, s2 = np.sqrt(variance_first) / unit_first, np.sqrt(variance_second) / unit_second
+    observed = changes.difference(first, second, log)
+    return Delta(
+        observed=observed,
+        mean=observed - np.where(log, (s2**2 - s1**2) / 2, 0.0),
+        sigma=_sd_of_difference(s1**2, s2**2, covariance / (unit_first * unit_second)),
+        s1=s1,
+        s2=s2,
+    )
+
+
+def change(
+    first: F64,
+    second: F64,
+    variance_first: F64,
+    variance_second: F64,
+    covariance: F64,
+    rule: DetectionRule,
+) -> dict[str, NDArray[Any]]:
+    """The change between two years, by the names of `engine.kernels.changes.change`.
+
+    Where a footprint is not positive, delta is the raw difference.
+
+    Args:
+        first, second: footprints of the estimate, (...).
+        variance_first, variance_second, covariance: of G in the two years, (...).
+    """
+    log = (first > 0) & (second > 0)
+    law = law_of_delta(first, second, variance_first, variance_second, covariance, log)
+    raw_sd = _sd_of_difference(variance_first, variance_second, covariance)
+    observed, mean, sigma, s1, s2 = law.observed, law.mean, law.sigma, law.s1, law.s2
+    z, smallest = rule.z_alpha, changes.mdc(sigma, rule)
+    on_log = np.where(log, 1.0, np.nan)
+    return {
+        "footprint_first": first,
+        "footprint_second": second,
+        "reference_change": second - first,
+        "relative_change": quotient(second - first, np.where(first > 0, first, 0.0), np.nan),
+        "reference_delta": observed,
+        "scale": np.where(log, "log", "raw"),
+        "change_sd": raw_sd,
+        "change_low": second - first - z * raw_sd,
+        "change_high": second - first + z * raw_sd,
+        "delta_mean": mean,
+        "relative_low": on_log * np.expm1(mean - z * sigma),
+        "relative_high": on_log * np.expm1(mean + z * sigma),
+        "sigma": sigma,
+        "s1": s1,
+        "s2": s2,
+        "rho": quotient(covariance, np.sqrt(variance_first * variance_second), np.nan),
+        "mdc": smallest,
+        "mdc_increase_percent": on_log * changes.increase_percent(smallest),
+        "mdc_decrease_percent": on_log * changes.decrease_percent(smallest),
+        "rho_break_even": changes.rho_break_even(s1, s2, observed, rule),
+        **_direction(mean, observed, sigma, s1 + s2, rule),
+    }
+
+
+def _sd_of_difference(variance_first: F64, variance_second: F64, covariance: F64) -> F64:
+    """Rounding may leave the variance of a difference below zero where all cancels."""
+    sd: F64 = np.sqrt(np.maximum(variance_first + variance_second - 2 * covariance, 0.0))
+    return sd
+
+
+def _direction(
+    mean: F64, observed: F64, sigma: F64, size: F64, rule: DetectionRule
+) -> dict[str, NDArray[Any]]:
+    """P, its reflection at the estimate, and the verdict that both would give."""
+    t, mirrored = quotient(mean, sigma, np.nan), quotient(2 * observed - mean, sigma, np.nan)
+    falls, rises = (
+        [x < -rule.z_alpha for x in (t, mirrored)],
+        [x > rule.z_alpha for x in (t, mirrored)],
+    )
+    cases = {
+        Verdict.NOT_ASSESSED: ~(sigma > CLEAR_OF_NUMERICAL_ERROR * FACTOR_ROUNDING * size),
+        Verdict.DECREASE: falls[0] & falls[1],
+        Verdict.INCREASE: rises[0] & rises[1],
+    }
+    names = [verdict.value for verdict in cases]
+    assessed = ~cases[Verdict.NOT_ASSESSED]
+    return {
+        "p_decrease": ndtr(-t),
+        "p_decrease_reflected": ndtr(-mirrored),
+        "asymmetric": assessed & ((falls[0] != falls[1]) | (rises[0] != rises[1])),
+        "verdict": np.select(list(cases.values()), names, default=Verdict.NOT_DETECTABLE.value),
+    }
 
 
 # --- the trend of an emission inventory, the case that has a guideline --------------------------

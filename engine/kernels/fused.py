@@ -7,9 +7,11 @@ position e of its line, in each of the 64 draws (the last axis of every result):
     along[l, k]     = sum_e v c[e, k]       c the same in all draws
     own[l, k]       = sum_e v x[e, k]       x different in every draw
     across[e, k]    = sum_l v b[l, k]       b the same in all draws
-    gaussian[l, k]  = sum_e q sigma eps c[e, k]
+    gaussian[l, k]  = sum_e q sigma eps g[e, k]
+    gaussian_across[e] = sum_l q sigma eps
 
-The first `signed` columns of c and b use v, those after them its magnitude |v|.
+g is the same in all draws. The first `signed` columns of c and b use v, those after them its
+magnitude |v|.
 
 A cell's factor is bit for bit that of `engine.kernels.perturb`; sums run in the order of the cells,
 in float64 and with explicit fma, so results depend on the packing alone.
@@ -123,7 +125,8 @@ def _draw(
     factors: F32, eps: F32, cells: Any, streams: Any, line: int, first: int, size: int
 ) -> None:
     """Factors of a chunk of cells of one line in 64 draws, and the errors they come from."""
-    for q in range(size):
+    alone = streams.shared_weights.size == 0
+    for q in range(0 if alone else size):
         for lane in range(LANES):
             eps[q, lane] = Single(0.0)
     for term in range(streams.shared_weights.size):
@@ -135,19 +138,29 @@ def _draw(
     for term in range(streams.weights.size):
         w, node = streams.weights[term], streams.nodes[term]
         k0, k1 = streams.keys[term, 0], streams.keys[term, 1]
+        fresh = alone and term == 0
         for q in range(size):
             position = cells.across[first + q]
             row = cells.rows[line if cells.by_row else position]
             column = cells.columns[position if cells.by_row else line]
-            for lane in range(QUARTER):
-                word = add(streams.first_word, Word(lane))
-                w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
-                z0, z1 = box_muller(w0, w1)
-                z2, z3 = box_muller(w2, w3)
-                eps[q, lane] = fma(w, z0, eps[q, lane])
-                eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
-                eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
-                eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
+            if fresh:
+                for lane in range(QUARTER):
+                    word = add(streams.first_word, Word(lane))
+                    w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
+                    z0, z1 = box_muller(w0, w1)
+                    z2, z3 = box_muller(w2, w3)
+                    eps[q, lane], eps[q, lane + 16] = w * z0, w * z1
+                    eps[q, lane + 32], eps[q, lane + 48] = w * z2, w * z3
+            else:
+                for lane in range(QUARTER):
+                    word = add(streams.first_word, Word(lane))
+                    w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
+                    z0, z1 = box_muller(w0, w1)
+                    z2, z3 = box_muller(w2, w3)
+                    eps[q, lane] = fma(w, z0, eps[q, lane])
+                    eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
+                    eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
+                    eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
     for q in range(size):
         s = cells.log2_sd[first + q]
         shift = -((s * HALF_LN2) * s)
@@ -167,15 +180,17 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     x: F64,
     b: F64,
     signed_b: int,
-    c_gaussian: F64,
+    g: F64,
     along: F64,
     own: F64,
     across: F64,
     gaussian: F64,
+    gaussian_across: F64,
 ) -> None:
     factors, eps = np.ones((_CHUNK, LANES), Single), np.zeros((_CHUNK, LANES), Single)
     v, e = np.empty((_CHUNK, LANES)), np.zeros((_CHUNK, LANES))
-    kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], c_gaussian.shape[1]
+    kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], g.shape[1]
+    scatter = gaussian_across.shape[1] > 0
     drawn = streams.weights.size + streams.shared_weights.size > 0
     keep = kept.shape[0] > 0
     lines = cells.rows.size if cells.by_row else cells.columns.size
@@ -210,12 +225,14 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
                     add_plain(across, (at + k) * LANES, v, q, b[line, k])
                 for k in range(signed_b, kb):
                     add_magnitudes(across, (at + k) * LANES, v, q, b[line, k])
-            for q in range(size if kg > 0 else 0):
+            for q in range(size if kg > 0 or scatter else 0):
                 slope = cells.value[first + q] * np.float64(cells.log2_sd[first + q]) * _LN2
                 widen(e, q, slope, eps, q, 0.0)
             for k in range(kg):
                 at = (line * kg + k) * LANES
-                sum_plain(gaussian, at, e, c_gaussian, cells.across, first, size, kg, k)
+                sum_plain(gaussian, at, e, g, cells.across, first, size, kg, k)
+            for q in range(size if scatter else 0):
+                add_plain(gaussian_across, cells.across[first + q] * LANES, e, q, 1.0)
             first += size
 
 
@@ -255,6 +272,7 @@ class Sums:
     own: F64
     across: F64
     gaussian: F64
+    gaussian_across: F64
 
 
 _NONE = np.empty((0, 0))
@@ -275,13 +293,14 @@ def sweep(
     x: F64 | None = None,
     b: F64 = _NONE,
     signed_b: int | None = None,
-    c_gaussian: F64 = _NONE,
+    g: F64 = _NONE,
+    gaussian_across: bool = False,
     less: float = 0.0,
 ) -> Sums:
     """One pass over all cells of a quantity, in 64 draws.
 
     Args:
-        c, c_gaussian: (positions, columns).
+        c, g: (positions, columns); g needs factors that were not kept before.
         x: (positions, columns, 64).
         b: (lines, columns).
         signed_c, signed_b: how many of the columns use v and not |v|; all if not given.
@@ -294,7 +313,8 @@ def sweep(
         along=np.zeros((lines, c.shape[1], LANES)),
         own=np.zeros((lines, x.shape[1], LANES)),
         across=np.zeros((positions, b.shape[1], LANES)),
-        gaussian=np.zeros((lines, c_gaussian.shape[1], LANES)),
+        gaussian=np.zeros((lines, g.shape[1], LANES)),
+        gaussian_across=np.zeros((positions, int(gaussian_across), LANES)),
     )
     for bound in entries:
         _pass(
@@ -308,11 +328,12 @@ def sweep(
             _frozen(x),
             _frozen(b),
             b.shape[1] if signed_b is None else signed_b,
-            _frozen(c_gaussian),
+            _frozen(g),
             sums.along,
             sums.own,
             sums.across,
             sums.gaussian,
+            sums.gaussian_across,
         )
         bound.filled[0] = len(bound.kept) > 0
     return sums

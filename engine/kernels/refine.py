@@ -68,6 +68,7 @@ class Begun:
         row_sums, column_sums: of B, (lines, 64) and (positions, 64).
         near: |B| w, (lines, w, 64).
         far: u |B| and v |B|, (positions, functionals + 1, 64).
+        gaussian: what q sigma eps makes of B X0, of the row sums and of the column sums.
     """
 
     applied: F64
@@ -75,6 +76,7 @@ class Begun:
     column_sums: F64
     near: F64
     far: F64
+    gaussian: tuple[F64, F64, F64]
 
 
 def begin(B: Sequence[Bound], start: Start) -> Begun:
@@ -87,6 +89,8 @@ def begin(B: Sequence[Bound], start: Start) -> Begun:
         signed_c=k + 1,
         b=np.hstack([ones, start.far]),
         signed_b=1,
+        g=np.hstack([start.X0, ones]),
+        gaussian_across=True,
     )
     return Begun(
         applied=sums.along[:, :k],
@@ -94,6 +98,7 @@ def begin(B: Sequence[Bound], start: Start) -> Begun:
         near=sums.along[:, k + 1 :],
         column_sums=sums.across[:, 0],
         far=sums.across[:, 1:],
+        gaussian=(sums.gaussian[:, :k], sums.gaussian[:, k], sums.gaussian_across[:, 0]),
     )
 
 

@@ -67,6 +67,12 @@ def _draws(status: np.ndarray[Any, Any]) -> str:
 
 def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
     waiting = [row for row in changes if row["verdict"] == "needs more draws"]
+    if not waiting and (near := sum(row["verdict"] == "borderline" for row in changes)):
+        return (
+            f"At the largest number of draws allowed, {near} of {len(changes)} verdicts are "
+            "borderline: their probability lies too near the limit to tell on which side, and they "
+            "are treated as not detectable."
+        )
     if not waiting:
         return (
             "No verdict waits for more draws: each lies on one side of its limit with "

@@ -2,16 +2,16 @@
 
     footprint[draw, year, stressor, consumer, part]      float64
     linear[draw, year, stressor, consumer, part]         float64, its first-order change
+    G[draw, year, stressor, consumer, part]              float64, the normal part of that
     status[draw, year]                                   uint8, `engine.draws.Status`
     certified_error[draw, year]                          float64
     corrections[draw, year]                              uint8, 255 where solved directly
     column_sums_above_one[draw, year]                    int32
     reference[year, stressor, consumer, part]            float64, without errors
 
-The name `G` (the normal part of `linear`) is reserved for the control variate. One block is
-exactly one chunk of each array that has draws, so that no two writers ever meet in a file. Chunks
-are compressed with a checksum, always written even if all alike, and never sharded. Unwritten
-draws read as NaN, status `NOT_COMPUTED`.
+One block is exactly one chunk of each array that has draws, so that no two writers ever meet in a
+file. Chunks are compressed with a checksum, always written even if all alike, and never sharded.
+Unwritten draws read as NaN, status `NOT_COMPUTED`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ NOT_COMPUTED = 255  # the status of a draw that is not there yet
 BLOCK_ARRAYS = (
     "footprint",
     "linear",
+    "G",
     "status",
     "certified_error",
     "corrections",
@@ -44,6 +45,7 @@ GROWING = (*BLOCK_ARRAYS, "draw")
 _DRAWS_A_CHUNK = 65536  # of the coordinate `draw`, which is no block's and grows in place
 _BOUND = "certified bound on the relative error of the totals"
 _LINEAR = "first-order change of the footprint by the draw's errors"
+_GAUSSIAN = "normal part of the first-order change"
 _CORRECTIONS = "corrections of the estimate's solution; 255: solved directly"
 _ABOVE_ONE = "industries whose coefficients add up to more than one"
 _STATUS = {status.name.lower(): int(status) for status in Status} | {"not_computed": NOT_COMPUTED}
@@ -92,7 +94,7 @@ class BlockResults:
     Attributes:
         footprint: (d, stressors, consumers, parts), in the stressors' units; NaN where a draw
             was not accepted.
-        linear: first-order change of the footprint by the errors, likewise.
+        linear, G: first-order change of the footprint by the errors and its normal part, likewise.
         status: an `engine.draws.Status` each, (d,).
         certified_error: bound on the relative error of the totals, (d,).
         corrections: of the estimate's solution, 255 where solved directly, (d,).
@@ -101,6 +103,7 @@ class BlockResults:
 
     footprint: F64
     linear: F64
+    G: F64
     status: NDArray[np.uint8]
     certified_error: F64
     corrections: NDArray[np.uint8]
@@ -142,6 +145,7 @@ def forms(axes: Axes) -> dict[str, Form]:
     table: list[tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]] = [
         ("footprint", "float64", ("draw", *cell), np.nan, "environmental footprint", unit),
         ("linear", "float64", ("draw", *cell), np.nan, _LINEAR, unit),
+        ("G", "float64", ("draw", *cell), np.nan, _GAUSSIAN, unit),
         ("status", "uint8", per_draw, NOT_COMPUTED, "what became of the draw", meanings),
         ("certified_error", "float64", per_draw, np.nan, _BOUND, number),
         ("corrections", "uint8", per_draw, 0, _CORRECTIONS, number),
@@ -179,7 +183,7 @@ def where(axes: Axes, block: Block) -> tuple[slice, int]:
 
 def chunk_name(name: str, axes: Axes, block: Block) -> str:
     """The file of a block's chunk within the array's folder."""
-    whole = ".0" * len(LABELS) if name in ("footprint", "linear") else ""
+    whole = ".0" * len(LABELS) if name in ("footprint", "linear", "G") else ""
     return f"c.{block.index}.{axes.years.index(block.year)}{whole}"
 
 

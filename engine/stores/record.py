@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,63 @@ from engine.errors import StoreError
 from engine.stores.durable import write_atomically
 
 _NAME = "run.json"
+
+
+class Stop(StrEnum):
+    """Why a run that draws until a tolerance is met looks no further."""
+
+    NOT_YET = "not yet"
+    TOLERANCE = "tolerance met"
+    MAXIMUM = "largest number of draws"
+
+    @property
+    def in_words(self) -> str:
+        """What follows from it, as the end of a sentence."""
+        return _STOP_IN_WORDS[self]
+
+
+_STOP_IN_WORDS = {
+    Stop.NOT_YET: "not stopped yet, the same command goes on",
+    Stop.TOLERANCE: "stopped because every watched verdict is decided and its digits are known",
+    Stop.MAXIMUM: "stopped at the largest number of draws allowed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a run that draws until a tolerance is met has looked at.
+
+    Attributes:
+        draws: draws a year at each look taken, ascending.
+        most: the largest number of draws allowed.
+        digits: significant digits asked of uncertainties.
+        stop: why there is no further look.
+    """
+
+    draws: tuple[int, ...]
+    most: int
+    digits: int
+    stop: Stop
+
+    def number(self, draws: int) -> int:
+        """Which look, from 1, a judgement of so many draws is; the next one if it is none yet."""
+        return 1 + sum(looked < draws for looked in self.draws)
+
+    def final(self, draws: int) -> bool:
+        """Whether what so many draws leave open is to stay open."""
+        return self.stop is Stop.MAXIMUM and draws == self.draws[-1]
+
+    def in_words(self, draws: int) -> str:
+        """Which look a judgement of so many draws is, and why there are no more."""
+        look = f"look {self.number(draws)} of an adaptive run"
+        if draws in self.draws[:-1]:
+            return f"{look}, {draws} draws"
+        if draws in self.draws:
+            return f"{look}, {draws} draws: {self.stop.in_words}"
+        return f"{look}, extended to {draws} draws after it had looked at {self._listed()}"
+
+    def _listed(self) -> str:
+        return ", ".join(str(draws) for draws in self.draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +84,7 @@ class Record:
         assumptions: by scenario, the error model in words: quantity, size, correlation, source.
         indicators: name, unit, weights and source of each.
         sittings: when, how long, how many draws and where, each time `run` worked on it.
+        looks: of a run that draws until a tolerance is met.
     """
 
     title: str
@@ -36,6 +95,7 @@ class Record:
     assumptions: Mapping[str, tuple[Mapping[str, str], ...]]
     indicators: tuple[Mapping[str, str], ...]
     sittings: tuple[Mapping[str, Any], ...]
+    looks: Looks | None = None
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -70,6 +130,7 @@ def read_record(folder: Path) -> Record:
                 "assumptions": {name: tuple(rows) for name, rows in content["assumptions"].items()},
                 "indicators": tuple(content["indicators"]),
                 "sittings": tuple(content["sittings"]),
+                "looks": _looks(content.get("looks")),
             }
         )
     except FileNotFoundError:
@@ -82,3 +143,14 @@ def read_record(folder: Path) -> Record:
             where=str(folder),
             remedy="run again with the same configuration; the ensemble is not touched",
         ) from error
+
+
+def _looks(content: Mapping[str, Any] | None) -> Looks | None:
+    if content is None:
+        return None
+    return Looks(
+        draws=tuple(content["draws"]),
+        most=content["most"],
+        digits=content["digits"],
+        stop=Stop(content["stop"]),
+    )

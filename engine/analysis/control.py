@@ -1,0 +1,182 @@
+"""Estimates steadied by the first order, with labels, and whether the first order would have done.
+
+The faces of `engine.kernels.control_variate`: they stand beside the plain statistics of `changes`
+and `levels` and replace none of them. Verdicts count draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.analysis.selection import CELL, Names, Selection, select
+from engine.kernels import first_order
+from engine.kernels.arrays import F64, Bool
+from engine.kernels.changes import DetectionRule, accepted_draws, difference, log_scale
+from engine.kernels.control_variate import (
+    Controlled,
+    controlled_mean,
+    controlled_probability,
+    controlled_variance,
+    square_root,
+    validate,
+)
+from engine.kernels.monte_carlo import Estimate, quantiles
+
+_DELTA = "log points; the stressor's unit where scale is raw"
+_RAW = "as stressor_unit"
+_MEANINGS = {
+    "mean": ("mean of the footprint", _RAW),
+    "sd": ("standard deviation of the footprint", _RAW),
+    "delta_mean": ("mean of delta", _DELTA),
+    "sigma": ("standard deviation of delta", _DELTA),
+    "p_decrease": ("probability of a decrease, P(delta < 0)", "1"),
+    "scale": ("log, or raw where a footprint is not positive", ""),
+    "first_order_mean": ("mean of delta to first order", _DELTA),
+    "first_order_sigma": ("standard deviation of delta to first order", _DELTA),
+    "tolerance": ("numerical tolerance of the ends of the interval of delta", _DELTA),
+    "d_low": ("distance of the lower ends, first order and draws", _DELTA),
+    "d_high": ("distance of the upper ends, first order and draws", _DELTA),
+    "linearity": ("whether the first-order interval is validated", ""),
+}
+
+
+def controlled(
+    ensemble: xr.Dataset,
+    law: xr.Dataset,
+    rule: DetectionRule | None = None,
+    *,
+    digits: int = 1,
+    stressor: Names = None,
+    consumer: Names = None,
+) -> xr.Dataset:
+    """Means, sds and probabilities with their gains; dims year or pair, stressor, consumer, part.
+
+    Args:
+        ensemble: an opened ensemble. Where it has no variable `linear`, means are plain; where it
+            has no `G`, sds and probabilities are.
+        law: the first order of the same years and names, as `engine.analysis.preview` gives it.
+        rule: whose coverage interval is compared; 95 % if not given.
+        digits: significant digits of sigma to which the first order is to be validated.
+        stressor, consumer: names to limit the analysis to; only these are read.
+
+    Raises:
+        InputError: the ensemble has no such name.
+    """
+    rule = DetectionRule() if rule is None else rule
+    asked = select(ensemble, stressor, consumer)
+    names: dict[str, Any] = {dim: asked.coords[dim].to_numpy() for dim in CELL}
+    years = list(asked.years)
+    covariance = law["covariance"].sel(names | {"year": years, "with_year": years})
+    first = _First(
+        linear=_stored(ensemble, "linear", names),
+        gaussian=_stored(ensemble, "G", names),
+        covariance=covariance.transpose("year", "with_year", *CELL).to_numpy(),
+    )
+    order = np.argsort(asked.years)
+    pairs = [(order[a], order[b]) for a, b in combinations(range(len(order)), 2)]
+    levels = [_level(asked, first, t) for t in range(len(asked.years))]
+    changes = [_change(asked, first, s, t, rule, digits) for s, t in pairs]
+    return xr.Dataset(
+        _stacked("year", levels) | _stacked("pair", changes),
+        coords=asked.coords
+        | {
+            "year": list(asked.years),
+            "from_year": xr.Variable("pair", [asked.years[s] for s, _ in pairs]),
+            "to_year": xr.Variable("pair", [asked.years[t] for _, t in pairs]),
+        },
+        attrs=asked.attrs
+        | {
+            "confidence": rule.confidence,
+            "control_variate": "first-order values of the same draws; gain: how many times the "
+            "draws a plain estimate would need; 1 where a draw was rejected or none is stored",
+            "linearity": f"JCGM 101:2008, clause 8, to {digits} significant digit(s) of sigma",
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _First:
+    """First-order values of every draw, (draw,year,s,c,p), and the covariance they follow."""
+
+    linear: F64 | None
+    gaussian: F64 | None
+    covariance: F64
+
+
+def _stored(ensemble: xr.Dataset, name: str, labels: dict[str, Any]) -> F64 | None:
+    if name not in ensemble:
+        return None
+    return ensemble[name].sel(labels).transpose("draw", "year", *CELL).to_numpy()
+
+
+def _at(values: F64 | None, there: Bool, t: int) -> F64 | None:
+    return None if values is None else values[there, t]
+
+
+def _level(asked: Selection, first: _First, t: int) -> dict[str, NDArray[Any]]:
+    there = asked.computed[:, t]
+    F, variance = asked.footprint[there, t], first.covariance[t, t]
+    sd = square_root(controlled_variance(F, _at(first.gaussian, there, t), variance))
+    mean = controlled_mean(F, _at(first.linear, there, t))
+    return _named("mean", mean) | _named("sd", sd)
+
+
+def _change(
+    asked: Selection, first: _First, s: int, t: int, rule: DetectionRule, digits: int
+) -> dict[str, NDArray[Any]]:
+    there = asked.computed[:, s] & asked.computed[:, t]
+    F_s, F_t = asked.footprint[there, s], asked.footprint[there, t]
+    reference_s, reference_t = asked.reference[s], asked.reference[t]
+    accepted = accepted_draws(F_s, F_t)
+    log = log_scale(F_s[accepted], F_t[accepted], reference_s[None], reference_t[None])
+    delta = difference(F_s, F_t, log)
+    V = first.covariance
+    law = first_order.law_of_delta(reference_s, reference_t, V[s, s], V[t, t], V[s, t], log)
+    units = np.where(log, reference_s, 1.0), np.where(log, reference_t, 1.0)
+
+    def of_delta(values: F64 | None) -> F64 | None:
+        return None if values is None else values[there, t] / units[1] - values[there, s] / units[0]
+
+    G, variance = of_delta(first.gaussian), np.square(law.sigma)
+    ends = quantiles(delta[accepted], rule.interval)
+    low, high = (Estimate(ends.value[end], ends.mcse[end]) for end in (0, 1))
+    checked = validate(law.mean, law.sigma, rule.z_alpha, low, high, digits)
+    return {
+        **_named("delta_mean", controlled_mean(delta, of_delta(first.linear))),
+        **_named("sigma", square_root(controlled_variance(delta, G, variance))),
+        **_named("p_decrease", controlled_probability(delta, G, -law.mean, variance)),
+        "scale": np.where(log, "log", "raw"),
+        "first_order_mean": law.mean,
+        "first_order_sigma": law.sigma,
+        "tolerance": checked.tolerance,
+        "d_low": checked.d_low,
+        "d_high": checked.d_high,
+        "linearity": checked.linearity,
+    }
+
+
+def _named(name: str, found: Controlled) -> dict[str, F64]:
+    return {name: found.value, f"{name}_mcse": found.mcse, f"{name}_gain": found.gain}
+
+
+def _stacked(dim: str, found: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:
+    if not found:
+        return {}
+    return {
+        name: ((dim, *CELL), np.stack([one[name] for one in found]), _attributes(name))
+        for name in found[0]
+    }
+
+
+def _attributes(name: str) -> dict[str, str]:
+    what, unit = _MEANINGS[name.removesuffix("_mcse").removesuffix("_gain")]
+    if name.endswith("_gain"):
+        return {"long_name": f"gain of the control variate: {what}", "units": "1"}
+    prefix = "Monte Carlo standard error: " if name.endswith("_mcse") else ""
+    return {"long_name": prefix + what} | ({"units": unit} if unit else {})

@@ -1,0 +1,272 @@
+"""The analytic twin of a run: its footprints and their covariance to first order, without a draw.
+
+What `engine.draws` samples, this module states in closed form, from the same prepared tables and
+the same normals: `G = sum_cells dF/dq q sigma eps` of every year, indicator, consumer and part is
+normal, and its covariance between years is a sum over the normals that both years use (see
+`engine.kernels.first_order`). It previews an ensemble, judges its linearity, and serves as its
+control variate; it never replaces it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from engine.error_model import Method, Quantity
+from engine.kernels.arrays import F64
+from engine.kernels.first_order import (
+    Gradient,
+    accounts_gradients,
+    add_group_sums,
+    coefficients_gradients,
+    common_sums,
+    inner,
+    solve,
+)
+from engine.kernels.leontief import output, per_unit_output
+from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate
+from engine.prepare import Prepared
+
+_TILE = 64 * 2**20  # bytes of the cells of all years that are looked at together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Twin:
+    """First-order law of the footprints of one scenario.
+
+    Attributes:
+        years: in the order of the tables.
+        footprint: of the estimates, (years,q,c,p): indicators, consumers, and the parts total,
+            domestic, foreign, direct.
+        covariance: of G between years, (years,years,q,c,p), in squared units of the footprint.
+    """
+
+    years: tuple[int, ...]
+    footprint: F64
+    covariance: F64
+
+
+def twin(tables: Sequence[Prepared]) -> Twin:
+    """The first-order law of footprints over the years of one scenario.
+
+    Args:
+        tables: prepared from one error model, question and seed, with the same labels in the
+            same order (`engine.readers.refuse_mixed`).
+    """
+    years = [linearised(prepared) for prepared in tables]
+    covariance = np.zeros((len(years), len(years), *years[0].footprint.shape))
+    shared = _shared_keys(tables[0])
+    fields: list[_Field] = []
+    for quantity in tables[0].cells:
+        gradients = [year.gradients[quantity] for year in years]
+        for entries in zip(*(uncertain(prepared, quantity) for prepared in tables), strict=True):
+            fields += _one_entry(covariance, entries, gradients, shared)
+    _add_shared(covariance, fields)
+    return Twin(
+        tuple(prepared.year for prepared in tables),
+        np.stack([year.footprint for year in years]),
+        covariance,
+    )
+
+
+# --- one year -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linearised:
+    """One year at its estimate: footprint, (q,c,p), and gradients by quantity."""
+
+    footprint: F64
+    gradients: Mapping[Quantity, Gradient]
+
+
+def linearised(prepared: Prepared) -> Linearised:
+    """Solve the estimate of one year and differentiate its footprints."""
+    values = {quantity: estimate(entries) for quantity, entries in prepared.cells.items()}
+    matrix, emissions, Y = values[prepared.matrix], values[prepared.emissions], values[Quantity.Y]
+    membership, weights = prepared.membership, prepared.characterisation
+    demand = Y @ membership + values[Quantity.PURCHASES]
+    direct = weights @ (values[Quantity.F_Y] @ membership)
+    if prepared.method is Method.COEFFICIENTS:
+        solution = solve(matrix, weights @ emissions, demand, prepared.domestic, direct)
+        found = coefficients_gradients(solution, prepared.domestic, membership, weights)
+    else:
+        x, active = output(matrix, Y), prepared.active
+        A, s = per_unit_output(matrix, x, active), per_unit_output(emissions, x, active)
+        solution = solve(A, weights @ s, demand, prepared.domestic, direct)
+        found = accounts_gradients(solution, x, active, prepared.domestic, membership, weights)
+    gradients = {
+        prepared.matrix: found.intermediate,
+        prepared.emissions: found.emissions,
+        Quantity.Y: found.demand,
+        Quantity.F_Y: found.direct,
+        Quantity.PURCHASES: found.purchases,
+    }
+    return Linearised(solution.footprint, gradients)
+
+
+# --- one entry of the error model, all years ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Component:
+    """A component's terms of one year: what shares a normal, and its weight by time node."""
+
+    groups: Groups | None
+    nodes: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """What the shared normals of one component do in one year.
+
+    Attributes:
+        year: position of the year.
+        key: stream key.
+        nodes: weight of the normal of each time node.
+        groups: whose addresses tell which normals are the same.
+        sums: `sum dF/dq q sigma` of each group, (rows,columns,q,c,p).
+    """
+
+    year: int
+    key: bytes
+    nodes: Mapping[int, float]
+    groups: Groups
+    sums: F64
+
+
+def uncertain(prepared: Prepared, quantity: Quantity) -> list[Cells]:
+    """The cells of each entry of the error model for this quantity."""
+    return [cells for cells in prepared.cells[quantity] if cells.terms]
+
+
+def _one_entry(
+    covariance: F64,
+    entries: Sequence[Cells],
+    gradients: Sequence[Gradient],
+    shared: frozenset[bytes],
+) -> list[_Field]:
+    """Add what the cells' own normals bring; return the sums over those that groups share."""
+    components = [_components(cells.terms, shared) for cells in entries]
+    own = _own_correlation(components)
+    fields = _empty_fields(components, covariance.shape[2:])
+    distinct = {id(one.sums): one for one in fields}.values()
+    for lines, rows, columns in _tiles(entries[0], len(entries)):
+        spreads = [spread(cells, lines) for cells in entries]
+        slopes = [gradient.at(rows, columns) for gradient in gradients]
+        for t, s in np.argwhere(np.triu(own)):
+            weights = own[t, s] * spreads[t] * spreads[s]
+            part = inner(weights, slopes[t], slopes[s])
+            covariance[t, s] += part
+            if t != s:
+                covariance[s, t] += part
+        for one in distinct:
+            row_of, column_of = one.groups.row_of[rows], one.groups.column_of[columns]
+            t = one.year
+            add_group_sums(one.sums, spreads[t], slopes[t], row_of, column_of)
+    return fields
+
+
+def spread(cells: Cells, lines: slice) -> F64:
+    """q sigma of the cells of some lines, (rows,columns), zero where there is none."""
+    count, length = cells.shape if cells.by_row else cells.shape[::-1]
+    out = np.zeros((lines.stop - lines.start, length))
+    for strip in range(0, len(cells.starts) - 1, count):
+        starts = cells.starts[strip + lines.start : strip + lines.stop + 1]
+        here = slice(starts[0], starts[-1])
+        along = np.repeat(np.arange(len(out)), np.diff(starts))
+        sigma = cells.log2_sd[here].astype(np.float64) / LOG2E
+        out[along, cells.across[here]] = cells.value[here] * sigma
+    return out if cells.by_row else out.T
+
+
+def _tiles(cells: Cells, years: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Lines, with their rows and columns, such that all years' cells take `_TILE` bytes."""
+    lines, length = cells.shape if cells.by_row else cells.shape[::-1]
+    height = max(1, _TILE // (8 * length * years))
+    for first in range(0, lines, height):
+        some, whole = slice(first, min(first + height, lines)), slice(0, length)
+        yield (some, some, whole) if cells.by_row else (some, whole, some)
+
+
+def _components(terms: Sequence[Term], shared: frozenset[bytes]) -> dict[bytes, _Component]:
+    """Components by stream key; groups of one cell each count as the cells' own normals."""
+    found: dict[bytes, _Component] = {}
+    for term in terms:
+        key = term.key.tobytes()
+        alone = term.groups is None or (key not in shared and _of_single_cells(term.groups))
+        component = found.setdefault(key, _Component(None if alone else term.groups))
+        component.nodes[term.node] = component.nodes.get(term.node, 0.0) + term.weight
+    return found
+
+
+def _of_single_cells(groups: Groups) -> bool:
+    return len(groups.rows) == len(groups.row_of) and len(groups.columns) == len(groups.column_of)
+
+
+def _shared_keys(prepared: Prepared) -> frozenset[bytes]:
+    """Keys of the normals that more than one entry uses."""
+    users = Counter(
+        key
+        for entries in prepared.cells.values()
+        for cells in entries
+        for key in {term.key.tobytes() for term in cells.terms}
+    )
+    return frozenset(key for key, entries in users.items() if entries > 1)
+
+
+def _own_correlation(components: Sequence[Mapping[bytes, _Component]]) -> F64:
+    """Correlation of a cell's eps between the years through its own normals, (years,years)."""
+    rho = np.zeros((len(components), len(components)))
+    for t, s in np.ndindex(rho.shape):
+        for key, one in components[t].items():
+            if one.groups is None:
+                rho[t, s] += _common_weight(one.nodes, components[s][key].nodes)
+    return rho
+
+
+def _common_weight(nodes: Mapping[int, float], others: Mapping[int, float]) -> float:
+    return sum(weight * others.get(node, 0.0) for node, weight in nodes.items())
+
+
+def _empty_fields(
+    components: Sequence[Mapping[bytes, _Component]], shape: tuple[int, ...]
+) -> list[_Field]:
+    """Components of the same groups get the same sums, which are then added up once."""
+    fields: list[_Field] = []
+    sums: dict[tuple[int, bytes, bytes], F64] = {}
+    for t, of_year in enumerate(components):
+        for key, component in of_year.items():
+            if (groups := component.groups) is not None:
+                which = t, groups.row_of.tobytes(), groups.column_of.tobytes()
+                size = len(groups.rows), len(groups.columns), *shape
+                one = sums.setdefault(which, np.zeros(size))
+                fields.append(_Field(t, key, component.nodes, groups, one))
+    return fields
+
+
+# --- normals that groups share, within an entry or between entries ------------------------------
+
+
+def _add_shared(covariance: F64, fields: Sequence[_Field]) -> None:
+    for one, other in combinations_with_replacement(fields, 2):
+        if one.key != other.key:
+            continue
+        weight = _common_weight(one.nodes, other.nodes)
+        if weight:
+            part = weight * _common(one, other)
+            covariance[one.year, other.year] += part
+            if one is not other:
+                covariance[other.year, one.year] += part
+
+
+def _common(one: _Field, other: _Field) -> F64:
+    """Products of the sums of groups with the same address, added up."""
+    a, b = one.groups, other.groups
+    _, row, other_row = np.intersect1d(a.rows, b.rows, return_indices=True)
+    _, column, other_column = np.intersect1d(a.columns, b.columns, return_indices=True)
+    return common_sums(one.sums[np.ix_(row, column)], other.sums[np.ix_(other_row, other_column)])
