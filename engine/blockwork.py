@@ -61,6 +61,8 @@ def compute(task: Task) -> int:
             certified_error=drawn.certified_error,
             corrections=drawn.corrections,
             column_sums_above_one=drawn.column_sums_above_one,
+            by_origin=drawn.by_origin,
+            by_industry=drawn.by_industry,
         )
         ensemble.write(block, results, receipt(time.perf_counter() - began))
     return sum(block.size for block in task.blocks)

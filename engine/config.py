@@ -179,6 +179,11 @@ class _Indicator(_Section):
     source: str
 
 
+class _Attribution(_Section):
+    by_origin: bool | list[str] = False
+    by_industry: bool | list[str] = False
+
+
 class _Question(_Section):
     consumers: list[str]
     stressors: list[str]
@@ -188,6 +193,7 @@ class _Question(_Section):
         "foreign",
         "direct",
     ]
+    attribution: _Attribution = _Attribution()
 
 
 class _Method(_Section):
@@ -531,11 +537,21 @@ def _question(file: _File, path: Path) -> Question:
                 remedy="list every name once",
             )
     parts = ("total", *(part for part in PARTS[1:] if part in asked.parts))
+    told = asked.attribution
     return Question(
         consumers=tuple(_consumer(name, file, path) for name in asked.consumers),
         indicators=tuple(_indicator(name, file) for name in asked.stressors),
         parts=parts,
+        by_origin=_asked_of(told.by_origin, asked.consumers),
+        by_industry=_asked_of(told.by_industry, asked.consumers),
     )
+
+
+def _asked_of(chosen: bool | list[str], consumers: list[str]) -> tuple[str, ...]:
+    """The consumers chosen: all, none, or those named."""
+    if isinstance(chosen, bool):
+        return tuple(consumers) if chosen else ()
+    return tuple(chosen)
 
 
 def _consumer(name: str, file: _File, path: Path) -> Consumer:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.blockwork import Task, machine
-from engine.draws import reference
+from engine.draws import estimated
 from engine.error_model import AR1, ErrorModel, Errors, FromFile, Period, TimeKey
 from engine.errors import TableError
 from engine.kernels.perturb import fingerprint
@@ -91,10 +91,11 @@ def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
 
 def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     seen = {year: _look(job.read(year)) for year in job.sampling.years}
-    axes, described = _axes(job), identity(job, {y: look.sha256 for y, look in seen.items()})
+    axes = _axes(job, seen[job.sampling.years[0]].labels)
+    described = identity(job, {year: look.sha256 for year, look in seen.items()})
     digest = digest_of(axes, described)
     hashes = addresses([look.labels for look in seen.values()], job.question)
-    references = []
+    estimates = []
     for year, look in seen.items():
         table = job.read(year)
         if table.sha256 != look.sha256:
@@ -113,14 +114,14 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             hashes=hashes,
         )
         prepared_tables.save(prepared, folder / str(year), digest)
-        references.append(reference(prepared))
+        estimates.append(estimated(prepared))
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
         job.folder,
         axes,
         job.sampling.draws,
         described,
-        np.stack(references)[..., parts],
+        np.stack([estimate.footprint for estimate in estimates])[..., parts],
         {
             "title": job.title,
             "scenario": job.errors.name,
@@ -129,6 +130,10 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
             "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
             "machine": machine(),
+        },
+        {
+            f"{name}_reference": np.stack([estimate.contributions[name] for estimate in estimates])
+            for name in axes.contributions
         },
     )
     return Settled(job, ensemble, folder, lock)
@@ -151,7 +156,8 @@ def _look(table: MRIO) -> _Look:
     )
 
 
-def _axes(job: Job) -> Axes:
+def _axes(job: Job, labels: Labels) -> Axes:
+    """The axes; `labels` are those of all years, where contributions are asked for."""
     question = job.question
     return Axes(
         years=job.sampling.years,
@@ -160,6 +166,10 @@ def _axes(job: Job) -> Axes:
         consumers=tuple(consumer.name for consumer in question.consumers),
         parts=question.parts,
         block=job.sampling.block,
+        origin_consumers=question.by_origin,
+        industry_consumers=question.by_industry,
+        origins=labels.regions if question.by_origin else (),
+        industries=labels.industries if question.by_industry else (),
     )
 
 

@@ -23,13 +23,15 @@ class Direction(StrEnum):
     ADJOINT = "adjoint"  # multipliers, one a stressor: gives totals of all consumers
 
 
-def direction(q: int, c: int, parts: Collection[str]) -> Direction:
+def direction(
+    q: int, c: int, parts: Collection[str], *, attributed: bool = False
+) -> Direction:
     """The cheaper way to q indicators of c consumers in the parts asked.
 
-    Parts need the output behind each consumer's footprint. Totals alone also follow from the
-    multipliers, which cost nothing per consumer.
+    Parts need the output behind each consumer's footprint, and so does its attribution to origins
+    or industries. Totals alone also follow from the multipliers, which cost nothing per consumer.
     """
-    totals_only = not {"domestic", "foreign"} & set(parts)
+    totals_only = not ({"domestic", "foreign"} & set(parts) or attributed)
     return Direction.ADJOINT if totals_only and q < c else Direction.FORWARD
 
 
@@ -116,6 +118,7 @@ class Shape:
         q, c, parts: indicators, consumers and parts asked.
         cells: cells that carry errors in one year, of all quantities.
         normals: normals drawn for each of them in one draw, on average.
+        contributions: bytes of one draw's footprints by origin and by industry.
     """
 
     n: int
@@ -126,6 +129,7 @@ class Shape:
     parts: int
     cells: int
     normals: float
+    contributions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,9 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flop
     return Needs(
         matrix=8 * square,
         shared=2 * year,  # two years are open while one gives way to the next
-        workspace=24 * square + 24 * small + 8 * cells + sampling.block * one,
+        workspace=24 * square + 24 * small + 8 * cells + sampling.block * (one + shape.contributions),
         preparing=32 * (square + small) + 100 * cells,
-        ensemble=draws * (one + 13),
+        ensemble=draws * (one + 13 + shape.contributions),
         prepared=year * len(sampling.years),
         seconds=draws * (cells * shape.normals / normals + solving + overhead) / slots,
     )

@@ -34,7 +34,6 @@ from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
 from engine.kernels.elementary import log_sd, power
 from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
-from engine.kernels.solve import base_weights
 from engine.kernels.start import (
     HEADROOM,
     Estimate,
@@ -64,7 +63,8 @@ class Prepared:
         tolerance: largest certified relative error of a footprint accepted.
         active: industries with positive output in the estimate, (n,).
         weights: w > 0 that certifies the base table, (n,).
-        membership, domestic, characterisation: the question (see `engine.question.Asked`).
+        membership, domestic, characterisation, region_of, by_origin, by_industry: the question
+            (see `engine.question.Asked`).
         cells: the nonzero cells of every quantity perturbed or needed.
         kept: the cells of A or Z whose factors are kept while a group is solved; None for all.
         start: the estimate's solution.
@@ -85,6 +85,9 @@ class Prepared:
     membership: F64
     domestic: Bool
     characterisation: F64
+    region_of: I64
+    by_origin: I64
+    by_industry: I64
     cells: Mapping[Quantity, tuple[Cells, ...]]
     kept: tuple[Cells, ...] | None
     start: Start
@@ -144,7 +147,6 @@ def prepare(
     _refuse_purchases_of_nothing(asked, table)
     hashes = addresses([table.labels], question) if hashes is None else hashes
     A = per_unit_output(table.Z, table.x, table.active)
-    weights = _base_certificate(A, table)
     values: dict[Quantity, F64] = {
         Quantity.Y: table.Y,
         Quantity.F_Y: table.F_Y,
@@ -155,7 +157,12 @@ def prepare(
     else:
         s = per_unit_output(table.E, table.x, table.active)
         values |= {Quantity.A: A, Quantity.S: s}
-    way = direction(len(question.indicators), len(question.consumers), question.parts)
+    way = direction(
+        len(question.indicators),
+        len(question.consumers),
+        question.parts,
+        attributed=question.attributed,
+    )
     cells = _cells_of(errors, values, table, question, seed, hashes, way)
     matrix, emissions = (
         (values[Quantity.Z], values[Quantity.E])
@@ -172,10 +179,13 @@ def prepare(
         r_max=r_max,
         tolerance=tolerance,
         active=table.active,
-        weights=weights,
+        weights=solution.weights,
         membership=asked.membership,
         domestic=asked.domestic,
         characterisation=asked.characterisation,
+        region_of=asked.region_of,
+        by_origin=asked.by_origin,
+        by_industry=asked.by_industry,
         cells=cells,
         kept=solution.kept,
         start=solution.start,
@@ -188,6 +198,7 @@ def prepare(
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solution:
     start: Start
+    weights: F64
     kept: tuple[Cells, ...] | None
     D0: F64
     slopes: F64
@@ -209,6 +220,8 @@ def _solution(
     demand = table.Y @ asked.membership + asked.purchases
     forward = way is Direction.FORWARD
     estimate = Estimate(matrix if forward else matrix.T, D0, counted)
+    weights = np.where(counted, estimate.positive(D0, left=forward), 1.0)
+    _refuse_uncertified(weights, table.year)
     g = np.where(counted, emissions, 0.0).T  # (n,q)
     solve_demand = estimate.solve if forward else estimate.solve_left
     solve_emissions = estimate.solve_left if forward else estimate.solve
@@ -221,8 +234,7 @@ def _solution(
         domestic = [solve_emissions(g * home[:, None]) for home in asked.domestic.T]
         slopes = np.stack([multipliers, *domestic], axis=2)
         u = HEADROOM * np.abs(solve_emissions(np.abs(g)))
-        v = estimate.positive(D0, left=True)
-        near, far = np.empty((len(D0), 0)), np.column_stack([u, v])
+        near, far = np.empty((len(D0), 0)), np.column_stack([u, weights])
         y_sd, scale, X0 = np.sqrt(squares @ np.square(required)), passed_on, output
     else:
         y_sd, scale, X0 = np.sqrt(squares @ np.square(passed_on)), required, multipliers
@@ -230,7 +242,7 @@ def _solution(
         far, slopes = np.empty((len(D0), 0)), output
     scale = scale / (scale.max() or 1.0) + 1e-3
     start = Start(X0, inverse, scale, near, far, counted)
-    return _Solution(start, important(own, inverse, y_sd, scale), D0, slopes)
+    return _Solution(start, weights, important(own, inverse, y_sd, scale), D0, slopes)
 
 
 def _cells_of(
@@ -299,16 +311,14 @@ def _refuse_purchases_of_nothing(asked: Asked, table: MRIO) -> None:
         )
 
 
-def _base_certificate(A: F64, table: MRIO) -> F64:
-    weights = base_weights(A)
+def _refuse_uncertified(weights: F64, year: int) -> None:
     if not np.all(np.isfinite(weights) & (weights > 0)):
         raise TableError(
             "the spectral radius of the coefficients (of their magnitudes, where cells are "
             "negative) is not below one, so no footprint can be certified",
-            where=f"year {table.year}",
+            where=f"year {year}",
             remedy="look for industries that buy more than they sell (footfall check names them)",
         )
-    return weights
 
 
 def _axis_labels(

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.kernels.arrays import F64, Bool
+from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import Labels
 
 Name = TypeVar("Name", str, tuple[str, str])
@@ -52,11 +52,36 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Consumers, indicators and parts asked for; `parts` always begins with the total."""
+    """Consumers, indicators and parts asked for; `parts` always begins with the total.
+
+    Attributes:
+        by_origin: names of the consumers whose footprint is told by region of origin.
+        by_industry: names of those whose footprint is told by industry, region and sector.
+    """
 
     consumers: tuple[Consumer, ...]
     indicators: tuple[Indicator, ...]
     parts: tuple[str, ...] = PARTS
+    by_origin: tuple[str, ...] = ()
+    by_industry: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {consumer.name: place for place, consumer in enumerate(self.consumers)}
+        for key, names in (("by_origin", self.by_origin), ("by_industry", self.by_industry)):
+            where = f"question.attribution.{key}"
+            for name in names:
+                _position(name, known, "consumer", where, whole="question")
+            if len(set(names)) != len(names):
+                raise ConfigError(
+                    f"{', '.join(names)} names a consumer twice",
+                    where=where,
+                    remedy="name every consumer once",
+                )
+
+    @property
+    def attributed(self) -> bool:
+        """Whether any footprint is told by origin or by industry."""
+        return bool(self.by_origin or self.by_industry)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +93,17 @@ class Asked:
         purchases: what demand vectors buy, zero for other consumers, (n,c).
         domestic: whether an industry lies inside a consumer, (n,c).
         characterisation: indicators from stressors, (q,k).
+        region_of: the region of each industry, (n,).
+        by_origin, by_industry: positions of the consumers attributed so.
     """
 
     membership: F64
     purchases: F64
     domestic: Bool
     characterisation: F64
+    region_of: I64
+    by_origin: I64
+    by_industry: I64
 
 
 def resolve(question: Question, labels: Labels, year: int) -> Asked:
@@ -115,7 +145,15 @@ def resolve(question: Question, labels: Labels, year: int) -> Asked:
         for stressor, weight in indicator.weights.items():
             where = f"indicator {indicator.name}"
             characterisation[row, _position(stressor, stressors, "stressor", where)] = weight
-    return Asked(membership, purchases, domestic, characterisation)
+    places = {consumer.name: place for place, consumer in enumerate(consumers)}
+    by_origin, by_industry = (
+        np.array([places[name] for name in names], dtype=np.int64)
+        for names in (question.by_origin, question.by_industry)
+    )
+    region_of = np.array([regions[region] for region, _ in labels.industries], dtype=np.int64)
+    return Asked(
+        membership, purchases, domestic, characterisation, region_of, by_origin, by_industry
+    )
 
 
 def _bought(consumer: Consumer, year: int, where: str) -> Mapping[tuple[str, str], float]:
@@ -131,14 +169,16 @@ def _bought(consumer: Consumer, year: int, where: str) -> Mapping[tuple[str, str
     return consumer.purchases[year]
 
 
-def _position(name: Name, positions: Mapping[Name, int], what: str, where: str) -> int:
+def _position(
+    name: Name, positions: Mapping[Name, int], what: str, where: str, whole: str = "table"
+) -> int:
     if name in positions:
         return positions[name]
     spelled = {_spell(known): known for known in positions}
     near = get_close_matches(_spell(name), spelled, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise ConfigError(
-        f"the table has no {what} {_spell(name)}",
+        f"the {whole} has no {what} {_spell(name)}",
         where=where,
         remedy=f"{hint}it has {len(positions)}, from {next(iter(spelled), 'none')} on",
     )

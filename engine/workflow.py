@@ -262,6 +262,12 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
         parts=len(question.parts),
         cells=perturbed,
         normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
+        contributions=8
+        * len(question.indicators)
+        * (
+            len(question.by_origin) * len(table.labels.regions)
+            + len(question.by_industry) * len(table.labels.industries)
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.draws.direct import draw_directly, perturbed, reference
+from engine.draws.direct import draw_directly, estimated, perturbed, reference
 from engine.draws.group import draw_group
 from engine.draws.outcome import DIRECTLY, Draws, Status
 from engine.error_model import ErrorModel
@@ -26,6 +26,7 @@ __all__ = [
     "draw_directly",
     "draw_group",
     "draw_prepared",
+    "estimated",
     "everything",
     "perturbed",
     "reference",
@@ -81,9 +82,15 @@ def draw_prepared(prepared: Prepared, draws: Iterable[int]) -> Draws:
 
 
 def _joined(pieces: Sequence[Draws]) -> Draws:
-    fields = [field.name for field in dataclasses.fields(Draws)]
-    return Draws(*(np.concatenate([getattr(p, name) for p in pieces]) for name in fields))
+    names = _there(pieces[0])
+    return Draws(**{n: np.concatenate([getattr(piece, n) for piece in pieces]) for n in names})
 
 
 def _chosen(drawn: Draws, which: I64) -> Draws:
-    return Draws(*(getattr(drawn, field.name)[which] for field in dataclasses.fields(Draws)))
+    return Draws(**{name: getattr(drawn, name)[which] for name in _there(drawn)})
+
+
+def _there(drawn: Draws) -> list[str]:
+    """The arrays it has: contributions only where they are asked."""
+    names = [field.name for field in dataclasses.fields(Draws)]
+    return [name for name in names if getattr(drawn, name) is not None]

@@ -8,17 +8,19 @@ it cannot certify is solved here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from engine.draws.attribution import Contributions, contributions
 from engine.draws.outcome import Status, relative
 from engine.error_model import Method, Quantity
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import output, parts, per_unit_output
 from engine.kernels.perturb import estimate, perturb
-from engine.kernels.solve import certify_radius, error_bound, solve
+from engine.kernels.solve import Solved, certify_radius, error_bound, solve
+from engine.plan import Direction
 from engine.prepare import Prepared
 
 TOLERANCE = 1e-9  # largest certified relative error of a footprint solved directly
@@ -26,12 +28,16 @@ TOLERANCE = 1e-9  # largest certified relative error of a footprint solved direc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Single:
-    """What became of one draw: its footprint, (indicators, consumers, parts), and diagnostics."""
+    """What became of one draw: its footprint, (indicators, consumers, parts), and diagnostics.
+
+    `contributions` are those asked for, (indicators, consumers, places).
+    """
 
     footprint: F64
     status: Status
     certified_error: float
     column_sums_above_one: int
+    contributions: Contributions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +58,16 @@ def reference(prepared: Prepared) -> F64:
     Raises:
         TableError: it is no acceptable draw of itself.
     """
-    found = _footprint(prepared, _system(prepared, None))
+    return estimated(prepared).footprint
+
+
+def estimated(prepared: Prepared) -> Single:
+    """The estimate itself, as if it were a draw.
+
+    Raises:
+        TableError: it is no acceptable draw of itself.
+    """
+    found = _footprint(prepared, _system(prepared, None), _known_solution(prepared))
     if found.status is not Status.ACCEPTED:
         raise TableError(
             f"the table without errors is {found.status.meaning} (r_max {prepared.r_max:g})",
@@ -60,7 +75,7 @@ def reference(prepared: Prepared) -> F64:
             remedy="look for industries that buy nearly all they sell (footfall check names them), "
             "or raise r_max",
         )
-    return found.footprint
+    return found
 
 
 def draw_directly(prepared: Prepared, number: int) -> Single:
@@ -94,7 +109,15 @@ def perturbed(prepared: Prepared, number: int | None) -> dict[Quantity, F64]:
     }
 
 
-def _footprint(prepared: Prepared, system: System) -> Single:
+def _known_solution(prepared: Prepared) -> Solved:
+    """The estimate's own, found when it was prepared; it is certified like any other."""
+    X0, slopes = prepared.start.X0, prepared.slopes
+    forward = prepared.direction is Direction.FORWARD
+    output, multipliers = (X0, slopes[..., 0]) if forward else (slopes, X0)
+    return Solved(output * prepared.D0[:, None], np.abs(multipliers).T)
+
+
+def _footprint(prepared: Prepared, system: System, solved: Solved | None = None) -> Single:
     counted = int((system.A.sum(axis=0) > 1).sum())
     nothing = np.full((len(prepared.characterisation), prepared.membership.shape[1], 4), np.nan)
     if not system.feasible:
@@ -104,7 +127,8 @@ def _footprint(prepared: Prepared, system: System) -> Single:
         return Single(nothing, Status.REJECTED_RADIUS, np.nan, counted)
     demand = system.Y @ prepared.membership + system.purchases
     intensities = prepared.characterisation @ system.s
-    solved = solve(system.A, intensities, demand)
+    if solved is None:
+        solved = solve(system.A, intensities, demand)
     direct = prepared.characterisation @ (system.F_Y @ prepared.membership)
     footprint = parts(intensities, solved.X, prepared.domestic, direct)
     bound = error_bound(solved, system.A, intensities, demand, weights)
@@ -112,4 +136,9 @@ def _footprint(prepared: Prepared, system: System) -> Single:
     error = float(relative(bound, footprint[..., 0], gross, TOLERANCE))
     if not error <= TOLERANCE:
         return Single(nothing, Status.FAILED, error, counted)
-    return Single(footprint, Status.ACCEPTED, error, counted)
+    uncorrected = np.zeros((*footprint.shape[:2], 1))
+    told = contributions(
+        prepared, intensities.T[..., None], solved.X[..., None], (uncorrected, uncorrected)
+    )
+    told = {name: array[0] for name, array in told.items()}
+    return Single(footprint, Status.ACCEPTED, error, counted, told)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.draws.attribution import Contributions
 from engine.draws.direct import draw_directly
 from engine.draws.outcome import DIRECTLY, Draws, Status, relative
 from engine.draws.ways import Way, draw_demand_and_emissions, way_of
@@ -40,7 +41,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         return _certified_error(way, X, R, bound, prepared)
 
     found = refine(
-        System(B, kept, D, prepared.D0, y),
+        System(B, kept, prepared.kept is None, D, prepared.D0, y),
         start,
         begun,
         certificate,
@@ -55,6 +56,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         gaussian=way.gaussian(_gaussian_residual(prepared, begun, way)),
         certified=certified,
         feasible=feasible,
+        contributions=way.contributions(found.X, found.R),
         corrections=found.corrections,
         above_one=_above_one(prepared, columns, D),
     )
@@ -116,6 +118,7 @@ def _settled(
     gaussian: F64,
     certified: F64,
     feasible: Bool,
+    contributions: Contributions,
     corrections: int,
     above_one: NDArray[np.int32],
 ) -> Draws:
@@ -131,7 +134,11 @@ def _settled(
         one = draw_directly(prepared, LANES * group + int(lane))
         footprint[lane], status[lane] = one.footprint, one.status
         certified[lane], made[lane] = one.certified_error, DIRECTLY
+        for name, array in contributions.items():
+            array[lane] = one.contributions.get(name, np.nan)
     footprint[status != Status.ACCEPTED] = np.nan
     linear[status != Status.ACCEPTED] = np.nan
     gaussian[status != Status.ACCEPTED] = np.nan
-    return Draws(footprint, linear, gaussian, status, certified, made, above_one)
+    for array in contributions.values():
+        array[status != Status.ACCEPTED] = np.nan
+    return Draws(footprint, linear, gaussian, status, certified, made, above_one, **contributions)

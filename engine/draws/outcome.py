@@ -35,7 +35,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """Footprints of some draws of one year.
+    """Footprints of some draws of one year, in whole and, where asked, by contribution.
 
     Attributes:
         footprint: (draws, indicators, consumers, parts), NaN where a draw was not accepted;
@@ -49,6 +49,9 @@ class Draws:
             (draws,).
         column_sums_above_one: industries whose coefficients add up to more than one: in
             accounts, those with negative implied value added, (draws,).
+        by_origin: (draws, indicators, consumers, regions): the footprint without direct emissions
+            by region of origin, for the consumers of `Question.by_origin`; None if not asked.
+        by_industry: (draws, indicators, consumers, industries) likewise, for `Question.by_industry`.
     """
 
     footprint: F64
@@ -58,6 +61,8 @@ class Draws:
     certified_error: F64
     corrections: NDArray[np.uint8]
     column_sums_above_one: NDArray[np.int32]
+    by_origin: F64 | None = None
+    by_industry: F64 | None = None
 
 
 def relative(bound: F64, total: F64, gross: F64, tolerance: float) -> F64:

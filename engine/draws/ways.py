@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from engine.draws.attribution import Contributions, contributions
 from engine.error_model import Quantity
 from engine.kernels.arrays import F64
 from engine.kernels.fused import Bound, bind, sweep
@@ -98,6 +99,10 @@ class Way(Protocol):
         """(q,c,4,64), corrected by what the residual stands for."""
         ...
 
+    def contributions(self, X: F64, R: F64) -> Contributions:
+        """Of origins and industries, where asked, draws first."""
+        ...
+
     def gross(self, X: F64) -> F64:
         """The sum of the magnitudes of what a total is made of, (q,c,64)."""
         ...
@@ -138,6 +143,13 @@ class Forward:
     def footprint(self, X: F64, R: F64) -> F64:
         return self._parts(self._drawn.emitted, X, R)
 
+    def contributions(self, X: F64, R: F64) -> Contributions:
+        if not (len(self._prepared.by_origin) or len(self._prepared.by_industry)):
+            return {}
+        return contributions(
+            self._prepared, self._drawn.emitted.intensities, X, self._corrections(R)
+        )
+
     def gross(self, X: F64) -> F64:
         total = np.einsum("nqd,ncd->qcd", np.abs(self._drawn.emitted.intensities), np.abs(X))
         gross: F64 = total + np.abs(self._drawn.emitted.direct)
@@ -159,12 +171,20 @@ class Forward:
 
     def _parts(self, emitted: Emitted, X: F64, R: F64) -> F64:
         intensities, direct = emitted.intensities, emitted.direct
-        domestic, slopes = self._prepared.domestic[..., None], self._prepared.slopes
+        domestic = self._prepared.domestic[..., None]
         at_home = np.einsum("nqd,ncd->qcd", intensities, np.where(domestic, X, 0.0))
         abroad = np.einsum("nqd,ncd->qcd", intensities, np.where(domestic, 0.0, X))
-        at_home += np.einsum("nqc,ncd->qcd", slopes[..., 1:], R)
-        abroad += np.einsum("nqc,ncd->qcd", slopes[..., :1] - slopes[..., 1:], R)
+        of_home, of_abroad = self._corrections(R)
+        at_home += of_home
+        abroad += of_abroad
         return np.stack([at_home + abroad + direct, at_home, abroad, direct], axis=2)
+
+    def _corrections(self, R: F64) -> tuple[F64, F64]:
+        """What the residual stands for in the domestic and in the foreign part, (q,c,64) each."""
+        slopes = self._prepared.slopes
+        of_home: F64 = np.einsum("nqc,ncd->qcd", slopes[..., 1:], R)
+        of_abroad: F64 = np.einsum("nqc,ncd->qcd", slopes[..., :1] - slopes[..., 1:], R)
+        return of_home, of_abroad
 
 
 class Adjoint:
@@ -186,6 +206,10 @@ class Adjoint:
     def footprint(self, X: F64, R: F64) -> F64:
         indirect = self._demanded(X, less=0.0) + np.einsum("nqd,nc->qcd", R, self._prepared.slopes)
         return self._totals(indirect, self._drawn.emitted.direct)
+
+    def contributions(self, X: F64, R: F64) -> Contributions:
+        """None: multipliers do not tell where emissions arise (`engine.plan.direction`)."""
+        return {}
 
     def gross(self, X: F64) -> F64:
         gross: F64 = np.abs(self._demanded(X, less=0.0)) + np.abs(self._drawn.emitted.direct)

@@ -34,7 +34,8 @@ from engine.kernels.streams import LANES
 
 MOST_CORRECTIONS = 12
 _INNER_STEPS = 12  # at most, within one correction
-_ENOUGH = 1e-3  # reduction of the residual by the kept cells, beyond which the others rule
+_ENOUGH = 1e-4  # reduction of the residual by the kept cells, beyond which the others rule
+_ENOUGH_OF_ALL = 1e-7  # the same where all cells are kept: beyond it single precision rules
 _STALLED = 0.5  # a correction that leaves more than this of the residual is not worth another
 
 
@@ -200,12 +201,14 @@ class System:
     Attributes:
         B: the cells of B.
         kept: those of them, or all, whose factors are kept in memory.
+        all_kept: whether they are all.
         D, D0: (lines, 64) and the estimate's, (lines,).
         y: (lines, k, 64).
     """
 
     B: Sequence[Bound]
     kept: Sequence[Bound]
+    all_kept: bool
     D: F64
     D0: F64
     y: F64
@@ -251,6 +254,7 @@ def _correction(system: System, start: Start, R: F64) -> F64:
     unit = _unit(R)
     left, C = R, np.zeros_like(R)
     size = first = _norm(R, start.scale)
+    enough = _ENOUGH_OF_ALL if system.all_kept else _ENOUGH
     for _ in range(_INNER_STEPS):
         step = _by_inverse(start.inverse, left / unit) * unit
         C += step
@@ -258,7 +262,7 @@ def _correction(system: System, start: Start, R: F64) -> F64:
         left = change - (system.D - system.D0[:, None])[:, None] * step
         left = np.where(start.counted[:, None, None], left, 0.0)
         size, last = _norm(left, start.scale), size
-        if (size <= np.maximum(_ENOUGH * first, 0.0)).all() or (size >= last).all():
+        if (size <= enough * first).all() or (size >= last).all():
             break
     return C
 

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from engine.kernels.arrays import F32, F64, Bool
+from engine.kernels.arrays import F32, F64, I32, Bool
 from engine.kernels.perturb import LOG2E, Cells
 from engine.kernels.refine import Start
 
@@ -23,7 +23,7 @@ _FACTORS = 64 * 4  # bytes a cell
 
 
 class Estimate:
-    """The estimate's system, factorised.
+    """The estimate's system, factorised. Solutions are NaN where it is singular.
 
     Args:
         B0, D0: (lines, positions) and (lines,).
@@ -31,49 +31,68 @@ class Estimate:
     """
 
     def __init__(self, B0: F64, D0: F64, counted: Bool) -> None:
-        both = np.outer(counted, counted)
         self.counted = counted
-        self._magnitude = None if (B0 >= 0).all() else np.abs(B0) * both
-        self._M0 = -B0 * both
-        self._M0.flat[:: len(D0) + 1] += np.where(counted, D0, 1.0)
-        self._D0 = D0
-        self._factors = scipy.linalg.lu_factor(self._M0, check_finite=False)
+        self._B0, self._D0 = B0, np.where(counted, D0, 1.0)
+        self._factors = _factorised(self._system(B0))
+        negative = B0.min(initial=0.0) < 0
+        self._of_magnitudes = _factorised(self._system(np.abs(B0))) if negative else self._factors
+
+    def _system(self, B: F64) -> F64:
+        """diag(D0) - B, with nothing but D0 where a line takes no part."""
+        system = -B
+        system[~self.counted] = 0.0
+        system[:, ~self.counted] = 0.0
+        system.flat[:: len(system) + 1] += self._D0
+        return system
 
     def solve(self, y0: F64) -> F64:
         """M0 X = y0, (lines, k)."""
-        return self._masked(scipy.linalg.lu_solve(self._factors, self._masked(y0)))
+        return self._solved(self._factors, y0, left=False)
 
     def solve_left(self, g: F64) -> F64:
         """X M0 = g, transposed: (lines, k) of (positions, k)."""
-        return self._masked(scipy.linalg.lu_solve(self._factors, self._masked(g), trans=1))
+        return self._solved(self._factors, g, left=True)
 
     def positive(self, right: F64, *, left: bool) -> F64:
-        """The solution with |B0| for B0, which is positive where `right`, (lines,), is."""
-        if self._magnitude is None:
-            found = self.solve_left(right[:, None]) if left else self.solve(right[:, None])
-            return found[:, 0]
-        system = -self._magnitude
-        system.flat[:: len(system) + 1] += np.where(self.counted, self._D0, 1.0)
-        solved = scipy.linalg.solve(system, self._masked(right), transposed=left)
-        return self._masked(solved)
+        """The solution with |B0| for B0, (lines,): positive for positive `right`, where the
+        spectral radius of |B0| allows."""
+        return self._solved(self._of_magnitudes, right[:, None], left=left)[:, 0]
 
     def inverse(self) -> F32:
         """M0^-1 in float32; zero rows for lines that take no part."""
-        inverse = scipy.linalg.inv(
-            self._M0.astype(np.float32), overwrite_a=True, check_finite=False
-        )
+        system = self._system(self._B0).astype(np.float32)
+        inverse = scipy.linalg.inv(system, overwrite_a=True, check_finite=False)
         inverse[~self.counted] = 0
         contiguous: F32 = np.ascontiguousarray(inverse)
         return contiguous
 
-    def _masked(self, array: F64) -> F64:
-        counted = self.counted if array.ndim == 1 else self.counted[:, None]
-        masked: F64 = np.where(counted, array, 0.0)
+    def _solved(self, factors: tuple[F64, I32] | None, right: F64, *, left: bool) -> F64:
+        counted = self.counted[:, None]
+        if factors is None:
+            return np.where(counted, np.nan, 0.0) * np.ones_like(right)
+        # Factors are those of the transpose, so a solution from the left is the plain one.
+        solution = scipy.linalg.lu_solve(
+            factors, np.where(counted, right, 0.0), trans=0 if left else 1, check_finite=False
+        )
+        masked: F64 = np.where(counted, solution, 0.0)
         return masked
 
 
+def _factorised(system: F64) -> tuple[F64, I32] | None:
+    """LU factors of the transpose, in place; None if it is singular.
+
+    The transpose of a row-major matrix is what LAPACK factorises without a copy.
+    """
+    factors, pivots, singular = scipy.linalg.lapack.dgetrf(system.T, overwrite_a=True)
+    return None if singular else (factors, pivots)
+
+
 def near_weights(
-    estimate: Estimate, inverse: F32, squares: scipy.sparse.csr_array, y_sd: F64, natural: F64
+    estimate: Estimate,
+    inverse: F32,
+    squares: scipy.sparse.csr_array,
+    y_sd: F64,
+    natural: F64,
 ) -> F64:
     """Two rows w for the near certificate, (lines, 2), one for every kind of residual.
 

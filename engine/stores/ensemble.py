@@ -244,6 +244,7 @@ def create_or_extend(
     identity: Mapping[str, JSON],
     reference: F64,
     attrs: Mapping[str, JSON],
+    contributions: Mapping[str, F64] | None = None,
 ) -> Ensemble:
     """The ensemble of a scenario, created, or found the same and given room for more draws.
 
@@ -254,20 +255,22 @@ def create_or_extend(
         identity: what makes the ensemble what it is, as plain nested JSON.
         reference: the footprints without errors, (years, stressors, consumers, parts).
         attrs: title and provenance, kept as they were when the ensemble was created.
+        contributions: the other `Axes.references` by name, each with years first.
 
     Raises:
         DriftError: the folder holds an ensemble of another identity; each field is named.
         StoreError: the folder cannot be read or written, or is damaged.
     """
-    _refuse_impossible(path, axes, draws, reference)
+    references = {"reference": reference, **(contributions or {})}
+    _refuse_impossible(path, axes, draws, references)
     whole = _whole(axes, identity)
     ensemble = Ensemble(path, axes, draws, digest_of(axes, identity))
     with storing(path):
         if not ensemble.store.exists():
-            _create(ensemble, whole, reference, attrs)
+            _create(ensemble, whole, references, attrs)
         _refuse_drift(ensemble, whole, reference)
         sweep(path)
-        room = hierarchy.grow(ensemble.store, axes, draws, reference)
+        room = hierarchy.grow(ensemble.store, axes, draws, references)
     return Ensemble(path, axes, room, ensemble.digest)
 
 
@@ -299,21 +302,30 @@ def open_ensemble(path: Path) -> Ensemble:
         return Ensemble(path, Axes.parsed(whole["axes"]), hierarchy.room(store), noted)
 
 
-def _refuse_impossible(path: Path, axes: Axes, draws: int, reference: F64) -> None:
+def _refuse_impossible(
+    path: Path, axes: Axes, draws: int, references: Mapping[str, F64]
+) -> None:
     shape = (len(axes.years), *axes.cells)
+    reference, known = references["reference"], layout.forms(axes)
+    others = {name: known[name].shape(axes, draws) for name in axes.references}
     if draws <= 0 or draws % axes.block:
         what = f"{draws} draws are not a whole number of blocks of {axes.block}"
     elif 0 in shape:
         what = "there is no year, stressor, consumer or part to store"
     elif reference.shape != shape or not np.isfinite(reference).all():
         what = f"the reference footprints, {reference.shape}, are not {shape} finite numbers"
+    elif {name: array.shape for name, array in references.items()} != others:
+        what = f"the references {', '.join(references)} are not {others}"
     else:
         return
     raise StoreError(what, where=str(path), remedy="create the ensemble from a checked plan")
 
 
 def _create(
-    ensemble: Ensemble, whole: dict[str, JSON], reference: F64, attrs: Mapping[str, JSON]
+    ensemble: Ensemble,
+    whole: dict[str, JSON],
+    references: Mapping[str, F64],
+    attrs: Mapping[str, JSON],
 ) -> None:
     """Build the hierarchy aside and move it into place, so that it is there whole or not at all."""
     make_folder(ensemble.path)
@@ -321,12 +333,12 @@ def _create(
     described: dict[str, JSON] = {
         **{name: _flat(value) for name, value in attrs.items()},
         "Conventions": "CF-1.11",
-        "coordinates": "stressor_unit",
+        "coordinates": " ".join(layout.labels_beside(ensemble.axes)),
         "digest": ensemble.digest,
         "identity": canonical(whole),
     }
     aside = ensemble.path / f"ensemble.zarr.{uuid4().hex}.partial"
-    hierarchy.build(aside, ensemble.axes, ensemble.draws, reference, described)
+    hierarchy.build(aside, ensemble.axes, ensemble.draws, references, described)
     try:
         aside.rename(ensemble.store)
     except OSError:

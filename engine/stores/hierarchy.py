@@ -25,8 +25,8 @@ from engine.plan import Block
 from engine.stores.durable import write_atomically
 from engine.stores.layout import (
     BLOCK_ARRAYS,
-    GROWING,
-    LABELS,
+    CONTRIBUTIONS,
+    TEXTS,
     Axes,
     BlockResults,
     checksum,
@@ -53,12 +53,16 @@ class DurableStore(LocalStore):
 
 
 def build(
-    folder: Path, axes: Axes, draws: int, reference: F64, attributes: Mapping[str, Any]
+    folder: Path,
+    axes: Axes,
+    draws: int,
+    references: Mapping[str, F64],
+    attributes: Mapping[str, Any],
 ) -> None:
     """Write a new, empty hierarchy to `folder`, its metadata consolidated.
 
     Args:
-        reference: footprints without errors, (years, stressors, consumers, parts).
+        references: what the estimates give, by the names of `Axes.references`.
     """
     with _known_warnings():
         group = zarr.create_group(DurableStore(folder), attributes=dict(attributes))
@@ -75,7 +79,7 @@ def build(
                 # Flat file names: one folder to sync and to list, whatever the dimensions.
                 chunk_key_encoding={"name": "default", "separator": "."},
             )
-        mend(folder, axes, draws, reference)
+        mend(folder, axes, draws, references)
         zarr.consolidate_metadata(group.store)
 
 
@@ -99,7 +103,8 @@ def room(folder: Path) -> int:
     """
     try:
         arrays = _metadata(folder, ".")["consolidated_metadata"]["metadata"]
-        return min(int(arrays[name]["shape"][0]) for name in GROWING)
+        told = [name for name in CONTRIBUTIONS if name in arrays]
+        return min(int(arrays[name]["shape"][0]) for name in (*BLOCK_ARRAYS, *told, "draw"))
     except (KeyError, TypeError) as error:
         raise damaged(folder / "zarr.json", f"lacks consolidated metadata ({error})") from error
 
@@ -117,28 +122,28 @@ def _metadata(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def grow(folder: Path, axes: Axes, draws: int, reference: F64) -> int:
+def grow(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> int:
     """Make room for `draws` draws and mend what is no block's; returns the room there is.
 
     Nothing ever shrinks, and a growth that was cut short is finished. The consolidated metadata
     come last, so that a reader sees the old room or the new.
     """
-    rooms = {name: int(_metadata(folder, name)["shape"][0]) for name in GROWING}
+    rooms = {name: int(_metadata(folder, name)["shape"][0]) for name in axes.growing}
     wanted = max(draws, *rooms.values())
-    for name in GROWING:
+    for name in axes.growing:
         if rooms[name] < wanted:
             array = _open(folder, name)
             array.resize((wanted, *array.shape[1:]))
-    mend(folder, axes, wanted, reference)
+    mend(folder, axes, wanted, references)
     if room(folder) != wanted:
         with _known_warnings():
             zarr.consolidate_metadata(DurableStore(folder))
     return wanted
 
 
-def mend(folder: Path, axes: Axes, draws: int, reference: F64) -> None:
-    """Write the coordinates and the reference where they are absent or damaged."""
-    values = coordinates(axes, draws) | {"reference": reference}
+def mend(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
+    """Write the coordinates and the references where they are absent or damaged."""
+    values = coordinates(axes, draws) | dict(references)
     with _known_warnings():
         for name in unsound(folder, axes, draws):
             _open(folder, name)[...] = values[name]
@@ -154,9 +159,10 @@ def unsound(folder: Path, axes: Axes, draws: int) -> dict[str, str]:
                 reasons[name] = found
             elif not np.array_equal(found[: len(values)].astype(values.dtype), values):
                 reasons[name] = "does not hold the labels the ensemble was made for"
-    found = _read(folder, "reference", ...)
-    if isinstance(found, str) or not np.isfinite(found).all():
-        reasons["reference"] = found if isinstance(found, str) else "its chunk is missing"
+    for name in axes.references:
+        found = _read(folder, name, ...)
+        if isinstance(found, str) or not np.isfinite(found).all():
+            reasons[name] = found if isinstance(found, str) else "its chunk is missing"
     return reasons
 
 
@@ -184,14 +190,14 @@ def write_block(folder: Path, axes: Axes, block: Block, results: BlockResults) -
     Raises:
         OSError: a chunk could not be written.
     """
-    for name in BLOCK_ARRAYS:
+    for name in axes.block_arrays:
         _open(folder, name)[where(axes, block)] = getattr(results, name)
 
 
 def damage(folder: Path, axes: Axes, block: Block, checksum_entered: str) -> str:
     """What is wrong with a finished block, read again from disk; empty if nothing is."""
     found = {}
-    for name in BLOCK_ARRAYS:
+    for name in axes.block_arrays:
         if not (folder / name / chunk_name(name, axes, block)).is_file():
             return f"{name}: its chunk {chunk_name(name, axes, block)} is missing"
         values = _read(folder, name, where(axes, block))
@@ -205,11 +211,11 @@ def damage(folder: Path, axes: Axes, block: Block, checksum_entered: str) -> str
 
 def absent(folder: Path, axes: Axes, blocks: Iterable[Block]) -> list[Block]:
     """Of `blocks`, those that lack the file of a chunk: a glance, where `damage` is a check."""
-    files = {name: set(os.listdir(folder / name)) for name in BLOCK_ARRAYS}
+    files = {name: set(os.listdir(folder / name)) for name in axes.block_arrays}
     return [
         block
         for block in blocks
-        if any(chunk_name(name, axes, block) not in files[name] for name in BLOCK_ARRAYS)
+        if any(chunk_name(name, axes, block) not in files[name] for name in axes.block_arrays)
     ]
 
 
@@ -220,7 +226,7 @@ def dataset(folder: Path) -> xr.Dataset:
     """The hierarchy with its labels, lazily read; labels are plain `str` on every zarr."""
     with _known_warnings():
         found: xr.Dataset = xr.open_zarr(folder, chunks=None, consolidated=True)
-        labels = {name: found[name].astype(object) for name in (*LABELS, "stressor_unit")}
+        labels = {name: found[name].astype(object) for name in TEXTS if name in found.variables}
         return found.assign_coords(labels)
 
 
@@ -228,7 +234,7 @@ def gathered(folder: Path, axes: Axes, finished: Iterable[Block]) -> xr.Dataset:
     """The same, in memory, with the draws of `finished` blocks and nothing of any other."""
     found = dataset(folder)
     finished = list(finished)
-    for name in BLOCK_ARRAYS:
+    for name in axes.block_arrays:
         stored, form = found[name], forms(axes)[name]
         values = np.full(stored.shape, form.fill, dtype=form.dtype)
         for block in finished:

@@ -9,6 +9,12 @@
     column_sums_above_one[draw, year]                    int32
     reference[year, stressor, consumer, part]            float64, without errors
 
+and, where consumers ask for their origins or industries,
+
+    by_origin[draw, year, stressor, origin_consumer, origin]            float64
+    by_industry[draw, year, stressor, industry_consumer, industry]      float64
+    by_origin_reference, by_industry_reference                          the same without draw
+
 One block is exactly one chunk of each array that has draws, so that no two writers ever meet in a
 file. Chunks are compressed with a checksum, always written even if all alike, and never sharded.
 Unwritten draws read as NaN, status `NOT_COMPUTED`.
@@ -40,8 +46,11 @@ BLOCK_ARRAYS = (
     "corrections",
     "column_sums_above_one",
 )
+CONTRIBUTIONS = ("by_origin", "by_industry")  # arrays with draws that only some ensembles have
 LABELS = ("stressor", "consumer", "part")
-GROWING = (*BLOCK_ARRAYS, "draw")
+# Every coordinate of text; the last five only where there are contributions.
+TEXTS = (*LABELS, "stressor_unit", "origin_consumer", "origin", "industry_consumer")
+TEXTS = (*TEXTS, "industry_region", "industry_sector")
 _DRAWS_A_CHUNK = 65536  # of the coordinate `draw`, which is no block's and grows in place
 _BOUND = "certified bound on the relative error of the totals"
 _LINEAR = "first-order change of the footprint by the draw's errors"
@@ -58,6 +67,9 @@ class Axes:
     Attributes:
         stressor_units: the unit of each stressor.
         block: draws a block, and a chunk.
+        origin_consumers, industry_consumers: whose footprints are told by origin, by industry.
+        origins: the regions; empty if nobody asks for them.
+        industries: region and sector of each; empty likewise.
     """
 
     years: tuple[int, ...]
@@ -66,6 +78,31 @@ class Axes:
     consumers: tuple[str, ...]
     parts: tuple[str, ...]
     block: int
+    origin_consumers: tuple[str, ...] = ()
+    industry_consumers: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    industries: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def contributions(self) -> tuple[str, ...]:
+        """Which of `CONTRIBUTIONS` there are."""
+        asked = (self.origin_consumers, self.industry_consumers)
+        return tuple(name for name, whose in zip(CONTRIBUTIONS, asked, strict=True) if whose)
+
+    @property
+    def block_arrays(self) -> tuple[str, ...]:
+        """Every array with draws."""
+        return (*BLOCK_ARRAYS, *self.contributions)
+
+    @property
+    def growing(self) -> tuple[str, ...]:
+        """Everything with the dimension `draw`."""
+        return (*self.block_arrays, "draw")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The arrays of what the estimates give."""
+        return ("reference", *(f"{name}_reference" for name in self.contributions))
 
     @property
     def cells(self) -> tuple[int, int, int]:
@@ -73,9 +110,9 @@ class Axes:
         return len(self.stressors), len(self.consumers), len(self.parts)
 
     def plain(self) -> dict[str, JSON]:
-        """As JSON knows it."""
+        """As JSON knows it, without what nobody asked for."""
         plain: dict[str, JSON] = json.loads(json.dumps(asdict(self)))
-        return plain
+        return {name: value for name, value in plain.items() if value != []}
 
     @classmethod
     def parsed(cls, plain: Mapping[str, Any]) -> Axes:
@@ -84,6 +121,7 @@ class Axes:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in plain.items()
         }
+        fields["industries"] = tuple((r, s) for r, s in fields.get("industries", ()))
         return cls(**fields)
 
 
@@ -99,6 +137,8 @@ class BlockResults:
         certified_error: bound on the relative error of the totals, (d,).
         corrections: of the estimate's solution, 255 where solved directly, (d,).
         column_sums_above_one: industries whose coefficients add up to more than one, (d,).
+        by_origin: (d, stressors, consumers that ask, regions); None if none does.
+        by_industry: (d, stressors, consumers that ask, industries) likewise.
     """
 
     footprint: F64
@@ -108,6 +148,8 @@ class BlockResults:
     certified_error: F64
     corrections: NDArray[np.uint8]
     column_sums_above_one: NDArray[np.int32]
+    by_origin: F64 | None = None
+    by_industry: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +165,9 @@ class Form:
         """The shape with room for `draws` draws."""
         lengths = dict(zip(LABELS, axes.cells, strict=True))
         lengths |= {"draw": draws, "year": len(axes.years)}
+        lengths |= {"origin_consumer": len(axes.origin_consumers), "origin": len(axes.origins)}
+        lengths["industry_consumer"] = len(axes.industry_consumers)
+        lengths["industry"] = len(axes.industries)
         return tuple(lengths[dim] for dim in self.dims)
 
     def chunks(self, axes: Axes) -> tuple[int, ...]:
@@ -158,14 +203,47 @@ def forms(axes: Axes) -> dict[str, Form]:
         ("part", "string", ("part",), "", "part of the footprint", {}),
         ("stressor_unit", "string", ("stressor",), "", "unit of the stressor", {}),
     ]
+    for name in axes.contributions:
+        table += _forms_of(name, unit)
     return {
         name: Form(dtype, dims, fill, {"long_name": long_name, **more})
         for name, dtype, dims, fill, long_name, more in table
     }
 
 
+def _forms_of(
+    name: str, unit: dict[str, Any]
+) -> list[tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]]:
+    """The arrays and coordinates of one kind of contributions."""
+    place = name.removeprefix("by_")
+    cell, what = ("year", "stressor", f"{place}_consumer", place), f"contribution of the {place}"
+    told = "consumer whose footprint is told by this"
+    coordinates = [(f"{place}_consumer", "string", (f"{place}_consumer",), "", told, {})]
+    if name == "by_origin":
+        coordinates += [(place, "string", (place,), "", "region of origin", {})]
+    else:
+        coordinates += [
+            ("industry_region", "string", (place,), "", "region of the industry", {}),
+            ("industry_sector", "string", (place,), "", "sector of the industry", {}),
+        ]
+    return [
+        (name, "float64", ("draw", *cell), np.nan, what, unit),
+        (f"{name}_reference", "float64", cell, np.nan, f"{what}, of the estimates", unit),
+        *coordinates,
+    ]
+
+
 def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
     """The values of every coordinate."""
+    told: dict[str, tuple[str, ...]] = {}
+    if axes.origin_consumers:
+        told |= {"origin_consumer": axes.origin_consumers, "origin": axes.origins}
+    if axes.industry_consumers:
+        told |= {
+            "industry_consumer": axes.industry_consumers,
+            "industry_region": tuple(region for region, _ in axes.industries),
+            "industry_sector": tuple(sector for _, sector in axes.industries),
+        }
     return {
         "draw": np.arange(draws, dtype=np.int64),
         "year": np.array(axes.years, dtype=np.int64),
@@ -173,7 +251,14 @@ def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
         "consumer": np.array(axes.consumers, dtype=object),
         "part": np.array(axes.parts, dtype=object),
         "stressor_unit": np.array(axes.stressor_units, dtype=object),
+        **{name: np.array(labels, dtype=object) for name, labels in told.items()},
     }
+
+
+def labels_beside(axes: Axes) -> tuple[str, ...]:
+    """Coordinates that are not named like a dimension."""
+    told = ("industry_region", "industry_sector") if axes.industry_consumers else ()
+    return ("stressor_unit", *told)
 
 
 def where(axes: Axes, block: Block) -> tuple[slice, int]:
@@ -183,7 +268,7 @@ def where(axes: Axes, block: Block) -> tuple[slice, int]:
 
 def chunk_name(name: str, axes: Axes, block: Block) -> str:
     """The file of a block's chunk within the array's folder."""
-    whole = ".0" * len(LABELS) if name in ("footprint", "linear", "G") else ""
+    whole = ".0" * (len(forms(axes)[name].dims) - 2)
     return f"c.{block.index}.{axes.years.index(block.year)}{whole}"
 
 
@@ -194,7 +279,9 @@ def misaligned(axes: Axes, draws: int, block: Block, results: BlockResults) -> s
     if not 0 <= block.index < draws // axes.block:
         return f"the ensemble has {draws // axes.block} blocks a year"
     known = forms(axes)
-    for name in BLOCK_ARRAYS:
+    if given(results) != axes.block_arrays:
+        return f"it has {', '.join(given(results))}, the ensemble {', '.join(axes.block_arrays)}"
+    for name in axes.block_arrays:
         form, array = known[name], getattr(results, name)
         lengths = (block.size, *form.shape(axes, draws)[2:])
         if array.shape != lengths or array.dtype != form.dtype:
@@ -204,10 +291,16 @@ def misaligned(axes: Axes, draws: int, block: Block, results: BlockResults) -> s
     return ""
 
 
+def given(results: BlockResults) -> tuple[str, ...]:
+    """The arrays there are: contributions only where they were asked."""
+    told = (name for name in CONTRIBUTIONS if getattr(results, name) is not None)
+    return (*BLOCK_ARRAYS, *told)
+
+
 def checksum(results: BlockResults) -> str:
     """BLAKE2b of a block's numbers, little-endian, in the order of `BLOCK_ARRAYS`."""
     state = blake2b(digest_size=32)
-    for name in BLOCK_ARRAYS:
+    for name in given(results):
         array = getattr(results, name)
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         state.update(f"{name} {little.dtype.str} {little.shape}\n".encode())
