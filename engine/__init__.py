@@ -45,6 +45,7 @@ _HOME = {
     "Run": "engine.workflow",
     "Verdict": "engine.kernels.changes",
     "Yearly": "engine.error_model",
+    "attributed": "engine.analysis",
     "changes": "engine.analysis",
     "check": "engine.workflow",
     "draw": "engine.draws",

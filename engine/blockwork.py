@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_info
 
-from engine.draws import draw_prepared
+from engine.draws import draw_exactly, draw_prepared
+from engine.kernels.arrays import F64
 from engine.plan import Block
 from engine.prepare import Prepared
 from engine.stores.ensemble import BlockResults, open_ensemble
@@ -61,11 +64,24 @@ def compute(task: Task) -> int:
             certified_error=drawn.certified_error,
             corrections=drawn.corrections,
             column_sums_above_one=drawn.column_sums_above_one,
+            exact=_exact(prepared, block, ensemble.axes.exact_draws, task.parts),
             by_origin=drawn.by_origin,
             by_industry=drawn.by_industry,
         )
         ensemble.write(block, results, receipt(time.perf_counter() - began))
     return sum(block.size for block in task.blocks)
+
+
+def _exact(prepared: Prepared, block: Block, exact_draws: int, parts: Sequence[int]) -> F64 | None:
+    """In split mode, the footprints of the first draws computed exactly too, NaN for the others."""
+    if not exact_draws:
+        return None
+    asked = [number for number in block.draws if number < exact_draws]
+    shape = (len(prepared.characterisation), prepared.membership.shape[1], len(parts))
+    exact = np.full((block.size, *shape), np.nan)
+    if asked:
+        exact[: len(asked)] = draw_exactly(prepared, asked).footprint[..., list(parts)]
+    return exact
 
 
 @lru_cache(maxsize=1)

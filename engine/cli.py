@@ -289,6 +289,11 @@ def status(run: Path, scenario: str | None, verify: bool) -> None:
 @click.option("--power", type=float, help="Power of the minimum detectable change.")
 @click.option("--all-pairs", is_flag=True, help="Every pair of years, also in the text.")
 @click.option("--all-parts", is_flag=True, help="Every part of the footprint, also in the text.")
+@click.option(
+    "--by",
+    type=click.Choice(["origin", "industry"]),
+    help="What each origin or industry contributes, if the configuration asked for it.",
+)
 @_speaks_plainly
 def detect(
     run: Path,
@@ -298,12 +303,17 @@ def detect(
     power: float | None,
     all_pairs: bool,
     all_parts: bool,
+    by: str | None,
 ) -> None:
     """The table of verdicts: which changes are real, and how small a change could be seen."""
+    if by and all_parts:
+        raise click.UsageError("--by shows contributions and --all-parts parts; give one of them")
     found = workflow.open_run(workflow.folder_of(run))
     rule = workflow.rule_of(found, _fraction(alpha), power)
     click.echo(
-        workflow.detect(found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts)
+        workflow.detect(
+            found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts, by=by
+        )
     )
 
 

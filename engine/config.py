@@ -56,6 +56,7 @@ from engine.readers import Arrays, Pymrio, Source, Toy
 from engine.readers.groups import STANDARD_GROUPS
 from engine.readers.purchases import read_purchases
 from engine.readers.sizes import read_size_table
+from engine.split import Keep
 
 MOST_DRAWS = 2**31  # a draw's number is one 32-bit word of its counter
 LARGEST_R_MAX = 0.9999  # nearer to one, rounding leaves the certificate no room
@@ -82,6 +83,7 @@ class Config:
         scenarios: error models, the first one first in every result.
         r_max: largest spectral radius accepted.
         tolerance: largest certified relative error of a footprint accepted.
+        keep: what split mode keeps; None where every draw is exact.
         sampling: seed, draws (rounded up to whole blocks) and block.
         draws_asked: the number of draws before rounding.
         detection: confidence and power of verdicts.
@@ -95,6 +97,7 @@ class Config:
     scenarios: tuple[ErrorModel, ...]
     r_max: float
     tolerance: float
+    keep: Keep | None
     sampling: SamplingPlan
     draws_asked: int
     detection: DetectionRule
@@ -202,6 +205,12 @@ class _Method(_Section):
     tolerance: float = TOLERANCE
 
 
+class _Split(_Section):
+    variance: float = 0.999
+    order: int = 3
+    exact_draws: int = 2 * GROUP
+
+
 class _Sampling(_Section):
     seed: int
     draws: int
@@ -271,6 +280,7 @@ class _File(_Section):
     purchases: dict[str, _Purchases] = {}
     indicators: dict[str, _Indicator] = {}
     method: _Method
+    split: _Split | None = None
     sampling: _Sampling
     detection: _Detection = _Detection()
     cluster: _Cluster = _Cluster()
@@ -330,6 +340,8 @@ _CHOICES = {
     "time": "choose how errors correlate between years, there is no default: "
     '"persistent", "yearly", { ar1 = 0.9 } or { period = [2000, 2005] }',
     "source": 'cite where the numbers come from, or write source = "assumption"',
+    "by_origin": 'write true for every consumer, or list some, such as ["NLD"]',
+    "by_industry": 'list one consumer or a few, such as ["NLD"], or write true for all',
     "seed": "any whole number; it makes the run reproducible",
     "members": "list one region or more",
     "home": "list one region or more: an origin there is domestic",
@@ -394,6 +406,7 @@ def _config(file: _File, path: Path) -> Config:
         scenarios=scenarios,
         r_max=_r_max(file.method.r_max),
         tolerance=_within(file.method.tolerance, 1e-12, 1e-3, "method.tolerance"),
+        keep=None if file.split is None else _keep(file.split),
         sampling=_sampling(file.sampling, years),
         draws_asked=file.sampling.draws,
         detection=DetectionRule(
@@ -452,6 +465,23 @@ def _r_max(value: float) -> float:
         where="method.r_max",
         remedy=f"give a number above 0 and at most {LARGEST_R_MAX}",
     )
+
+
+def _keep(split: _Split) -> Keep:
+    if split.order < 3:
+        raise ConfigError(
+            f"{split.order} terms are too few for a change's error to be small",
+            where="split.order",
+            remedy="use 3 or more",
+        )
+    if split.exact_draws <= 0 or split.exact_draws % GROUP:
+        raise ConfigError(
+            f"{split.exact_draws} exact draws are not a whole number of groups of {GROUP}",
+            where="split.exact_draws",
+            remedy=f"use a multiple of {GROUP}: they measure the error of all the others",
+        )
+    share = _within(split.variance, 0.5, 1, "split.variance")
+    return Keep(share=share, order=split.order, exact_draws=split.exact_draws)
 
 
 def _within(value: float, low: float, high: float, where: str) -> float:

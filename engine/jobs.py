@@ -24,6 +24,7 @@ from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
 from engine.prepare import addresses, prepare
 from engine.question import PARTS, Consumer, Question
+from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
@@ -40,6 +41,7 @@ class Job:
         read: the table of a year.
         r_max: largest spectral radius accepted.
         tolerance: largest certified relative error of a footprint accepted.
+        keep: what split mode keeps; None where every draw is exact.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Job:
     sampling: SamplingPlan
     r_max: float
     tolerance: float
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
         )
         prepared_tables.save(prepared, folder / str(year), digest)
         estimates.append(estimated(prepared))
+    if job.keep is not None:
+        _split(job, job.keep, folder, digest)
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
         job.folder,
@@ -137,6 +142,15 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
         },
     )
     return Settled(job, ensemble, folder, lock)
+
+
+def _split(job: Job, keep: Keep, folder: Path, digest: str) -> None:
+    """What matters to a change depends on both its years: all are looked at together."""
+    places = [folder / str(year) for year in job.sampling.years]
+    tables = split([prepared_tables.load(place, digest) for place in places], keep)
+    for table, place in zip(tables, places, strict=True):
+        assert table.split is not None
+        prepared_tables.add_split(table.split, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +184,7 @@ def _axes(job: Job, labels: Labels) -> Axes:
         industry_consumers=question.by_industry,
         origins=labels.regions if question.by_origin else (),
         industries=labels.industries if question.by_industry else (),
+        exact_draws=0 if job.keep is None else job.keep.exact_draws,
     )
 
 
@@ -191,6 +206,7 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
             "r_max": job.r_max,
             "tolerance": job.tolerance,
             "arithmetic": fingerprint(),
+            **({} if job.keep is None else {"split": dataclasses.asdict(job.keep)}),
         },
         "scenario": job.errors.name,
         "errors": sorted((_entry(entry) for entry in job.errors), key=str),

@@ -23,9 +23,7 @@ class Direction(StrEnum):
     ADJOINT = "adjoint"  # multipliers, one a stressor: gives totals of all consumers
 
 
-def direction(
-    q: int, c: int, parts: Collection[str], *, attributed: bool = False
-) -> Direction:
+def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = False) -> Direction:
     """The cheaper way to q indicators of c consumers in the parts asked.
 
     Parts need the output behind each consumer's footprint, and so does its attribution to origins
@@ -183,7 +181,10 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flop
     return Needs(
         matrix=8 * square,
         shared=2 * year,  # two years are open while one gives way to the next
-        workspace=24 * square + 24 * small + 8 * cells + sampling.block * (one + shape.contributions),
+        workspace=24 * square
+        + 24 * small
+        + 8 * cells
+        + sampling.block * (one + shape.contributions),
         preparing=32 * (square + small) + 100 * cells,
         ensemble=draws * (one + 13 + shape.contributions),
         prepared=year * len(sampling.years),

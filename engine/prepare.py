@@ -52,6 +52,25 @@ Label = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The deliveries with the unimportant cells' own noise cut (`engine.split`).
+
+    Attributes:
+        kept: the important cells, with all their errors.
+        rest: the others with the errors that they share; empty where they share none.
+        column_sums: of the estimate, (n,).
+        order: terms of the series.
+        share: of the variance of every asked level and change that is kept, to first order.
+    """
+
+    kept: tuple[Cells, ...]
+    rest: tuple[Cells, ...]
+    column_sums: F64
+    order: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """One year of one scenario, ready to draw.
 
@@ -73,6 +92,7 @@ class Prepared:
             multipliers of all emissions and of each consumer's domestic ones, (n,q,1+c);
             adjoint, the output each consumer requires, (n,c).
         intensities: of the indicators in the estimate (in accounts the emissions), (n,q).
+        split: what split mode draws; None where every draw is exact.
     """
 
     year: int
@@ -94,6 +114,7 @@ class Prepared:
     D0: F64
     slopes: F64
     intensities: F64
+    split: Split | None = None
 
     @property
     def matrix(self) -> Quantity:

@@ -59,7 +59,7 @@ def twin(tables: Sequence[Prepared]) -> Twin:
     """
     years = [linearised(prepared) for prepared in tables]
     covariance = np.zeros((len(years), len(years), *years[0].footprint.shape))
-    shared = _shared_keys(tables[0])
+    shared = shared_keys(tables[0])
     fields: list[_Field] = []
     for quantity in tables[0].cells:
         gradients = [year.gradients[quantity] for year in years]
@@ -155,7 +155,7 @@ def _one_entry(
     own = _own_correlation(components)
     fields = _empty_fields(components, covariance.shape[2:])
     distinct = {id(one.sums): one for one in fields}.values()
-    for lines, rows, columns in _tiles(entries[0], len(entries)):
+    for lines, rows, columns in tiles(entries[0], len(entries)):
         spreads = [spread(cells, lines) for cells in entries]
         slopes = [gradient.at(rows, columns) for gradient in gradients]
         for t, s in np.argwhere(np.triu(own)):
@@ -184,7 +184,7 @@ def spread(cells: Cells, lines: slice) -> F64:
     return out if cells.by_row else out.T
 
 
-def _tiles(cells: Cells, years: int) -> Iterator[tuple[slice, slice, slice]]:
+def tiles(cells: Cells, years: int) -> Iterator[tuple[slice, slice, slice]]:
     """Lines, with their rows and columns, such that all years' cells take `_TILE` bytes."""
     lines, length = cells.shape if cells.by_row else cells.shape[::-1]
     height = max(1, _TILE // (8 * length * years))
@@ -208,7 +208,7 @@ def _of_single_cells(groups: Groups) -> bool:
     return len(groups.rows) == len(groups.row_of) and len(groups.columns) == len(groups.column_of)
 
 
-def _shared_keys(prepared: Prepared) -> frozenset[bytes]:
+def shared_keys(prepared: Prepared) -> frozenset[bytes]:
     """Keys of the normals that more than one entry uses."""
     users = Counter(
         key
@@ -219,8 +219,17 @@ def _shared_keys(prepared: Prepared) -> frozenset[bytes]:
     return frozenset(key for key, entries in users.items() if entries > 1)
 
 
+def own_correlation(terms: Sequence[Sequence[Term]], shared: frozenset[bytes]) -> F64:
+    """Correlation of a cell's eps between the years through its own normals, (years,years).
+
+    Args:
+        terms: of one entry of the error model in each year.
+        shared: as `shared_keys` returns.
+    """
+    return _own_correlation([_components(of_year, shared) for of_year in terms])
+
+
 def _own_correlation(components: Sequence[Mapping[bytes, _Component]]) -> F64:
-    """Correlation of a cell's eps between the years through its own normals, (years,years)."""
     rho = np.zeros((len(components), len(components)))
     for t, s in np.ndindex(rho.shape):
         for key, one in components[t].items():

@@ -444,6 +444,7 @@ def run(
             sampling=sampling,
             r_max=config.r_max,
             tolerance=config.tolerance,
+            keep=config.keep,
         )
         for scenario in config.scenarios
     ]
@@ -596,6 +597,7 @@ def detect(
     *,
     all_pairs: bool = False,
     all_parts: bool = False,
+    by: str | None = None,
 ) -> str:
     """The table of verdicts as text, CSV or JSON.
 
@@ -603,10 +605,11 @@ def detect(
         form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part.
         all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
         all_parts: every part in the text, not the total alone.
+        by: "origin" or "industry": contributions in the place of parts; the text has the largest.
 
     Raises:
         StoreError: the ensemble is not complete.
-        InputError: it has one year only.
+        InputError: it has one year only, or not the contributions asked for.
     """
     ensemble = run.load(scenario)
     if ensemble.sizes["year"] < 2:
@@ -615,7 +618,11 @@ def detect(
             where=str(run.folder),
             remedy="run a configuration of two years or more; `footfall report` shows levels",
         )
-    rows = analysis.verdict_table(_changes(ensemble, rule, run.record.looks))
+    if by is None:
+        rows = analysis.verdict_table(_changes(ensemble, rule, run.record.looks))
+    else:
+        every = all_pairs or form != "text"
+        rows = _contributions(ensemble, by, rule, run.record.looks, every=every)
     title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
     if run.record.looks:
         title += f"\n{run.record.looks.in_words(ensemble.sizes['draw'])}"
@@ -626,6 +633,8 @@ def detect(
         case "json":
             return analysis.to_json(rows)
         case _:
+            if by is not None:
+                return f"{mark}{title}\n\n{analysis.contribution_text(rows)}"
             shown = [row for row in rows if all_parts or row["part"] == "total"]
             return f"{mark}{title}\n\n{analysis.text_table(shown, all_pairs=all_pairs)}"
 
@@ -654,6 +663,11 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
         indicators=run.record.indicators,
         reproduce=_reproduction(run, ensemble),
+        contributions=tuple(
+            row
+            for by in analysis.kinds(ensemble)
+            for row in _contributions(ensemble, by, rule_of(run), looks)
+        ),
     )
     try:
         return write(subject, folder)
@@ -665,13 +679,39 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         ) from error
 
 
-def _changes(ensemble: xr.Dataset, rule: DetectionRule, looks: Looks | None) -> xr.Dataset:
-    """Every change of an ensemble, judged as the look that it is; none where it has one year."""
+def _changes(
+    ensemble: xr.Dataset,
+    rule: DetectionRule,
+    looks: Looks | None,
+    pairs: list[tuple[int, int]] | None = None,
+) -> xr.Dataset:
+    """Changes of an ensemble, judged as the look that it is; none where it has one year.
+
+    Args:
+        pairs: of years; every pair if not given.
+    """
     if ensemble.sizes["year"] < 2:
         return xr.Dataset()
     draws = ensemble.sizes["draw"]
-    found = analysis.changes(ensemble, at_look(rule, looks, draws))
+    found = analysis.changes(ensemble, at_look(rule, looks, draws), pairs)
     return analysis.at_last_look(found) if looks and looks.final(draws) else found
+
+
+def _contributions(
+    ensemble: xr.Dataset,
+    by: str,
+    rule: DetectionRule,
+    looks: Looks | None,
+    *,
+    every: bool = False,
+) -> list[dict[str, Any]]:
+    """Changes of every contribution over the longest time, or of `every` pair of years."""
+    years = sorted(int(year) for year in ensemble["year"].to_numpy())
+    if len(years) < 2:
+        return []
+    pairs = None if every else [(years[0], years[-1])]
+    found = _changes(analysis.attributed(ensemble, by), rule, looks, pairs)
+    return analysis.contribution_table(ensemble, found, by)
 
 
 def at_look(rule: DetectionRule, looks: Looks | None, draws: int) -> DetectionRule:

@@ -18,6 +18,7 @@ LAYERS = [
     ["question", "wording"],
     ["prepare"],
     ["draws", "twin"],
+    ["split"],
     ["stores"],
     ["blockwork"],
     ["jobs"],

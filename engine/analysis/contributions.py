@@ -25,7 +25,7 @@ from engine.analysis.tables import (
     verdict_table,
 )
 from engine.errors import InputError
-from engine.kernels.changes import DetectionRule, Verdict
+from engine.kernels.changes import Verdict
 
 _SHOWN = 10  # contributions in a text, of each kind of largest
 _LOOSER = 2.0  # error of a contribution over the total's (`engine.draws.attribution`)
@@ -72,12 +72,11 @@ def attributed(ensemble: xr.Dataset, by: By | str, consumer: Names = None) -> xr
                 where="analysis",
                 remedy=f"it does for {', '.join(told)}",
             )
-    found = ensemble.sel(consumer=list(wanted), part=["total"])
-    found = found[["footprint", "reference", "status", "certified_error"]]
-    return found.drop_vars("part").assign(
-        certified_error=_LOOSER * found["certified_error"],
-        footprint=_with_total(found["footprint"], ensemble[name], by, wanted),
-        reference=_with_total(found["reference"], ensemble[f"{name}_reference"], by, wanted),
+    whole = ensemble.sel(consumer=list(wanted), part=["total"])
+    return whole[["status"]].assign(
+        certified_error=_LOOSER * whole["certified_error"],
+        footprint=_with_total(whole["footprint"], ensemble[name], by, wanted),
+        reference=_with_total(whole["reference"], ensemble[f"{name}_reference"], by, wanted),
     )
 
 
@@ -101,9 +100,7 @@ def _places(contributions: xr.DataArray, by: By | str) -> list[tuple[str, ...]]:
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def contribution_table(
-    ensemble: xr.Dataset, changes: xr.Dataset, by: By | str
-) -> list[Row]:
+def contribution_table(ensemble: xr.Dataset, changes: xr.Dataset, by: By | str) -> list[Row]:
     """One flat row for every pair, stressor, consumer and contribution, with the total first.
 
     To what `verdict_table` has come the contribution in the second year: `estimate`, its standard
@@ -179,23 +176,18 @@ def largest(rows: Iterable[Row], most: int = _SHOWN) -> list[Row]:
 # --- for a terminal -----------------------------------------------------------------------------
 
 
-def contribution_text(rows: Sequence[Row], *, all_pairs: bool = False) -> str:
-    """A table of the largest contributions for each consumer and stressor, over the longest time.
+def contribution_text(rows: Sequence[Row]) -> str:
+    """A table of the largest contributions for each consumer, stressor and pair of years.
 
     Args:
         rows: of `contribution_table`.
-        all_pairs: a table for every pair of years instead.
     """
     subjects: dict[tuple[str, str, int, int], list[Row]] = {}
     for row in rows:
         key = row["consumer"], row["stressor"], row["from_year"], row["to_year"]
         subjects.setdefault(key, []).append(row)
-    longest = max(last - first for *_, first, last in subjects)
-    shown = {
-        key: own for key, own in subjects.items() if all_pairs or key[3] - key[2] == longest
-    }
-    tables = [_table(own) for own in shown.values()]
-    met = {Verdict(row["verdict"]) for own in shown.values() for row in largest(own)}
+    tables = [_table(own) for own in subjects.values()]
+    met = {Verdict(row["verdict"]) for own in subjects.values() for row in largest(own)}
     notes = [f"{verdict}: {verdict.meaning}" for verdict in Verdict if verdict in met]
     notes.append(
         "changes are those of the contribution in the stressor's unit; each verdict stands for one "

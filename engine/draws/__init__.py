@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from engine.draws.direct import draw_directly, estimated, perturbed, reference
 from engine.draws.group import draw_group
 from engine.draws.outcome import DIRECTLY, Draws, Status
+from engine.draws.series import draw_series
 from engine.error_model import ErrorModel
 from engine.kernels.arrays import I64
 from engine.kernels.streams import LANES
@@ -24,8 +25,10 @@ __all__ = [
     "Status",
     "draw",
     "draw_directly",
+    "draw_exactly",
     "draw_group",
     "draw_prepared",
+    "draw_series",
     "estimated",
     "everything",
     "perturbed",
@@ -73,11 +76,25 @@ def everything(table: MRIO) -> Question:
 
 
 def draw_prepared(prepared: Prepared, draws: Iterable[int]) -> Draws:
-    """Footprints of `draws`. Whole groups are computed, so no draw depends on which are asked."""
+    """Footprints of `draws`, in split mode where the table was prepared for it.
+
+    Whole groups are computed, so no draw depends on which are asked.
+    """
+    return _drawn(prepared, draws, draw_group if prepared.split is None else draw_series)
+
+
+def draw_exactly(prepared: Prepared, draws: Iterable[int]) -> Draws:
+    """Footprints of `draws`, certified, also where the table was prepared for split mode."""
+    return _drawn(prepared, draws, draw_group)
+
+
+def _drawn(
+    prepared: Prepared, draws: Iterable[int], draw_one: Callable[[Prepared, int], Draws]
+) -> Draws:
     numbers = np.array([*draws], dtype=np.int64)
     of, lane = np.divmod(numbers, LANES)
     groups, position = np.unique(of, return_inverse=True)
-    drawn = _joined([draw_group(prepared, int(group)) for group in groups])
+    drawn = _joined([draw_one(prepared, int(group)) for group in groups])
     return _chosen(drawn, position * LANES + lane)
 
 

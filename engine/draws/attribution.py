@@ -1,9 +1,10 @@
-"""Contributions of origins and of industries to the footprints of those consumers that ask for them.
+"""Contributions of origins and of industries to the footprints of the consumers that ask for them.
 
-The solution is the one that gave the totals, and a contribution is s' X with |s'| <= |s|, so that the
-bound on the total's error holds for it too (`engine.kernels.solve`). What the residual corrects in a
-part is itself below that bound, since the rows of the certificate stand above the multipliers
-(`engine.kernels.start.HEADROOM`); a share of it is added to every contribution. Hence:
+The solution is the one that gave the totals, and a contribution is s' X with |s'| <= |s|, so that
+the bound on the total's error holds for it too (`engine.kernels.solve`). What the residual corrects
+in a part is itself below that bound, since the rows of the certificate stand above the multipliers
+of deliveries that are not negative (`engine.kernels.start.HEADROOM`); a share of it is added to
+every contribution. Hence:
 
     the absolute error of a contribution is less than twice the one certified for the total.
 """

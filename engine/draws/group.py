@@ -48,13 +48,14 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         lambda *solution: error(*solution) <= prepared.tolerance,
     )
     certified = error(found.X, found.R, found.bound)
-    return _settled(
+    return settled(
         prepared,
         group,
         footprint=way.footprint(found.X, found.R),
         linear=way.linear(_first_residual(prepared, begun, D, y)),
         gaussian=way.gaussian(_gaussian_residual(prepared, begun, way)),
-        certified=certified,
+        error=certified,
+        tolerance=prepared.tolerance,
         feasible=feasible,
         contributions=way.contributions(found.X, found.R),
         corrections=found.corrections,
@@ -110,35 +111,37 @@ def _above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:
     return count
 
 
-def _settled(
+def settled(
     prepared: Prepared,
     group: int,
     footprint: F64,
     linear: F64,
     gaussian: F64,
-    certified: F64,
+    error: F64,
+    tolerance: float,
     feasible: Bool,
     contributions: Contributions,
     corrections: int,
     above_one: NDArray[np.int32],
 ) -> Draws:
-    """Draws first; what was not certified is solved directly."""
+    """The draws of a group, draws first; those with too large an error are solved directly.
+
+    Args:
+        error: relative, of each draw, (64,).
+        feasible: whether every active industry has output, (64,).
+    """
     footprint, linear, gaussian = (
         np.moveaxis(array, -1, 0).copy() for array in (footprint, linear, gaussian)
     )
     status = np.where(feasible, Status.ACCEPTED, Status.REJECTED_OUTPUT).astype(np.uint8)
     made = np.full(LANES, corrections, dtype=np.uint8)
-    good = certified <= prepared.tolerance
-    certified = np.where(feasible, certified, np.nan)
-    for lane in np.flatnonzero(feasible & ~good):
+    certified = np.where(feasible, error, np.nan)
+    for lane in np.flatnonzero(feasible & ~(error <= tolerance)):
         one = draw_directly(prepared, LANES * group + int(lane))
         footprint[lane], status[lane] = one.footprint, one.status
         certified[lane], made[lane] = one.certified_error, DIRECTLY
         for name, array in contributions.items():
             array[lane] = one.contributions.get(name, np.nan)
-    footprint[status != Status.ACCEPTED] = np.nan
-    linear[status != Status.ACCEPTED] = np.nan
-    gaussian[status != Status.ACCEPTED] = np.nan
-    for array in contributions.values():
+    for array in (footprint, linear, gaussian, *contributions.values()):
         array[status != Status.ACCEPTED] = np.nan
     return Draws(footprint, linear, gaussian, status, certified, made, above_one, **contributions)

@@ -51,7 +51,8 @@ class Draws:
             accounts, those with negative implied value added, (draws,).
         by_origin: (draws, indicators, consumers, regions): the footprint without direct emissions
             by region of origin, for the consumers of `Question.by_origin`; None if not asked.
-        by_industry: (draws, indicators, consumers, industries) likewise, for `Question.by_industry`.
+        by_industry: (draws, indicators, consumers, industries) likewise, for those of
+            `Question.by_industry`.
     """
 
     footprint: F64

@@ -95,6 +95,10 @@ class Way(Protocol):
     gaussian_y: F64
     gaussian_sales: F64
 
+    def changes(self) -> tuple[F64, F64]:
+        """How far y and the sales are from the estimate's."""
+        ...
+
     def footprint(self, X: F64, R: F64) -> F64:
         """(q,c,4,64), corrected by what the residual stands for."""
         ...
@@ -139,6 +143,13 @@ class Forward:
         self.gaussian_y = bought.gaussian[:, :-1] + to_order.gaussian
         self.gaussian_sales = bought.gaussian[:, -1]
         self.functionals = drawn.emitted.intensities
+
+    def changes(self) -> tuple[F64, F64]:
+        membership = self._prepared.membership
+        wanted = np.hstack([membership, np.ones((len(membership), 1))])
+        bought = sweep(self._drawn.Y, c=wanted, less=1.0).along
+        to_order = sweep(self._drawn.purchases, c=np.eye(membership.shape[1]), less=1.0).along
+        return bought[:, :-1] + to_order, bought[:, -1]
 
     def footprint(self, X: F64, R: F64) -> F64:
         return self._parts(self._drawn.emitted, X, R)
@@ -202,6 +213,11 @@ class Adjoint:
         self._gaussian_demanded = _of_consumers(
             final.gaussian, prepared.membership
         ) + bought.gaussian.transpose(1, 0, 2)
+
+    def changes(self) -> tuple[F64, F64]:
+        ones = np.ones((len(self._prepared.membership), 1))
+        sales = sweep(self._drawn.Y, b=ones, less=1.0).across[:, 0]
+        return self._drawn.change.intensities, sales
 
     def footprint(self, X: F64, R: F64) -> F64:
         indirect = self._demanded(X, less=0.0) + np.einsum("nqd,nc->qcd", R, self._prepared.slopes)

@@ -121,7 +121,7 @@ def _offsets(term: Term, by_row: bool, used: int) -> tuple[I32, I32]:
 
 
 @inline
-def _draw(
+def _draw(  # noqa: PLR0912  # numba: as below
     factors: F32, eps: F32, cells: Any, streams: Any, line: int, first: int, size: int
 ) -> None:
     """Factors of a chunk of cells of one line in 64 draws, and the errors they come from."""

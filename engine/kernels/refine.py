@@ -251,12 +251,12 @@ def refine(
 
 def _correction(system: System, start: Start, R: F64) -> F64:
     """Solve M C = R with the estimate's inverse and the kept cells' own errors."""
-    unit = _unit(R)
+    unit = unit_of(R)
     left, C = R, np.zeros_like(R)
     size = first = _norm(R, start.scale)
     enough = _ENOUGH_OF_ALL if system.all_kept else _ENOUGH
     for _ in range(_INNER_STEPS):
-        step = _by_inverse(start.inverse, left / unit) * unit
+        step = by_inverse(start.inverse, left / unit) * unit
         C += step
         change = sweep(system.kept, x=step, less=1.0).own if system.kept else 0.0
         left = change - (system.D - system.D0[:, None])[:, None] * step
@@ -267,14 +267,15 @@ def _correction(system: System, start: Start, R: F64) -> F64:
     return C
 
 
-def _by_inverse(inverse: F32, R: F64) -> F64:
+def by_inverse(inverse: F32, R: F64) -> F64:
+    """The product in single precision, (lines, k, 64)."""
     n, k, lanes = R.shape
     product = inverse @ R.reshape(n, k * lanes).astype(np.float32)
     solution: F64 = product.reshape(n, k, lanes).astype(np.float64)
     return solution
 
 
-def _unit(R: F64) -> F64:
+def unit_of(R: F64) -> F64:
     """The largest size in each column and draw, so that single precision neither over- nor
     underflows."""
     largest = np.abs(R).max(axis=0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import sentences, tables
+from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
 from engine.report.figures.canvas import Picture
 from engine.report.rows import Change, Level, Row, as_change, as_level
@@ -75,6 +76,7 @@ class Chapter:
     part_changes: Table | None
     break_even: Table | None
     meanings: tuple[tuple[str, str], ...]
+    told: tuple[Told, ...]
 
     @property
     def illustrations(self) -> tuple[Illustration, ...]:
@@ -84,7 +86,14 @@ class Chapter:
 
 
 def chapter(
-    findings: Findings, number: int, rule: DetectionRule, data: str, method: str, *, drawn: bool
+    findings: Findings,
+    number: int,
+    rule: DetectionRule,
+    data: str,
+    method: str,
+    *,
+    drawn: bool,
+    told: Sequence[Told] = (),
 ) -> Chapter:
     """Everything the page says about one consumer and stressor.
 
@@ -92,6 +101,7 @@ def chapter(
         number: its place among the chapters; keeps anchors and file names apart.
         data: the data set's name, shown in every figure.
         drawn: whether it has figures; a page with very many chapters draws the first ones.
+        told: where the footprint arises, if that was asked.
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
@@ -112,13 +122,15 @@ def chapter(
         longer=_longer(findings, rule),
         part_changes=_part_changes_table(findings, rule),
         break_even=tables.break_even_table(judged) if judged else None,
-        meanings=_meanings(findings),
+        meanings=_meanings(findings, told),
+        told=tuple(told),
     )
 
 
-def _meanings(findings: Findings) -> tuple[tuple[str, str], ...]:
+def _meanings(findings: Findings, told: Sequence[Told]) -> tuple[tuple[str, str], ...]:
     """What each verdict of the chapter means, once."""
     met = {change.verdict for change in (*findings.changes, *findings.part_changes)}
+    met |= {line.verdict for one in told for line in one.table.lines}
     return tuple((str(verdict), verdict.meaning) for verdict in Verdict if verdict in met)
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from engine.analysis import verdict_table
 from engine.errors import StoreError
 from engine.report.chapters import Chapter, Findings, chapter, gather
+from engine.report.contributions import sorted_out
 from engine.report.files import as_csv, as_json
 from engine.report.numbers import percent
 from engine.report.rows import Row, level_rows
@@ -65,9 +66,17 @@ def write(subject: Subject, folder: Path) -> Path:
 
 
 def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
-    method = str(subject.ensemble.attrs["method"])
+    method, told = str(subject.ensemble.attrs["method"]), sorted_out(subject.contributions)
     return [
-        chapter(each, i, subject.rule, subject.data, method, drawn=i <= _ILLUSTRATED)
+        chapter(
+            each,
+            i,
+            subject.rule,
+            subject.data,
+            method,
+            drawn=i <= _ILLUSTRATED,
+            told=told.get((each.consumer, each.stressor), ()),
+        )
         for i, each in enumerate(found, start=1)
     ]
 

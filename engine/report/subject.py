@@ -39,6 +39,8 @@ class Subject:
         assumptions: the error model, one row an entry.
         indicators: name, unit, weights and source of each indicator.
         reproduce: what to type, and what it ran on; shown in this order.
+        contributions: `engine.analysis.contribution_table` of the longest change, of each kind of
+            contributions that the ensemble holds.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Subject:
     assumptions: tuple[Assumption, ...]
     indicators: tuple[Mapping[str, str], ...]
     reproduce: Mapping[str, str]
+    contributions: tuple[dict[str, Any], ...] = ()
 
     @property
     def synthetic(self) -> bool:

@@ -302,9 +302,7 @@ def open_ensemble(path: Path) -> Ensemble:
         return Ensemble(path, Axes.parsed(whole["axes"]), hierarchy.room(store), noted)
 
 
-def _refuse_impossible(
-    path: Path, axes: Axes, draws: int, references: Mapping[str, F64]
-) -> None:
+def _refuse_impossible(path: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
     shape = (len(axes.years), *axes.cells)
     reference, known = references["reference"], layout.forms(axes)
     others = {name: known[name].shape(axes, draws) for name in axes.references}

@@ -46,16 +46,17 @@ BLOCK_ARRAYS = (
     "corrections",
     "column_sums_above_one",
 )
-CONTRIBUTIONS = ("by_origin", "by_industry")  # arrays with draws that only some ensembles have
+CONTRIBUTIONS = ("by_origin", "by_industry")
+OPTIONAL = ("exact", *CONTRIBUTIONS)  # arrays with draws that only some ensembles have
 LABELS = ("stressor", "consumer", "part")
-# Every coordinate of text; the last five only where there are contributions.
-TEXTS = (*LABELS, "stressor_unit", "origin_consumer", "origin", "industry_consumer")
-TEXTS = (*TEXTS, "industry_region", "industry_sector")
+_PLACES = ("origin_consumer", "origin", "industry_consumer", "industry_region", "industry_sector")
+TEXTS = (*LABELS, "stressor_unit", *_PLACES)  # every coordinate of text an ensemble may have
 _DRAWS_A_CHUNK = 65536  # of the coordinate `draw`, which is no block's and grows in place
 _BOUND = "certified bound on the relative error of the totals"
 _LINEAR = "first-order change of the footprint by the draw's errors"
 _GAUSSIAN = "normal part of the first-order change"
 _CORRECTIONS = "corrections of the estimate's solution; 255: solved directly"
+_EXACT = "footprint of the draws that were also computed exactly"
 _ABOVE_ONE = "industries whose coefficients add up to more than one"
 _STATUS = {status.name.lower(): int(status) for status in Status} | {"not_computed": NOT_COMPUTED}
 
@@ -70,6 +71,7 @@ class Axes:
         origin_consumers, industry_consumers: whose footprints are told by origin, by industry.
         origins: the regions; empty if nobody asks for them.
         industries: region and sector of each; empty likewise.
+        exact_draws: in split mode, how many draws a year are also computed exactly; else 0.
     """
 
     years: tuple[int, ...]
@@ -82,6 +84,7 @@ class Axes:
     industry_consumers: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     industries: tuple[tuple[str, str], ...] = ()
+    exact_draws: int = 0
 
     @property
     def contributions(self) -> tuple[str, ...]:
@@ -92,7 +95,8 @@ class Axes:
     @property
     def block_arrays(self) -> tuple[str, ...]:
         """Every array with draws."""
-        return (*BLOCK_ARRAYS, *self.contributions)
+        exact = ("exact",) if self.exact_draws else ()
+        return (*BLOCK_ARRAYS, *exact, *self.contributions)
 
     @property
     def growing(self) -> tuple[str, ...]:
@@ -112,7 +116,7 @@ class Axes:
     def plain(self) -> dict[str, JSON]:
         """As JSON knows it, without what nobody asked for."""
         plain: dict[str, JSON] = json.loads(json.dumps(asdict(self)))
-        return {name: value for name, value in plain.items() if value != []}
+        return {name: value for name, value in plain.items() if value not in ([], 0)}
 
     @classmethod
     def parsed(cls, plain: Mapping[str, Any]) -> Axes:
@@ -137,6 +141,8 @@ class BlockResults:
         certified_error: bound on the relative error of the totals, (d,).
         corrections: of the estimate's solution, 255 where solved directly, (d,).
         column_sums_above_one: industries whose coefficients add up to more than one, (d,).
+        exact: in split mode the footprint of the draws computed exactly too, NaN for the others;
+            None in an exact ensemble.
         by_origin: (d, stressors, consumers that ask, regions); None if none does.
         by_industry: (d, stressors, consumers that ask, industries) likewise.
     """
@@ -148,6 +154,7 @@ class BlockResults:
     certified_error: F64
     corrections: NDArray[np.uint8]
     column_sums_above_one: NDArray[np.int32]
+    exact: F64 | None = None
     by_origin: F64 | None = None
     by_industry: F64 | None = None
 
@@ -179,6 +186,10 @@ class Form:
         return self.shape(axes, axes.block)
 
 
+# Name, type, dimensions, fill value, meaning, and what else there is to say of an array.
+_Described = tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]
+
+
 def forms(axes: Axes) -> dict[str, Form]:
     """Every array of the hierarchy."""
     units = set(axes.stressor_units)
@@ -187,7 +198,7 @@ def forms(axes: Axes) -> dict[str, Form]:
     meanings = {"flag_values": list(_STATUS.values()), "flag_meanings": " ".join(_STATUS)}
     cell = ("year", *LABELS)
     per_draw = ("draw", "year")
-    table: list[tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]] = [
+    table: list[_Described] = [
         ("footprint", "float64", ("draw", *cell), np.nan, "environmental footprint", unit),
         ("linear", "float64", ("draw", *cell), np.nan, _LINEAR, unit),
         ("G", "float64", ("draw", *cell), np.nan, _GAUSSIAN, unit),
@@ -203,6 +214,8 @@ def forms(axes: Axes) -> dict[str, Form]:
         ("part", "string", ("part",), "", "part of the footprint", {}),
         ("stressor_unit", "string", ("stressor",), "", "unit of the stressor", {}),
     ]
+    if axes.exact_draws:
+        table.append(("exact", "float64", ("draw", *cell), np.nan, _EXACT, unit))
     for name in axes.contributions:
         table += _forms_of(name, unit)
     return {
@@ -211,25 +224,19 @@ def forms(axes: Axes) -> dict[str, Form]:
     }
 
 
-def _forms_of(
-    name: str, unit: dict[str, Any]
-) -> list[tuple[str, str, tuple[str, ...], float | str, str, dict[str, Any]]]:
+def _forms_of(name: str, unit: dict[str, Any]) -> list[_Described]:
     """The arrays and coordinates of one kind of contributions."""
     place = name.removeprefix("by_")
-    cell, what = ("year", "stressor", f"{place}_consumer", place), f"contribution of the {place}"
-    told = "consumer whose footprint is told by this"
-    coordinates = [(f"{place}_consumer", "string", (f"{place}_consumer",), "", told, {})]
-    if name == "by_origin":
-        coordinates += [(place, "string", (place,), "", "region of origin", {})]
-    else:
-        coordinates += [
-            ("industry_region", "string", (place,), "", "region of the industry", {}),
-            ("industry_sector", "string", (place,), "", "sector of the industry", {}),
-        ]
+    whose, what = f"{place}_consumer", f"contribution of the {place} to the footprint"
+    cell = ("year", "stressor", whose, place)
+    named = {"origin": "region of origin"}
+    if place == "industry":
+        named = {f"industry_{part}": f"{part} of the industry" for part in ("region", "sector")}
     return [
         (name, "float64", ("draw", *cell), np.nan, what, unit),
         (f"{name}_reference", "float64", cell, np.nan, f"{what}, of the estimates", unit),
-        *coordinates,
+        (whose, "string", (whose,), "", f"consumer told by {place}", {}),
+        *((label, "string", (place,), "", words, {}) for label, words in named.items()),
     ]
 
 
@@ -292,8 +299,8 @@ def misaligned(axes: Axes, draws: int, block: Block, results: BlockResults) -> s
 
 
 def given(results: BlockResults) -> tuple[str, ...]:
-    """The arrays there are: contributions only where they were asked."""
-    told = (name for name in CONTRIBUTIONS if getattr(results, name) is not None)
+    """The arrays there are: optional ones only where they were asked."""
+    told = (name for name in OPTIONAL if getattr(results, name) is not None)
     return (*BLOCK_ARRAYS, *told)
 
 

@@ -22,8 +22,8 @@ from engine.errors import StoreError
 from engine.kernels.perturb import Cells, Groups, Term
 from engine.kernels.refine import Start
 from engine.plan import Direction
-from engine.prepare import Prepared
-from engine.stores.durable import write_atomically
+from engine.prepare import Prepared, Split
+from engine.stores.durable import storing, write_atomically
 
 _WHOLE = (
     "active",
@@ -94,6 +94,24 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
         ) from error
 
 
+def add_split(split: Split, folder: Path) -> None:
+    """Write the split of a prepared table that is saved in `folder`.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    with storing(folder):
+        content = json.loads((folder / "prepared.json").read_text())
+        np.save(folder / "split_column_sums.npy", split.column_sums)
+        content["split"] = {
+            "kept": _save_all(split.kept, folder, "split_kept"),
+            "rest": _save_all(split.rest, folder, "split_rest"),
+            "order": split.order,
+            "share": split.share,
+        }
+        write_atomically(folder / "prepared.json", json.dumps(content).encode())
+
+
 def _save_all(entries: Sequence[Cells], folder: Path, name: str) -> list[dict[str, Any]]:
     return [_save_cells(cells, folder, f"{name}{e}") for e, cells in enumerate(entries)]
 
@@ -140,6 +158,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
             },
             kept=None if kept is None else _load_all(kept, folder, "kept"),
             start=Start(*(_map(folder, f"start_{name}") for name in _OF_START)),
+            split=_load_split(content["split"], folder) if "split" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
         )
     except (OSError, ValueError, KeyError) as error:
@@ -148,6 +167,16 @@ def load(folder: Path, ensemble: str) -> Prepared:
             where=str(folder),
             remedy="run again; it is prepared anew",
         ) from error
+
+
+def _load_split(described: dict[str, Any], folder: Path) -> Split:
+    return Split(
+        kept=_load_all(described["kept"], folder, "split_kept"),
+        rest=_load_all(described["rest"], folder, "split_rest"),
+        column_sums=_map(folder, "split_column_sums"),
+        order=described["order"],
+        share=described["share"],
+    )
 
 
 def _load_all(described: list[dict[str, Any]], folder: Path, name: str) -> tuple[Cells, ...]:

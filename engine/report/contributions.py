@@ -1,0 +1,117 @@
+"""Where a footprint arises: a sentence and a table of the largest origins or industries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.analysis import largest, place
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability
+from engine.report.rows import Row
+from engine.report.tables import Line, Table
+
+_SHOWN = 6  # of the largest contributions, and as many of the largest changes
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A consumer's footprint told by origin or by industry."""
+
+    sentence: str
+    table: Table
+
+
+def told(rows: Sequence[Row]) -> Told:
+    """What contributes most to the footprint and to its change.
+
+    Args:
+        rows: of `engine.analysis.contribution_table`, of one consumer, stressor and pair of years.
+    """
+    chosen = largest(rows, _SHOWN)
+    return Told(_sentence(chosen), _table(chosen, len(rows) - 1))
+
+
+def _sentence(chosen: Sequence[Row]) -> str:
+    first = chosen[0]
+    most = [f"{place(row)} ({_share(row)})" for row in chosen[:_NAMED]]
+    listed = most[0] if len(most) == 1 else f"{', '.join(most[:-1])} and {most[-1]}"
+    sentences = [f"In {first['to_year']} the largest contributions are those of {listed}."]
+    by_change = sorted(chosen, key=lambda row: row["reference_change"])
+    for row, word in ((by_change[0], "fell"), (by_change[-1], "rose")):
+        change = row["reference_change"]
+        if (change < 0) == (word == "fell") and change != 0:
+            sentences.append(
+                f"From {row['from_year']} to {row['to_year']} that of {place(row)} {word} most, by "
+                f"{_of_change(row, abs(change))}{NBSP}{row['unit']} (standard uncertainty "
+                f"{_of_change(row, row['change_sd'])}): {_judged(row)}."
+            )
+    return " ".join(sentences)
+
+
+def _judged(row: Row) -> str:
+    return "a detectable change" if row["verdict"] in ("decrease", "increase") else row["verdict"]
+
+
+def _share(row: Row) -> str:
+    share = row["share"]
+    return NOTHING if share is None else f"{number(100 * share, 1)}{NBSP}%"
+
+
+def _of_change(row: Row, value: float | None, *, sign: bool = False) -> str:
+    return NOTHING if value is None else number(value, places(row["change_sd"]), sign=sign)
+
+
+def _table(chosen: Sequence[Row], among: int) -> Table:
+    first = chosen[0]
+    years, what = f"{first['from_year']}{EN_DASH}{first['to_year']}", _what(first)
+    shares = sum(row["share"] or 0 for row in chosen)
+    return Table(
+        f"The largest contributions by {what}, and those that changed most: {len(chosen)} of "
+        f"{among}, {number(100 * shares, 0)}{NBSP}% of the total in {first['to_year']}, in "
+        f"{first['unit']}. Direct emissions are not among them. Each verdict stands for one change "
+        "asked beforehand; among many, some seem to change by chance.",
+        (
+            what.capitalize(),
+            f"In {first['to_year']}",
+            "Standard uncertainty",
+            "Share",
+            f"Change {years}",
+            "Standard uncertainty",
+            "P(fall)",
+            "Verdict",
+        ),
+        tuple(_line(row) for row in chosen),
+    )
+
+
+def _what(row: Row) -> str:
+    return "origin" if "origin" in row else "industry"
+
+
+def _line(row: Row) -> Line:
+    sd = row["estimate_sd"]
+    assessed = row["verdict"] != "not assessed"
+    return Line(
+        (
+            place(row),
+            number(row["estimate"], places(sd)),
+            NOTHING if sd is None else number(sd, places(sd)),
+            _share(row),
+            _of_change(row, row["reference_change"], sign=True),
+            _of_change(row, row["change_sd"]),
+            probability(row["p_decrease"], row["draws"]) if assessed else NOTHING,
+        ),
+        row["verdict"],
+    )
+
+
+def sorted_out(rows: Sequence[Row]) -> dict[tuple[str, str], list[Told]]:
+    """What is told of each consumer and stressor, origins first."""
+    subjects: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        subjects.setdefault((row["consumer"], row["stressor"], _what(row)), []).append(row)
+    found: dict[tuple[str, str], list[Told]] = {}
+    for (consumer, stressor, _), own in subjects.items():
+        found.setdefault((consumer, stressor), []).append(told(own))
+    return found

@@ -1,0 +1,247 @@
+"""Split mode: the cells' own noise kept where it matters, measured against exact draws.
+
+Of the deliveries' millions of cells a few carry nearly all the variance of what is asked. A cell's
+importance is the largest share that its own noise has, to first order, in the variance of any asked
+level or change between years. The unimportant cells' own noise is cut; what they share with others
+stays. Changes count as well as levels: with lasting errors the cells that matter for one are not
+those that matter for the other.
+
+What cutting costs is not promised but measured: a number of draws fixed in advance is also computed
+exactly, from the same normals (`engine.draws.series`).
+
+Notation: f a functional, that is, a level or the change between two years of one indicator,
+consumer and part; S_ijf the share of the own noise of cell (i, j) in the variance of f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.kernels.arrays import F32, F64, I64, Bool
+from engine.kernels.first_order import Gradient
+from engine.kernels.perturb import Cells, estimate
+from engine.plan import Direction
+from engine.prepare import Prepared, Split
+from engine.twin import (
+    Linearised,
+    Twin,
+    linearised,
+    own_correlation,
+    shared_keys,
+    spread,
+    tiles,
+    twin,
+    uncertain,
+)
+
+_DECADES, _A_DECADE = 24, 100  # of importance from 1e-24 to 1, on a log scale, and bins in each
+_BINS = _DECADES * _A_DECADE + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the cells' own noise to keep.
+
+    Attributes:
+        share: of the variance of every asked level and change, at least.
+        fraction: of the cells instead, the most important ones; None to go by `share`.
+        order: terms of the series, at least three.
+        exact_draws: draws of each year that are also computed exactly, to measure the error.
+    """
+
+    share: float = 0.999
+    fraction: float | None = None
+    order: int = 3
+    exact_draws: int = 128
+
+
+def split(tables: Sequence[Prepared], keep: Keep, law: Twin | None = None) -> list[Prepared]:
+    """The prepared tables of all years with their split; the same cells are kept in all years.
+
+    Args:
+        tables: all years of one scenario, in order.
+        law: their first-order law, if it is at hand.
+    """
+    asked = _Asked.of(tables, twin(tables) if law is None else law)
+    found = _importance(tables, asked)
+    threshold, share = found.threshold(keep)
+    return [
+        replace(table, split=_cut(table, found.cells >= threshold, share, keep.order))
+        for table in tables
+    ]
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """Levels, as pairs of a year with itself, and changes; f indicators x consumers x parts.
+
+    Attributes:
+        pairs: positions of the two years.
+        variance: relative variance of a level, variance of a change of logarithms, (pairs,f).
+        gradients: of each year, relative to its footprint, cells flattened to (...,f).
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    variance: F64
+    gradients: tuple[Gradient, ...]
+
+    @classmethod
+    def of(cls, tables: Sequence[Prepared], law: Twin) -> _Asked:
+        parts = (0, 1, 2) if tables[0].direction is Direction.FORWARD else (0,)
+        last = len(tables) - 1
+        pairs = [(t, t) for t in range(last + 1)] + [(t, t + 1) for t in range(last)]
+        if last > 1:
+            pairs.append((0, last))
+        F = law.footprint[..., parts].reshape(last + 1, -1)
+        F = np.where(F == 0, np.inf, F)
+        covariance = law.covariance[..., parts].reshape(last + 1, last + 1, -1)
+        covariance = covariance / (F[:, None] * F[None])
+        variance = [
+            covariance[t, t]
+            if t == s
+            else covariance[t, t] + covariance[s, s] - 2 * covariance[t, s]
+            for t, s in pairs
+        ]
+        gradients = (
+            _relative(linearised(table), table, parts, F[t]) for t, table in enumerate(tables)
+        )
+        return cls(tuple(pairs), np.stack(variance), tuple(gradients))
+
+
+def _relative(year: Linearised, table: Prepared, parts: Sequence[int], F: F64) -> Gradient:
+    gradient, shape = year.gradients[table.matrix], year.footprint.shape
+    row, column, shift = (
+        np.broadcast_to(values, (len(values), *shape))[..., parts].reshape(len(values), -1)
+        for values in (gradient.row, gradient.column, gradient.shift)
+    )
+    return Gradient(row / F, column, np.broadcast_to(shift, row.shape))
+
+
+# --- how much each cell matters -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Importance:
+    """The importance of every cell, and what is lost by cutting all below a threshold.
+
+    Attributes:
+        cells: max_f S_ijf, (rows,columns), zero where there is no error.
+        lost: sum of S_ijf over the cells of each bin of importance, (pairs,f,bins).
+        counts: cells in each bin, (bins,).
+    """
+
+    cells: F32
+    lost: F64
+    counts: F64
+
+    def threshold(self, keep: Keep) -> tuple[float, float]:
+        """The least importance that is kept, and the share of variance this keeps of every f."""
+        lost = np.cumsum(self.lost, axis=-1).max(axis=(0, 1))  # by cutting a bin and all below
+        if keep.fraction is None:
+            cut = int(np.searchsorted(lost, 1 - keep.share, side="right"))
+        else:
+            below = np.cumsum(self.counts) <= (1 - keep.fraction) * self.counts.sum()
+            cut = int(below.sum())
+        share = 1.0 - float(lost[cut - 1]) if cut else 1.0
+        return 10.0 ** (cut / _A_DECADE - _DECADES), share
+
+
+def _importance(tables: Sequence[Prepared], asked: _Asked) -> _Importance:
+    cells = np.zeros(tables[0].cells[tables[0].matrix][0].shape, dtype=np.float32)
+    lost = np.zeros((*asked.variance.shape, _BINS))
+    counts = np.zeros(_BINS)
+    entries = [uncertain(table, table.matrix) for table in tables]
+    shared = shared_keys(tables[0])
+    for entry in zip(*entries, strict=True):
+        own = own_correlation([one.terms for one in entry], shared)
+        for lines, rows, columns in tiles(entry[0], len(tables)):
+            spreads = [spread(one, lines) for one in entry]
+            i, j = np.nonzero(np.any([values != 0 for values in spreads], axis=0))
+            noise = _Noise(asked, own, [values[i, j] for values in spreads], i, j, rows, columns)
+            largest = np.zeros(len(i))
+            for _, _, part in noise.shares():
+                np.maximum(largest, part, out=largest)
+            position = (np.log10(np.maximum(largest, 10.0**-_DECADES)) + _DECADES) * _A_DECADE
+            bins = np.minimum(position.astype(np.int64), _BINS - 1)
+            for pair, f, part in noise.shares():
+                lost[pair, f] += np.bincount(bins, part, _BINS)
+            counts += np.bincount(bins, minlength=_BINS)
+            # As the bin's lower end, so that a threshold cuts whole bins.
+            cells[rows.start + i, columns.start + j] = 10.0 ** (bins / _A_DECADE - _DECADES)
+    return _Importance(cells, lost, counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Noise:
+    """The own noise of some cells (i, j) of a tile.
+
+    Attributes:
+        own: correlation between years of a cell's own normals, (years,years).
+        spreads: q sigma of the cells in each year.
+    """
+
+    asked: _Asked
+    own: F64
+    spreads: Sequence[F64]
+    i: I64
+    j: I64
+    rows: slice
+    columns: slice
+
+    def shares(self) -> Iterator[tuple[int, int, F64]]:
+        """(pair, f, S_ijf of the cells) for every functional that varies."""
+        for f in range(self.asked.variance.shape[1]):
+            slopes = [self._slope(t, f) for t in range(len(self.spreads))]
+            for pair, (t, s) in enumerate(self.asked.pairs):
+                variance = self.asked.variance[pair, f]
+                if variance > 0:
+                    yield pair, f, self._variance(slopes, t, s) / variance
+
+    def _slope(self, t: int, f: int) -> F64:
+        g = self.asked.gradients[t].at(self.rows, self.columns)
+        column = g.column[self.j, f] - g.shift[self.i if len(g.shift) > 1 else 0, f]
+        slope: F64 = g.row[self.i, f] * column * self.spreads[t]
+        return slope
+
+    def _variance(self, slopes: Sequence[F64], t: int, s: int) -> F64:
+        own = self.own
+        if t == s:
+            level: F64 = own[t, t] * np.square(slopes[t])
+            return level
+        both = own[t, t] * np.square(slopes[t]) + own[s, s] * np.square(slopes[s])
+        change: F64 = both - 2 * own[t, s] * slopes[t] * slopes[s]
+        return change
+
+
+# --- cutting ------------------------------------------------------------------------------------
+
+
+def _cut(table: Prepared, kept: Bool, share: float, order: int) -> Split:
+    entries = uncertain(table, table.matrix)
+    chosen = [kept[cells.positions()] for cells in entries]
+    rest = [_shared_part(cells.only(~own)) for cells, own in zip(entries, chosen, strict=True)]
+    columns = estimate(table.cells[table.matrix]).sum(axis=0)
+    return Split(
+        kept=tuple(cells.only(own) for cells, own in zip(entries, chosen, strict=True)),
+        rest=tuple(cells for cells in rest if cells.terms),
+        column_sums=columns,
+        order=order,
+        share=share,
+    )
+
+
+def _shared_part(cells: Cells) -> Cells:
+    """The cells with the errors that they share with others alone."""
+    shared = [term for term in cells.terms if term.groups is not None]
+    length = np.sqrt(sum(term.weight**2 for term in shared))
+    return replace(
+        cells,
+        log2_sd=(cells.log2_sd * length).astype(np.float32),
+        terms=tuple(replace(term, weight=term.weight / length) for term in shared),
+    )

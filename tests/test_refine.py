@@ -1,0 +1,377 @@
+"""The certificates must never believe too much, however bad the solution that they judge.
+
+Truth is a solution in long double of the very cells that were drawn. Systems are M X = y with
+M = diag(D) - B in 64 draws, as in `engine.kernels.refine`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.kernels.arrays import F64, Bool
+from engine.kernels.elementary import log_sd
+from engine.kernels.fused import bind
+from engine.kernels.perturb import LOG2E, Cells, Term, pack, perturb
+from engine.kernels.refine import (
+    MOST_CORRECTIONS,
+    Begun,
+    Certificate,
+    Refined,
+    Start,
+    System,
+    begin,
+    refine,
+)
+from engine.kernels.start import Estimate, near_weights, squared_errors
+from engine.kernels.streams import LANES, stream_key
+
+Long = NDArray[np.longdouble]
+KINDS = pytest.mark.parametrize("kind", ["near", "far"])
+
+
+def exact(M: F64, y: F64) -> Long:
+    """M X = y in long double, by elimination: (n,n,64) and (n,k,64)."""
+    A, X = M.astype(np.longdouble), y.astype(np.longdouble)
+    n, lanes = len(A), np.arange(M.shape[-1])
+    for column in range(n):
+        pivot = column + np.abs(A[column:, column]).argmax(axis=0)
+        for array in (A, X):
+            here, there = array[column].copy(), array[pivot, :, lanes].T.copy()
+            array[pivot, :, lanes] = here.T
+            array[column] = there
+        share = A[column + 1 :, column] / A[column, column]
+        A[column + 1 :] -= share[:, None] * A[column]
+        X[column + 1 :] -= share[:, None] * X[column]
+    for column in range(n)[::-1]:
+        X[column] -= np.einsum("md,mkd->kd", A[column, column + 1 :], X[column + 1 :])
+        X[column] /= A[column, column]
+    return X
+
+
+def test_the_truth_is_true() -> None:
+    rng = np.random.default_rng(0)
+    M, X = rng.normal(size=(5, 5, LANES)), rng.normal(size=(5, 2, LANES))
+    y = np.einsum("led,ekd->lkd", M.astype(np.longdouble), X.astype(np.longdouble))
+    rounded = exact(M, y.astype(np.float64))
+    assert np.abs(rounded - X).max() < 1e-12
+    left = np.einsum("led,ekd->lkd", M.astype(np.longdouble), rounded) - y.astype(np.float64)
+    assert np.abs(left).max() < 1e-15
+
+
+def radius(B: F64, D: F64) -> F64:
+    """Spectral radius of |B| / D in each draw, (64,)."""
+    scaled = np.moveaxis(np.abs(B) / np.abs(D)[:, None], -1, 0)
+    return np.abs(np.linalg.eigvals(scaled)).max(axis=1)
+
+
+# --- certificates of systems made up at random ----------------------------------------------------
+
+
+@dataclass
+class Made:
+    """A system in 64 draws, some of which no certificate covers."""
+
+    B: F64
+    D: F64
+    y: F64
+    g: F64
+    counted: Bool
+    radius: F64
+
+    @property
+    def M(self) -> F64:
+        """With an identity where a line takes no part."""
+        both = np.outer(self.counted, self.counted)
+        M = -self.B * both[..., None]
+        n = len(M)
+        M[range(n), range(n)] += np.where(self.counted[:, None], self.D, 1.0)
+        return M
+
+    def truth(self) -> Long:
+        return exact(self.M, self.y)
+
+    def residual(self, X: F64) -> F64:
+        R = self.y - self.D[:, None] * X + np.einsum("led,ekd->lkd", self.B, X)
+        return np.where(self.counted[:, None, None], R, 0.0)
+
+
+def made(seed: int, n: int, k: int, f: int) -> Made:
+    """Cells of some orders of magnitude and both signs, radii from 0.2 to 1.2."""
+    rng = np.random.default_rng(seed)
+    counted = rng.random(n) < 0.9
+    counted[rng.integers(n)] = True
+    D = 10.0 ** rng.uniform(-3, 3, (n, 1)) * rng.lognormal(0, 0.3, (n, LANES))
+    B = 10.0 ** rng.uniform(-3, 0, (n, n, LANES)) * rng.choice([1, 1, 1, -1, 0], (n, n, 1))
+    B *= D[:, None]  # cells as large as their line
+    inside = np.where(np.outer(counted, counted)[..., None], B, 0.0)
+    now = radius(inside, D)
+    wanted = rng.uniform(0.2, 1.2, LANES) if seed % 2 else rng.uniform(0.9, 0.999, LANES)
+    B *= wanted / np.where(now > 0, now, 1.0)
+    there = counted[:, None, None]
+    y = np.where(there, 10.0 ** rng.uniform(-3, 3, (n, k, 1)) * rng.normal(1, 1, (n, k, LANES)), 0)
+    g = np.where(there, rng.normal(0, 1, (n, f, LANES)), 0.0)
+    return Made(B, D, y, g, counted, np.where(now > 0, wanted, 0.0))
+
+
+def certificate(made: Made, kind: str, X0: F64, rng: np.random.Generator) -> Certificate:
+    """With rows that are those of one draw: good for some of the others, and not for all."""
+    n, counted = len(made.D), made.counted
+    lane = int(np.argmin(np.abs(made.radius - rng.uniform(0.2, 0.99))))
+    magnitude = -np.abs(made.B[..., lane]) * np.outer(counted, counted)
+    magnitude[range(n), range(n)] += np.where(counted, made.D[:, lane], 1.0)
+    none = np.empty((n, 0))
+    right = np.where(counted, made.D[:, lane], 0.0)
+    if kind == "near":
+        w = np.linalg.solve(magnitude, np.stack([right, right * rng.uniform(0.5, 2, n)], axis=1))
+        near, far = np.where(counted[:, None], w, 0.0), none
+    else:
+        v = np.linalg.solve(magnitude.T, right)
+        g = np.abs(made.g[..., lane])
+        u = np.abs(np.linalg.solve(magnitude.T, g)) * rng.uniform(0.0, 2.0, g.shape)
+        near, far = none, np.where(counted[:, None], np.column_stack([u, v]), 0.0)
+    start = Start(X0, np.empty((0, 0), np.float32), np.ones(n), near, far, counted)
+    functionals = made.g
+    if kind == "near":
+        functionals = np.einsum("lfd,lw->fwd", np.abs(made.g), near)
+    return Certificate(start, begun(made, start), made.D, made.y, functionals, 0.99)
+
+
+def begun(made: Made, start: Start) -> Begun:
+    size = np.abs(made.B)
+    none = np.empty((0, 0, LANES))
+    return Begun(
+        applied=np.einsum("led,ek->lkd", made.B, start.X0),
+        row_sums=made.B.sum(axis=1),
+        column_sums=made.B.sum(axis=0),
+        near=np.einsum("led,ew->lwd", size, start.near),
+        far=np.einsum("led,lw->ewd", size, start.far),
+        gaussian=(none, none, none),
+    )
+
+
+def anything(rng: np.random.Generator, truth: F64, counted: Bool) -> F64:
+    """Approximations, a kind a draw: nearly right, wrong in one place, nonsense, zero, huge."""
+    size = 10.0 ** rng.uniform(-16, 1, truth.shape[-1])
+    X = truth * (1 + size * rng.normal(size=truth.shape))
+    kind = rng.integers(0, 6, truth.shape[-1])
+    X[0, :, kind == 1] += 1.0
+    X[:, :, kind == 2] = rng.normal(size=X[:, :, kind == 2].shape)
+    X[:, :, kind == 3] = 0.0
+    X[:, :, kind == 4] *= 1e12
+    X[:, :, kind == 5] += 1e-9 * np.abs(truth).max()
+    return np.where(counted[:, None, None], X, 0.0)
+
+
+@KINDS
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 8), k=st.integers(1, 3), f=st.integers(1, 3))
+def test_no_error_exceeds_its_bound(kind: str, seed: int, n: int, k: int, f: int) -> None:
+    system, rng = made(seed, n, k, f), np.random.default_rng(seed + 1)
+    truth = system.truth()
+    X = anything(rng, truth.astype(np.float64), system.counted)
+    judge = certificate(system, kind, X[..., 0], rng)
+    bound = judge.bound(X, system.residual(X))
+    error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
+    computed = np.einsum("lfd,lkd->fkd", system.g, X)  # what would be reported
+    error_of_sum = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), truth) - computed
+    assert bound.shape == (f, k, LANES)
+    assert not np.isnan(bound).any()
+    assert (np.abs(error) <= bound).all()
+    assert (np.abs(error_of_sum) <= bound).all()
+    assert np.isinf(bound[..., ~judge.proved]).all()
+    assert np.isfinite(bound[..., judge.proved]).all()
+
+
+@KINDS
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 8))
+def test_no_radius_is_proved_that_is_not_below(kind: str, seed: int, n: int) -> None:
+    system, rng = made(seed, n, 1, 2), np.random.default_rng(seed + 1)
+    judge = certificate(system, kind, np.zeros((n, 1)), rng)
+    assert (system.radius[judge.proved] < 0.99 * (1 + 1e-12)).all()
+
+
+@KINDS
+def test_a_proof_is_found_where_there_is_one(kind: str) -> None:
+    """The rows of a draw itself prove any radius that is below, 100 systems."""
+    proved = 0
+    for seed in range(100):
+        system = made(2 * seed, 6, 1, 1)
+        rng = np.random.default_rng(seed)
+        judge = certificate(system, kind, np.zeros((6, 1)), rng)
+        rng = np.random.default_rng(seed)
+        own = int(np.argmin(np.abs(system.radius - rng.uniform(0.2, 0.99))))
+        if system.radius[own] < 0.985:
+            # rows of M w = D, not of (r_max D - |B|) w = D: these reach as far as 1/(2 - r)
+            proved += bool(judge.proved[own])
+            assert judge.proved[own] or system.radius[own] > 0.9
+    assert proved > 60
+
+
+@KINDS
+def test_rows_that_are_not_positive_prove_nothing(kind: str) -> None:
+    """A negative w may satisfy the inequalities of a system far beyond r_max."""
+    n = 3
+    B = np.repeat(np.diag([2.0, 2.0, 2.0])[..., None], LANES, axis=-1)
+    D, y = np.ones((n, LANES)), np.ones((n, 1, LANES))
+    g = np.ones((n, 1, LANES))
+    for wrong in (-np.ones(n), np.array([1.0, -1.0, 1.0]), np.zeros(n)):
+        rows = np.column_stack([np.ones(n), wrong])
+        near, far = (wrong[:, None], np.empty((n, 0)))
+        if kind == "far":
+            near, far = far, rows
+        start = Start(
+            np.zeros((n, 1)), np.empty((0, 0), np.float32), np.ones(n), near, far, D[:, 0] > 0
+        )
+        system = Made(B, D, y, g, D[:, 0] > 0, np.full(LANES, 2.0))
+        functionals = np.einsum("lfd,lw->fwd", g, np.abs(near)) if kind == "near" else g
+        judge = Certificate(start, begun(system, start), D, y, functionals, 0.99)
+        assert not judge.proved.any()
+        assert np.isinf(judge.bound(np.ones((n, 1, LANES)), np.zeros((n, 1, LANES)))).all()
+
+
+@KINDS
+def test_a_diagonal_without_output_proves_nothing(kind: str) -> None:
+    """In accounts D is output, and a draw may lose it."""
+    for bad in (0.0, -1.0, -1e-300):
+        system = made(1, 4, 1, 1)
+        system.counted[:] = True
+        system.D[2, 5] = bad
+        judge = certificate(system, kind, np.zeros((4, 1)), np.random.default_rng(0))
+        assert not judge.proved[5]
+        assert np.isinf(judge.bound(np.zeros((4, 1, LANES)), system.y)[..., 5]).all()
+
+
+@KINDS
+def test_a_small_residual_with_a_wrong_answer_is_caught(kind: str) -> None:
+    """Radius 1 - 1e-7: a residual of 1e-8 hides an answer that is wrong by fifty."""
+    B = np.repeat(np.array([[0.5, 0.5], [0.5, 0.5 - 2e-7]])[..., None], LANES, axis=-1)
+    ones = np.ones((2, 1, LANES))
+    system = Made(B, ones[:, 0], ones, ones, np.ones(2, dtype=bool), np.full(LANES, 1 - 1e-7))
+    right = np.linalg.solve(np.eye(2) - B[..., 0], np.ones(2))
+    near, far = right[:, None], np.empty((2, 0))
+    if kind == "far":
+        near, far = far, np.column_stack([right, right])
+    start = Start(
+        right[:, None], np.empty((0, 0), np.float32), np.ones(2), near, far, system.counted
+    )
+    g = np.einsum("lfd,lw->fwd", ones, near) if kind == "near" else ones
+    judge = Certificate(start, begun(system, start), ones[:, 0], ones, g, 1 - 1e-9)
+    assert judge.proved.all()
+    truth = system.truth()
+    wrong = truth.astype(np.float64) + 50.0
+    bound = judge.bound(wrong, system.residual(wrong))
+    assert np.abs(system.residual(wrong)).max() / np.abs(wrong).max() < 1e-8
+    assert (np.abs((wrong - truth).sum(axis=0)) <= bound[0]).all()
+    assert (np.abs((wrong - truth).sum(axis=0)) > 50).all()
+
+
+# --- whole refinements, judged at every step ------------------------------------------------------
+
+
+def cells_of(B: F64, rsd: float, seed: int) -> tuple[Cells, ...]:
+    i, j = (index.astype(np.int32) for index in np.nonzero(B))
+    log2_sd = np.full(len(i), float(log_sd(np.array([rsd]))[0]) * LOG2E, dtype=np.float32)
+    labels = np.arange(1, 2 * len(B), 2, dtype=np.uint32)
+    terms = (Term(1.0, stream_key(seed, "B", "own"), 2000, None),)
+    return (pack(B, i, j, log2_sd, (labels, labels), terms, by_row=True),)
+
+
+@dataclass
+class Watched:
+    """Every solution that a refinement went through, with residual and bound."""
+
+    steps: list[tuple[F64, F64, F64]]
+
+    def __call__(self, X: F64, R: F64, bound: F64) -> Bool:
+        self.steps.append((X.copy(), R.copy(), bound.copy()))
+        return np.zeros(LANES, dtype=np.bool_)  # never good enough
+
+
+def refined(
+    seed: int, n: int, kind: str, rsd: float, largest: float, *, all_kept: bool, spread: float = 1.0
+) -> tuple[Made, Watched, Refined]:
+    """Refine one random system for as long as it goes."""
+    rng = np.random.default_rng(seed)
+    D0 = 10.0 ** rng.uniform(-spread, spread, n)
+    B0 = rng.lognormal(0, 2, (n, n)) * rng.choice([0, 1, 1, -0.1], (n, n)) * D0[:, None]
+    B0 *= largest / radius(B0[..., None], D0[:, None])
+    y0, g0 = rng.lognormal(0, 3, (n, 2)) * D0[:, None], rng.lognormal(0, 2, (n, 2))
+    cells, counted = cells_of(B0, rsd, seed), np.ones(n, dtype=np.bool_)
+    estimate = Estimate(B0, D0, counted)
+    inverse, none = estimate.inverse(), np.empty((n, 0))
+    if kind == "near":
+        squares = squared_errors(cells)
+        near, far = near_weights(estimate, inverse, squares, D0, D0), none
+    else:
+        u = np.abs(estimate.solve_left(g0))
+        near, far = none, np.column_stack([u, estimate.positive(D0, left=True)])
+    start = Start(estimate.solve(y0), inverse, np.ones(n), near, far, counted)
+    B = bind(cells, seed, keep=all_kept)
+    kept = (
+        B
+        if all_kept
+        else bind([cells[0].only(rng.random(len(cells[0].value)) < 0.3)], seed, keep=True)
+    )
+    D = D0[:, None] * rng.lognormal(0, 0.1, (n, LANES))
+    y, g = (a[..., None] * rng.lognormal(0, 0.3, (*a.shape, LANES)) for a in (y0, g0))
+    first = begin(B, start)
+    functionals = np.einsum("lfd,lw->fwd", g, near) if kind == "near" else g
+    judge = Certificate(start, first, D, y, functionals, 0.999)
+    watched = Watched([])
+    found = refine(System(B, kept, all_kept, D, D0, y), start, first, judge, watched)
+    draws = [perturb(cells, LANES * seed + lane) for lane in range(LANES)]
+    system = Made(np.stack(draws, axis=-1), D, y, g, counted, np.zeros(LANES))
+    assert (judge.proved <= (radius(system.B, D) < 0.999)).all()
+    return system, watched, found
+
+
+@KINDS
+@pytest.mark.parametrize("all_kept", [True, False])
+@pytest.mark.parametrize("rsd", [1e-3, 0.3, 2.0])
+def test_every_step_of_a_refinement_is_within_its_bound(
+    kind: str, all_kept: bool, rsd: float
+) -> None:
+    """The residual is updated, not computed anew: what that loses must be in the bound too."""
+    proved = 0
+    for seed in range(8):
+        n, largest, spread = 2 + 3 * (seed % 4), (0.5, 0.97)[seed % 2], (0.0, 6.0)[seed // 4]
+        system, watched, found = refined(
+            seed, n, kind, rsd, largest, all_kept=all_kept, spread=spread
+        )
+        truth = system.truth()
+        assert len(watched.steps) == found.corrections + 1 or found.corrections
+        assert found.corrections <= MOST_CORRECTIONS
+        for X, R, bound in [*watched.steps, (found.X, found.R, found.bound)]:
+            error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
+            assert (np.abs(error) <= bound).all()
+            assert np.isfinite(R).all()
+        proved += int(np.isfinite(found.bound).all(axis=(0, 1)).sum())
+    assert proved > (250 if rsd < 1 else 20)
+
+
+@KINDS
+def test_corrections_reach_the_last_digits(kind: str) -> None:
+    """Bounds of 1e-12 of the answer where cells are well known, without a direct solution."""
+    system, _, found = refined(3, 12, kind, 0.1, 0.7, all_kept=True)
+    answer = np.einsum("lfd,lkd->fkd", system.g, found.X)
+    assert (found.bound < 1e-11 * np.abs(answer)).all()
+
+
+def test_the_residual_is_that_of_the_solution() -> None:
+    """To what the hidden part allows: 3 (n + 8) roundings of what was subtracted."""
+    for seed in range(12):
+        system, watched, _ = refined(seed, 6, "far", 2.0, 0.9, all_kept=seed % 2 > 0)
+        B = system.B.astype(np.longdouble)
+        for X, R, _ in watched.steps:
+            true = system.y - system.D[:, None] * X + np.einsum("led,ekd->lkd", B, X)
+            size = np.abs(system.y) + system.D[:, None] * np.abs(X)
+            size += np.einsum("led,ekd->lkd", np.abs(system.B), np.abs(X))
+            drift = np.abs(R - true) / (size * 2.0**-53)
+            print(seed, float(drift.max()))
