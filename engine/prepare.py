@@ -40,6 +40,7 @@ from engine.kernels.start import (
     Start,
     important,
     near_weights,
+    robust_weights,
     squared_errors,
 )
 from engine.kernels.streams import label_hashes, stream_key
@@ -241,15 +242,16 @@ def _solution(
     demand = table.Y @ asked.membership + asked.purchases
     forward = way is Direction.FORWARD
     estimate = Estimate(matrix if forward else matrix.T, D0, counted)
-    weights = np.where(counted, estimate.positive(D0, left=forward), 1.0)
+    own = cells[Quantity.Z if accounts else Quantity.A]
+    squares = squared_errors(own)
+    weights = robust_weights(estimate, squares, D0, left=forward)
+    weights = np.where(counted, weights, 1.0)
     _refuse_uncertified(weights, table.year)
     g = np.where(counted, emissions, 0.0).T  # (n,q)
     solve_demand = estimate.solve if forward else estimate.solve_left
     solve_emissions = estimate.solve_left if forward else estimate.solve
     output, multipliers = solve_demand(demand), solve_emissions(g)
     inverse = estimate.inverse()
-    own = cells[Quantity.Z if accounts else Quantity.A]
-    squares = squared_errors(own)
     required, passed_on = np.abs(output).sum(axis=1), np.abs(multipliers).sum(axis=1)
     if forward:
         domestic = [solve_emissions(g * home[:, None]) for home in asked.domestic.T]

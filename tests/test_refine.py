@@ -176,7 +176,7 @@ def test_no_error_exceeds_its_bound(kind: str, seed: int, n: int, k: int, f: int
     truth = system.truth()
     X = anything(rng, truth.astype(np.float64), system.counted)
     judge = certificate(system, kind, X[..., 0], rng)
-    bound = judge.bound(X, system.residual(X))
+    bound = judge.bound(system.residual(X), np.abs(X))
     error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
     computed = np.einsum("lfd,lkd->fkd", system.g, X)  # what would be reported
     error_of_sum = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), truth) - computed
@@ -233,7 +233,7 @@ def test_rows_that_are_not_positive_prove_nothing(kind: str) -> None:
         functionals = np.einsum("lfd,lw->fwd", g, np.abs(near)) if kind == "near" else g
         judge = Certificate(start, begun(system, start), D, y, functionals, 0.99)
         assert not judge.proved.any()
-        assert np.isinf(judge.bound(np.ones((n, 1, LANES)), np.zeros((n, 1, LANES)))).all()
+        assert np.isinf(judge.bound(np.zeros((n, 1, LANES)), np.ones((n, 1, LANES)))).all()
 
 
 @KINDS
@@ -245,7 +245,7 @@ def test_a_diagonal_without_output_proves_nothing(kind: str) -> None:
         system.D[2, 5] = bad
         judge = certificate(system, kind, np.zeros((4, 1)), np.random.default_rng(0))
         assert not judge.proved[5]
-        assert np.isinf(judge.bound(np.zeros((4, 1, LANES)), system.y)[..., 5]).all()
+        assert np.isinf(judge.bound(system.y, np.zeros((4, 1, LANES)))[..., 5]).all()
 
 
 @KINDS
@@ -266,7 +266,7 @@ def test_a_small_residual_with_a_wrong_answer_is_caught(kind: str) -> None:
     assert judge.proved.all()
     truth = system.truth()
     wrong = truth.astype(np.float64) + 50.0
-    bound = judge.bound(wrong, system.residual(wrong))
+    bound = judge.bound(system.residual(wrong), np.abs(wrong))
     assert np.abs(system.residual(wrong)).max() / np.abs(wrong).max() < 1e-8
     assert (np.abs((wrong - truth).sum(axis=0)) <= bound[0]).all()
     assert (np.abs((wrong - truth).sum(axis=0)) > 50).all()

@@ -6,8 +6,8 @@ transposed. X0, M0: the estimate's. g: functionals, g X is what is asked.
 
 A correction solves M C = R = y - M X roughly: with the estimate's inverse, and iterating on the
 cells that matter most, whose factors are kept in memory. Corrections are combined so that R is
-smallest in a weighted norm (GCR: Eisenstat, Elman & Schultz 1983, SIAM J. Numer. Anal. 20:345); R
-itself always comes from a full pass over the drawn cells in float64, so what bounds it is exact.
+smallest in a weighted norm (GCR: Eisenstat, Elman & Schultz 1983, SIAM J. Numer. Anal. 20:345); M C
+always comes from a full pass over the drawn cells in float64, and R is updated with it.
 
 Certificates, for |B| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6):
 
@@ -16,8 +16,9 @@ Certificates, for |B| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6):
                               tau = max_e (|g| - (u D - u |B|))_e^+ / (v D - v |B|)_e
 
 Either proves the spectral radius below one, and below r if it holds with r D for D. What rounding
-may have hidden from R is added (Higham 2002, section 3.5). Both are guarantees; neither believes
-the residual alone. The far one is tighter but needs a row u for each functional.
+may have hidden from R is added (Higham 2002, section 3.5): it is in proportion to the magnitudes
+of all that X was added up from, not to X, for corrections may cancel. Both are guarantees; neither
+believes the residual alone. The far one is tighter but needs a row u for each functional.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _INNER_STEPS = 12  # at most, within one correction
 _ENOUGH = 1e-4  # reduction of the residual by the kept cells, beyond which the others rule
 _ENOUGH_OF_ALL = 1e-7  # the same where all cells are kept: beyond it single precision rules
 _STALLED = 0.5  # a correction that leaves more than this of the residual is not worth another
+_FRESH = 1e-3  # of a correction's effect, at least, that must be new; the rest is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +132,8 @@ class Certificate:
     """
 
     def __init__(self, start: Start, begun: Begun, D: F64, y: F64, g: F64, r_max: float) -> None:
-        self._gamma = rounding_of(len(D))
+        # Products of n terms; the few operations more of every update of C, X and R.
+        self._gamma = rounding_of(len(D) + 2 * MOST_CORRECTIONS)
         self._start, self._D, self._y, self._g = start, D, np.abs(y), np.abs(g)
         self._far = start.far.shape[1] > 0
         weights = start.far if self._far else start.near
@@ -140,6 +143,7 @@ class Certificate:
         self._slack = given - lost
         judging = slice(-1, None) if self._far else slice(None)
         proofs = ((r_max * given - lost)[start.counted][:, judging] > 0).all(axis=0)
+        proofs &= (weights[start.counted][:, judging, None] > 0).all(axis=0)
         self._proofs: Bool = np.asarray(proofs)  # (w, 64)
         self.proved: Bool = np.asarray(proofs.any(axis=0))  # (64,)
         if self._far:
@@ -155,10 +159,14 @@ class Certificate:
         ratio: F64 = np.maximum(short[counted] / slack[counted], 0.0).max(axis=0)
         return ratio
 
-    def bound(self, X: F64, R: F64) -> F64:
-        """On |g (X - X*)|, (functionals, k, 64); infinite in lanes without proof."""
+    def bound(self, R: F64, size: F64) -> F64:
+        """On |g (X - X*)|, (functionals, k, 64); infinite in lanes without proof.
+
+        Args:
+            R: residual of X, (lines, k, 64).
+            size: magnitudes of all that X was added up from, likewise.
+        """
         counted = self._start.counted[:, None, None]
-        size = np.maximum(np.abs(X), np.abs(self._start.X0)[..., None])
         hidden = 3 * self._gamma * (self._y + self._D[:, None] * size)
         missed = np.where(counted, np.abs(R) + hidden, 0.0)
         found = self._far_bound(missed, size) if self._far else self._near_bound(missed, size)
@@ -173,7 +181,8 @@ class Certificate:
     def _near_bound(self, missed: F64, size: F64) -> F64:
         counted, w = self._start.counted, self._start.near
         best = np.full((len(self._g), *missed.shape[1:]), np.inf)
-        for one, proved in enumerate(self._proofs):
+        for one in np.flatnonzero(self._proofs.any(axis=1)):
+            proved = self._proofs[one]
             largest = (size[counted] / w[counted, one, None, None]).max(axis=0)
             hidden = 3 * self._gamma * self._used[counted, one, None] * largest
             slack = np.where(proved, self._slack[counted, one], 1.0)[:, None]
@@ -229,24 +238,52 @@ def refine(
     counted = start.counted[:, None, None]
     X = np.repeat(start.X0[..., None], LANES, axis=-1)
     R = np.where(counted, system.y - system.D[:, None] * X + begun.applied, 0.0)
-    before: list[tuple[F64, F64]] = []  # corrections C and M C, orthogonal in the norm
+    reach = np.abs(X)  # magnitudes of all that X was added up from
+    before: list[_Step] = []
     size = _norm(R, start.scale)
     while True:
-        bound = certificate.bound(X, R)
+        bound = certificate.bound(R, reach)
         open_ = certificate.proved & ~enough(X, R, bound)
         if not open_.any() or len(before) == MOST_CORRECTIONS:
             return Refined(X, R, bound, len(before))
-        C = _correction(system, start, R)
-        MC = np.where(counted, system.D[:, None] * C - sweep(system.B, x=C).own, 0.0)
-        for C_old, MC_old in before:
-            share = _projection(MC, MC_old, start.scale)
-            C, MC = C - share * C_old, MC - share * MC_old
-        share = _projection(R, MC, start.scale)
-        X, R = X + share * C, R - share * MC
-        before.append((C, MC))
+        step = _orthogonal(system, start, _correction(system, start, R), before)
+        share = _projection(R, step.MC, start.scale)
+        X, R = X + share * step.C, R - share * step.MC
+        reach += np.abs(share) * step.reach
+        before.append(step)
         size, last = _norm(R, start.scale), size
         if (size > _STALLED * last)[:, open_].all(axis=0).all():
-            return Refined(X, R, certificate.bound(X, R), len(before))
+            return Refined(X, R, certificate.bound(R, reach), len(before))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """A correction C with M C, orthogonal in the norm to those before; (lines, k, 64) each.
+
+    Attributes:
+        reach: magnitudes of all that C was added up from.
+    """
+
+    C: F64
+    MC: F64
+    reach: F64
+
+
+def _orthogonal(system: System, start: Start, C: F64, before: Sequence[_Step]) -> _Step:
+    """A correction without what those before it have done; zero where that leaves rounding alone.
+
+    Without this last, a draw that has reached the last digits, or a table of fewer industries than
+    corrections, would go on with directions that are noise, and R would no longer be the residual.
+    """
+    counted = start.counted[:, None, None]
+    MC = np.where(counted, system.D[:, None] * C - sweep(system.B, x=C).own, 0.0)
+    reach, whole = np.abs(C), _norm(MC, start.scale)
+    for old in before:
+        share = _projection(MC, old.MC, start.scale)
+        C, MC = C - share * old.C, MC - share * old.MC
+        reach += np.abs(share) * old.reach
+    fresh = _norm(MC, start.scale) > _FRESH * whole
+    return _Step(np.where(fresh, C, 0.0), np.where(fresh, MC, 0.0), reach)
 
 
 def _correction(system: System, start: Start, R: F64) -> F64:

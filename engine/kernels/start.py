@@ -6,10 +6,12 @@ Notation as in `engine.kernels.refine`: M0 X0 = y0 with M0 = diag(D0) - B0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+from numpy.typing import NDArray
 
 from engine.kernels.arrays import F32, F64, I32, Bool
 from engine.kernels.perturb import LOG2E, Cells
@@ -17,6 +19,7 @@ from engine.kernels.refine import Start
 
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
 _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
+_RAISES = 4  # of the slack, each of which adds to the noise a little
 KEPT_SHARE = 0.08  # of the cells, at most, whose factors are kept while a group is solved
 KEEP_ALL = 2**28  # bytes of factors for which all of them are kept
 _FACTORS = 64 * 4  # bytes a cell
@@ -33,16 +36,18 @@ class Estimate:
     def __init__(self, B0: F64, D0: F64, counted: Bool) -> None:
         self.counted = counted
         self._B0, self._D0 = B0, np.where(counted, D0, 1.0)
-        self._factors = _factorised(self._system(B0))
-        negative = B0.min(initial=0.0) < 0
-        self._of_magnitudes = _factorised(self._system(np.abs(B0))) if negative else self._factors
+        self._factors = _factorised(self._system(B0, np.float64))
+        self._of_magnitudes = self._factors
+        if B0.min(initial=0.0) < 0:
+            self._of_magnitudes = _factorised(self._system(np.abs(B0), np.float64))
 
-    def _system(self, B: F64) -> F64:
-        """diag(D0) - B, with nothing but D0 where a line takes no part."""
-        system = -B
-        system[~self.counted] = 0.0
-        system[:, ~self.counted] = 0.0
-        system.flat[:: len(system) + 1] += self._D0
+    def _system(self, B: F64, kind: type[np.floating[Any]]) -> NDArray[Any]:
+        """diag(D0) - B, row-major, with nothing but D0 where a line takes no part."""
+        system = np.empty(B.shape, dtype=kind)
+        np.negative(B, out=system, casting="same_kind")
+        system[~self.counted] = 0
+        system[:, ~self.counted] = 0
+        system.flat[:: len(system) + 1] = self._D0 - np.where(self.counted, B.diagonal(), 0.0)
         return system
 
     def solve(self, y0: F64) -> F64:
@@ -59,12 +64,20 @@ class Estimate:
         return self._solved(self._of_magnitudes, right[:, None], left=left)[:, 0]
 
     def inverse(self) -> F32:
-        """M0^-1 in float32; zero rows for lines that take no part."""
-        system = self._system(self._B0).astype(np.float32)
-        inverse = scipy.linalg.inv(system, overwrite_a=True, check_finite=False)
-        inverse[~self.counted] = 0
-        contiguous: F32 = np.ascontiguousarray(inverse)
-        return contiguous
+        """M0^-1 in float32; zero rows for lines that take no part.
+
+        All zero where single precision finds M0 singular: then no draw is corrected, and all are
+        solved directly.
+        """
+        system = self._system(self._B0, np.float32)
+        lapack = scipy.linalg.lapack
+        # As in `_factorised`: transposed, nothing is copied.
+        factors, pivots, singular = lapack.sgetrf(system.T, overwrite_a=True)
+        room = int(lapack.sgetri_lwork(len(system))[0])
+        transposed, failed = lapack.sgetri(factors, pivots, lwork=room, overwrite_lu=True)
+        inverse: F32 = transposed.T
+        inverse[~self.counted if not (singular or failed) else slice(None)] = 0
+        return inverse
 
     def _solved(self, factors: tuple[F64, I32] | None, right: F64, *, left: bool) -> F64:
         counted = self.counted[:, None]
@@ -109,17 +122,28 @@ def near_weights(
     relative = np.divide(second, natural, out=np.zeros_like(natural), where=natural > 0)
     middle = np.median(relative[relative > 0]) if (relative > 0).any() else 1.0
     shapes = (np.ones_like(natural), np.sqrt(relative / middle) + 1e-3)
-    return np.stack([_robust(estimate, squares, natural * shape) for shape in shapes], axis=1)
+    weights = [
+        robust_weights(estimate, squares, natural * shape, left=False) for shape in shapes
+    ]
+    return np.stack(weights, axis=1)
 
 
-def _robust(estimate: Estimate, squares: scipy.sparse.csr_array, right: F64) -> F64:
-    w = estimate.positive(right, left=False)
-    for _ in range(4):
-        noise = _STANDARD_ERRORS * np.sqrt(squares @ np.square(w))
-        if (noise <= right).all():
+def robust_weights(
+    estimate: Estimate, squares: scipy.sparse.csr_array, right: F64, *, left: bool
+) -> F64:
+    """w with `D0 w - |B0| w >= right` (from the left: of columns), raised where a line's slack
+    would not survive the noise of its own cells; for the certificate of draws.
+    """
+    across = squares.T if left else squares
+    w = estimate.positive(right, left=left)
+    for _ in range(_RAISES):
+        noise = np.where(estimate.counted, _STANDARD_ERRORS * np.sqrt(across @ np.square(w)), 0.0)
+        if not (noise > right).any():
             break
-        right = np.maximum(right, noise)
-        w = estimate.positive(right, left=False)
+        raised = estimate.positive(np.maximum(right, noise), left=left)
+        if not (np.isfinite(raised) & (raised >= 0)).all():
+            break
+        right, w = np.maximum(right, noise), raised
     return w
 
 
@@ -130,8 +154,9 @@ def squared_errors(entries: Sequence[Cells]) -> scipy.sparse.csr_array:
         i, j = cells.positions()
         lines, positions = (i, j) if cells.by_row else (j, i)
         shape = cells.shape if cells.by_row else cells.shape[::-1]
-        sd = np.abs(cells.value) * np.sqrt(np.expm1(np.square(cells.log2_sd / LOG2E)))
-        part = scipy.sparse.csr_array((np.square(sd), (lines, positions)), shape=shape)
+        sd = np.sqrt(np.expm1(np.square(cells.log2_sd / LOG2E))) * np.abs(cells.value)
+        squares = np.square(sd, out=sd)
+        part = scipy.sparse.csr_array((squares, (lines, positions)), shape=shape)
         total = part if total is None else total + part
     assert total is not None
     return total
