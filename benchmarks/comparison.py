@@ -19,6 +19,7 @@ from benchmarks.timing import Contender, Rounds, Spread, Timed, cores, interleav
 from engine.error_model import Persistent
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO
+from engine.prepare import Prepared
 
 CHECKED = 2  # draws solved anew, to measure errors
 
@@ -57,7 +58,7 @@ def _lognormals(settings: Settings, threads: Sequence[int]) -> Iterator[Result]:
     ]
     work: dict[str, float] = {one.name: float(unit) for one in contenders}
     for mode in MODES:
-        prepared = subject.ready(table, bars.first(table), mode)
+        (prepared,) = subject.in_mode(subject.ready([table], bars.first(table)), mode)
         fused = subject.fused_pass(prepared, mode)
         if fused is None:
             reason = "this mode has no fused pass"
@@ -103,15 +104,20 @@ def _against_naive(settings: Settings, case: Case, table: MRIO, bar: Bar) -> Ite
     naive = Naive(table, bar)
     contenders = [Contender("naive", naive.run, blas=None)]
     subjects, facts = [], {"naive": _sizes(table, bar)}
+    began = time.perf_counter()
+    ready = subject.ready([table], bar)
+    facts["naive"]["preparing a year for the engine, s"] = time.perf_counter() - began
     for mode in MODES:
         began = time.perf_counter()
-        prepared = subject.ready(table, bar, mode)
+        (prepared,) = subject.in_mode(ready, mode)
         preparing = time.perf_counter() - began
         drawn = subject.footprints(prepared, mode, CHECKED)
         found = subject.error(drawn, prepared, range(CHECKED))
         one = Subject(prepared, mode)
         subjects.append(one)
-        facts[mode.name] = {"largest error found": found, "preparing a year, s": preparing}
+        facts[mode.name] = {"largest error found": found}
+        if prepared.split is not None:
+            facts[mode.name] |= _kept(prepared, preparing)
         contenders.append(Contender(mode.name, one.draw, one.step))
     timed = interleaved(contenders, settings.repeats, settings.least, settings.budget)
     for one in subjects:
@@ -119,6 +125,19 @@ def _against_naive(settings: Settings, case: Case, table: MRIO, bar: Bar) -> Ite
     _note_threads(contenders, timed, facts)
     name = f"{case.name}, {bar.name}"
     yield from compared("naive", name, timed, "naive", "s a draw", facts)
+
+
+def _kept(prepared: Prepared, seconds: float) -> dict[str, Any]:
+    assert prepared.split is not None
+    kept, whole = (
+        sum(len(cells.value) for cells in entries)
+        for entries in (prepared.split.kept, prepared.cells[prepared.matrix])
+    )
+    return {
+        "share of the cells": kept / whole,
+        "share of the variance": prepared.split.share,
+        "choosing the cells, s": seconds,
+    }
 
 
 def _note_threads(
@@ -161,9 +180,10 @@ def measure_accuracy(settings: Settings) -> Iterator[Result]:
 
 def _against_exact(case: Case, modes: Sequence[Mode], draws: int) -> Iterator[Record]:
     tables = [case.load(year) for year in (case.year - 1, case.year)]
-    exact = _totals(tables, modes[0], draws)
+    prepared = subject.ready(tables, bars.first(tables[0], Persistent()))
+    exact = _totals(prepared, modes[0], draws)
     for mode in modes[1:]:
-        found = _totals(tables, mode, draws)
+        found = _totals(prepared, mode, draws)
         both = np.isfinite(exact + found).all(axis=(0, 2))
         for name, weights in (("level", (0.0, 1.0)), ("change", (-1.0, 1.0))):
             ours, true = (np.tensordot(weights, F[:, both], 1) for F in (found, exact))
@@ -177,12 +197,11 @@ def _against_exact(case: Case, modes: Sequence[Mode], draws: int) -> Iterator[Re
             yield Record("accuracy", case.name, label, spread, f"of {modes[0].name}", facts=facts)
 
 
-def _totals(tables: Sequence[MRIO], mode: Mode, draws: int) -> F64:
+def _totals(prepared: Sequence[Prepared], mode: Mode, draws: int) -> F64:
     """Totals of each year, (years, draws, consumers), NaN where a draw was not accepted."""
     found = []
-    for table in tables:
-        prepared = subject.ready(table, bars.first(table, Persistent()), mode)
-        drawn = subject.footprints(prepared, mode, draws)
+    for year in subject.in_mode(prepared, mode):
+        drawn = subject.footprints(year, mode, draws)
         found.append(np.where(drawn.accepted[:, None], drawn.footprint[:, 0, :, 0], np.nan))
     return np.stack(found)
 
@@ -214,7 +233,8 @@ def _against_peers(settings: Settings, case: Case) -> Iterator[Result]:
     contenders = [Contender("naive", Naive(table, bar).run, blas=None)]
     computes = f"totals, {len(bar.question.consumers)} consumers"
     facts: dict[str, dict[str, Any]] = {"naive": {"computes": computes}}
-    subjects = [Subject(subject.ready(table, bar, mode), mode) for mode in MODES]
+    ready = subject.ready([table], bar)
+    subjects = [Subject(subject.in_mode(ready, mode)[0], mode) for mode in MODES]
     for one in subjects:
         contenders.append(Contender(one.mode.name, one.draw, one.step))
         facts[one.mode.name] = {"computes": f"totals, {len(regions)} consumers, certified"}

@@ -55,7 +55,7 @@ def _drawing(
 ) -> Callable[[], None]:
     parts = ("total",) if consumers is None else PARTS
     bar = bars.first(table, consumers=consumers, parts=parts)
-    one = Subject(subject.ready(table, bar, mode), mode, workers)
+    one = Subject(subject.in_mode(subject.ready([table], bar), mode)[0], mode, workers)
     return lambda: one.draw(draws)
 
 

@@ -1,16 +1,16 @@
 """The engine as a contender: the only module that knows its modes and how they are asked for.
 
 A **mode** is a way to compute a draw, with the error it promises. To add one, add a line to
-`MODES`: `options` are handed to `engine.prepare.prepare` as keyword arguments, `draw` computes the
-draws of a group from what that returns, and `group` says how many they are.
+`MODES`: `draw` computes the draws of a group from what `in_mode` makes of a prepared table, and
+`group` says how many they are.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from engine.kernels.leontief import output, per_unit_output
 from engine.mrio import MRIO
 from engine.plan import GROUP
 from engine.prepare import Prepared, prepare
+from engine.split import Keep, split
 
 SEED = 2026
 
@@ -68,21 +69,25 @@ class Mode:
         promise: largest relative error of a total that it lets pass; None where it is estimated
             and not certified.
         group: draws computed together.
-        options: keyword arguments of `prepare` that choose it.
+        tolerance: certified relative error asked for.
+        keep: in split mode, what is kept of the cells' own noise.
         draw: what computes a group.
     """
 
     name: str
     promise: float | None
     group: int
-    options: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: float = 1e-6
+    keep: Keep | None = None
     draw: Callable[[Prepared, Iterable[int]], Group] = draw_prepared
 
 
 # The most exact fast mode first: the others' standard deviations are compared with its own.
 MODES = (
-    Mode("exact 1e-9", 1e-9, GROUP, {"tolerance": 1e-9}),
-    Mode("exact 1e-6", 1e-6, GROUP, {"tolerance": 1e-6}),
+    Mode("exact 1e-9", 1e-9, GROUP, tolerance=1e-9),
+    Mode("exact 1e-6", 1e-6, GROUP),
+    Mode("split 99.9 %", None, GROUP, keep=Keep(0.999)),
+    Mode("split, 1 % of cells", None, GROUP, keep=Keep(fraction=0.01)),
     Mode("reference", 1e-9, 1, draw=directly),
 )
 
@@ -104,9 +109,15 @@ def fused_pass(prepared: Prepared, mode: Mode) -> tuple[Callable[[int], object],
     return run, GROUP * sum(len(cells.value) for cells in matrix)
 
 
-def ready(table: MRIO, bar: Bar, mode: Mode) -> Prepared:
-    """A table prepared for a bar."""
-    return prepare(table, bar.errors, bar.question, SEED, **mode.options)
+def ready(tables: Sequence[MRIO], bar: Bar) -> list[Prepared]:
+    """The tables of some years prepared for a bar."""
+    return [prepare(table, bar.errors, bar.question, SEED) for table in tables]
+
+
+def in_mode(prepared: Sequence[Prepared], mode: Mode) -> list[Prepared]:
+    """Prepared tables of all years, as a mode wants them."""
+    asked = [replace(table, tolerance=mode.tolerance) for table in prepared]
+    return asked if mode.keep is None else split(asked, mode.keep)
 
 
 class Subject:

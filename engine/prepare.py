@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.error_model import (
     KEYS,
@@ -168,7 +170,6 @@ def prepare(
     asked = resolve(question, table.labels, table.year)
     _refuse_purchases_of_nothing(asked, table)
     hashes = addresses([table.labels], question) if hashes is None else hashes
-    A = per_unit_output(table.Z, table.x, table.active)
     values: dict[Quantity, F64] = {
         Quantity.Y: table.Y,
         Quantity.F_Y: table.F_Y,
@@ -177,8 +178,10 @@ def prepare(
     if errors.method is Method.ACCOUNTS:
         values |= {Quantity.Z: table.Z, Quantity.E: table.E}
     else:
-        s = per_unit_output(table.E, table.x, table.active)
-        values |= {Quantity.A: A, Quantity.S: s}
+        values |= {
+            Quantity.A: per_unit_output(table.Z, table.x, table.active),
+            Quantity.S: per_unit_output(table.E, table.x, table.active),
+        }
     way = direction(
         len(question.indicators),
         len(question.consumers),
@@ -189,7 +192,7 @@ def prepare(
     matrix, emissions = (
         (values[Quantity.Z], values[Quantity.E])
         if errors.method is Method.ACCOUNTS
-        else (A, values[Quantity.S])
+        else (values[Quantity.A], values[Quantity.S])
     )
     solution = _solution(
         way, matrix, asked.characterisation @ emissions, table, asked, cells, errors.method
@@ -294,7 +297,7 @@ def _cells_of(
                 terms = _terms_of(entry, table.year, seed, labels, hashes)
                 own = _hashes_of(quantity, labels, hashes)
                 packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
-        i, j = (index.astype(np.int32) for index in np.nonzero(free))
+        i, j = _positions(free)
         if len(i) or not packed:
             own = _hashes_of(quantity, labels, hashes)
             none = np.zeros(len(i), dtype=np.float32)
@@ -381,10 +384,34 @@ def _errors_of(
     entry: Errors, values: F64, flows: F64, labels: tuple[list[Label], list[Label]], year: int
 ) -> tuple[I32, I32, F32]:
     """Rows, columns and sigma log2(e) of the cells that an entry perturbs."""
-    chosen = np.outer(_selected(entry, 0, labels[0]), _selected(entry, 1, labels[1]))
-    i, j = (index.astype(np.int32) for index in np.nonzero(chosen & (values != 0)))
+    chosen = values != 0
+    chosen[~_selected(entry, 0, labels[0])] = False
+    chosen[:, ~_selected(entry, 1, labels[1])] = False
+    i, j = _positions(chosen)
     rsd = _sizes(entry, flows, i, j, labels, year)
-    return i, j, (log_sd(rsd) * LOG2E).astype(np.float32)
+    return i, j, _piecewise(lambda some: log_sd(some) * LOG2E, rsd, np.float32)
+
+
+def _positions(chosen: Bool) -> tuple[I32, I32]:
+    """Rows and columns of the cells chosen, in row-major order, as 32-bit integers throughout."""
+    i = np.repeat(np.arange(len(chosen), dtype=np.int32), np.count_nonzero(chosen, axis=1))
+    j = np.empty_like(i)
+    np.concatenate([np.flatnonzero(row).astype(np.int32) for row in chosen], out=j)
+    return i, j
+
+
+_PIECE = 2**14  # cells whose temporaries stay in a near cache
+
+
+def _piecewise(
+    formula: Callable[[F64], F64], values: F64, kind: type[np.floating[Any]]
+) -> NDArray[Any]:
+    """A formula of each value by itself, some values at a time."""
+    found = np.empty(len(values), dtype=kind)
+    for first in range(0, len(values), _PIECE):
+        piece = slice(first, first + _PIECE)
+        found[piece] = formula(values[piece])
+    return found
 
 
 def _hashes_of(
@@ -488,8 +515,13 @@ def _sizes(
 
 def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:
     """`a v^b` between floor and ceiling; no flow is zero here, for zeros carry no error."""
-    rsd = law.a * power(np.abs(flows) * law.conversion(year), law.b)
-    return np.clip(rsd, law.floor, law.ceiling)
+    conversion = law.conversion(year)
+
+    def size(some: F64) -> F64:
+        rsd = law.a * power(np.abs(some) * conversion, law.b)
+        return np.clip(rsd, law.floor, law.ceiling)
+
+    return _piecewise(size, flows, np.float64)
 
 
 def _by_label(

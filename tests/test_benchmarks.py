@@ -144,7 +144,7 @@ def test_density_changes_the_share_of_cells() -> None:
 def test_a_mode_keeps_its_promise(ask: Callable, mode: subject.Mode) -> None:
     """Draws against a direct solution of the very same inputs."""
     table = tables.make(SMALL)
-    prepared = subject.ready(table, ask(table), mode)
+    (prepared,) = subject.in_mode(subject.ready([table], ask(table)), mode)
     drawn = subject.footprints(prepared, mode, 5)
     assert drawn.accepted.all()
     found = subject.error(drawn, prepared, range(5))
@@ -157,7 +157,8 @@ def test_the_naive_loop_samples_the_same_law(ask: Callable) -> None:
     table, draws = tables.make(SMALL), 1024
     bar, mode = ask(table), subject.MODES[0]
     naive = Naive(table, bar, seed=3)
-    ours = np.log(subject.footprints(subject.ready(table, bar, mode), mode, draws).footprint)
+    (prepared,) = subject.in_mode(subject.ready([table], bar), mode)
+    ours = np.log(subject.footprints(prepared, mode, draws).footprint)
     theirs = np.log([naive.draw() for _ in range(draws)])
     ours = ours[..., 0] if theirs.ndim == 3 else ours[..., :3]
     # Two-sided; at most 45 comparisons of each kind fail once in 10^4.

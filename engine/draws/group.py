@@ -29,11 +29,10 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
     way = way_of(prepared, draw_demand_and_emissions(prepared, group))
     B, kept = _deliveries(prepared, group)
     start = prepared.start
-    begun = begin(B, start)
-    rows, columns = begun.row_sums, begun.column_sums
-    if prepared.direction is Direction.ADJOINT:
-        rows, columns = columns, rows
-    D, feasible = _diagonal(prepared, rows + way.sales)
+    accounts = prepared.method is Method.ACCOUNTS
+    forward = prepared.direction is Direction.FORWARD
+    begun = begin(B, start, forward=forward, accounts=accounts)
+    D, feasible = _diagonal(prepared, begun.sales + way.sales)
     y = np.where(start.counted[:, None, None], way.y, 0.0)
     certificate = Certificate(start, begun, D, y, way.functionals, prepared.r_max)
 
@@ -59,7 +58,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         feasible=feasible,
         contributions=way.contributions(found.X, found.R),
         corrections=found.corrections,
-        above_one=_above_one(prepared, columns, D),
+        above_one=_above_one(prepared, begun.column_sums, D),
     )
 
 
@@ -87,11 +86,9 @@ def _first_residual(prepared: Prepared, begun: Begun, D: F64, y: F64) -> F64:
 
 def _gaussian_residual(prepared: Prepared, begun: Begun, way: Way) -> F64:
     """The residual of the estimate's solution to first order in the normals, (n,k,64)."""
-    applied, rows, columns = begun.gaussian
-    if prepared.direction is Direction.ADJOINT:
-        rows, columns = columns, rows
+    applied, sales = begun.gaussian
     accounts = prepared.method is Method.ACCOUNTS
-    D = rows + way.gaussian_sales if accounts else np.zeros_like(rows)
+    D = sales + way.gaussian_sales if accounts else np.zeros_like(sales)
     RG = way.gaussian_y - D[:, None] * prepared.start.X0[..., None] + applied
     return np.where(prepared.start.counted[:, None, None], RG, 0.0)
 

@@ -38,7 +38,7 @@ _INNER_STEPS = 12  # at most, within one correction
 _ENOUGH = 1e-4  # reduction of the residual by the kept cells, beyond which the others rule
 _ENOUGH_OF_ALL = 1e-7  # the same where all cells are kept: beyond it single precision rules
 _STALLED = 0.5  # a correction that leaves more than this of the residual is not worth another
-_FRESH = 1e-3  # of a correction's effect, at least, that must be new; the rest is rounding
+_FRESH = 1e-5  # of a correction's effect, at least, that must be new; the rest is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,41 +68,59 @@ class Begun:
 
     Attributes:
         applied: B X0, (lines, k, 64).
-        row_sums, column_sums: of B, (lines, 64) and (positions, 64).
+        sales: sums over rows of A or Z, (n, 64); zero where D does not need them.
+        column_sums: of A or Z, (n, 64).
         near: |B| w, (lines, w, 64).
         far: u |B| and v |B|, (positions, functionals + 1, 64).
-        gaussian: what q sigma eps makes of B X0, of the row sums and of the column sums.
+        gaussian: what q sigma eps makes of B X0 and of the sales.
     """
 
     applied: F64
-    row_sums: F64
+    sales: F64
     column_sums: F64
     near: F64
     far: F64
-    gaussian: tuple[F64, F64, F64]
+    gaussian: tuple[F64, F64]
 
 
-def begin(B: Sequence[Bound], start: Start) -> Begun:
-    """Apply the drawn B to everything that is the same in all draws, in one pass."""
+def begin(B: Sequence[Bound], start: Start, *, forward: bool, accounts: bool) -> Begun:
+    """Apply the drawn B to everything that is the same in all draws, in one pass.
+
+    Args:
+        forward: whether lines are rows, not columns.
+        accounts: whether D depends on the sales.
+    """
     n, k = start.X0.shape
-    ones = np.ones((n, 1))
+    one, none = np.ones((n, 1)), np.empty((n, 0))
+    of_lines = one if accounts or not forward else none
+    of_positions = one if accounts or forward else none
     sums: Sums = sweep(
         B,
-        c=np.hstack([start.X0, ones, start.near]),
-        signed_c=k + 1,
-        b=np.hstack([ones, start.far]),
-        signed_b=1,
-        g=np.hstack([start.X0, ones]),
-        gaussian_across=True,
+        c=np.hstack([start.X0, of_lines, start.near]),
+        signed_c=k + of_lines.shape[1],
+        b=np.hstack([of_positions, start.far]),
+        signed_b=of_positions.shape[1],
+        g=np.hstack([start.X0, one if accounts and forward else none]),
+        gaussian_across=accounts and not forward,
     )
+    along, near = np.split(sums.along, [k + of_lines.shape[1]], axis=1)
+    across, far = np.split(sums.across, [of_positions.shape[1]], axis=1)
+    rows, columns = (along[:, k:], across) if forward else (across, along[:, k:])
+    gaussian_sales = sums.gaussian[:, k:] if forward else sums.gaussian_across
     return Begun(
-        applied=sums.along[:, :k],
-        row_sums=sums.along[:, k],
-        near=sums.along[:, k + 1 :],
-        column_sums=sums.across[:, 0],
-        far=sums.across[:, 1:],
-        gaussian=(sums.gaussian[:, :k], sums.gaussian[:, k], sums.gaussian_across[:, 0]),
+        applied=along[:, :k],
+        sales=_only(rows),
+        column_sums=_only(columns),
+        near=near,
+        far=far,
+        gaussian=(sums.gaussian[:, :k], _only(gaussian_sales)),
     )
+
+
+def _only(sums: F64) -> F64:
+    """(n, 64) of one column, zero of none."""
+    only: F64 = sums.sum(axis=1)
+    return only
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,14 +117,11 @@ def near_weights(
         y_sd: standard deviation of the estimate's residual, (lines,).
         natural: the size of D0 X0 on each line.
     """
-    spread = np.square(inverse, dtype=np.float32) @ np.square(y_sd / natural.max())
-    second = np.sqrt(squares @ spread.astype(np.float64))
+    second = np.sqrt(squares @ _spread(inverse, y_sd))
     relative = np.divide(second, natural, out=np.zeros_like(natural), where=natural > 0)
     middle = np.median(relative[relative > 0]) if (relative > 0).any() else 1.0
     shapes = (np.ones_like(natural), np.sqrt(relative / middle) + 1e-3)
-    weights = [
-        robust_weights(estimate, squares, natural * shape, left=False) for shape in shapes
-    ]
+    weights = [robust_weights(estimate, squares, natural * shape, left=False) for shape in shapes]
     return np.stack(weights, axis=1)
 
 
@@ -174,12 +171,21 @@ def important(
     count = sum(len(cells.value) for cells in drawn)
     if count * _FACTORS <= KEEP_ALL:
         return None
-    unit = y_sd.max() or 1.0
-    spread = (np.square(inverse, dtype=np.float32) @ np.square(y_sd / unit)).astype(np.float64)
+    spread = _spread(inverse, y_sd)
     scores = [_score(cells, spread, scale) for cells in drawn]
     wanted = int(KEPT_SHARE * count)
     threshold = np.partition(np.concatenate(scores), -wanted)[-wanted]
     return tuple(cells.only(score >= threshold) for cells, score in zip(drawn, scores, strict=True))
+
+
+def _spread(inverse: F32, y_sd: F64) -> F64:
+    """Variance of the correction on every line, (lines,), in a unit of its own.
+
+    The unit keeps squares within the range of float32.
+    """
+    largest = np.abs(inverse).max(initial=0.0) or 1.0
+    spread: F64 = np.square(inverse / largest) @ np.square(y_sd / (y_sd.max() or 1.0))
+    return spread
 
 
 def _score(cells: Cells, spread: F64, scale: F64) -> F64:
