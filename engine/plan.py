@@ -33,6 +33,7 @@ def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = Fals
     return Direction.ADJOINT if totals_only and q < c else Direction.FORWARD
 
 
+_SOLVING = 19  # arrays of all right-hand sides in 64 draws, while a group is solved; measured
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 
@@ -184,9 +185,16 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flop
         workspace=24 * square
         + 24 * small
         + 8 * cells
+        + 8 * GROUP * n * _SOLVING * _right_hand_sides(shape)
         + sampling.block * (one + shape.contributions),
         preparing=32 * (square + small) + 100 * cells,
         ensemble=draws * (one + 13 + shape.contributions),
         prepared=year * len(sampling.years),
         seconds=draws * (cells * shape.normals / normals + solving + overhead) / slots,
     )
+
+
+def _right_hand_sides(shape: Shape) -> int:
+    """One a consumer, or one an indicator where totals alone are asked (`direction`)."""
+    totals_only = shape.parts == 1 and not shape.contributions
+    return min(shape.q, shape.c) if totals_only else shape.c

@@ -39,6 +39,7 @@ from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
 from engine.kernels.start import (
     HEADROOM,
     Estimate,
+    Kept,
     Start,
     important,
     near_weights,
@@ -112,7 +113,7 @@ class Prepared:
     by_origin: I64
     by_industry: I64
     cells: Mapping[Quantity, tuple[Cells, ...]]
-    kept: tuple[Cells, ...] | None
+    kept: Kept | None
     start: Start
     D0: F64
     slopes: F64
@@ -224,7 +225,7 @@ def prepare(
 class _Solution:
     start: Start
     weights: F64
-    kept: tuple[Cells, ...] | None
+    kept: Kept | None
     D0: F64
     slopes: F64
 

@@ -17,7 +17,7 @@ from engine.draws.outcome import DIRECTLY, Draws, Status, relative
 from engine.draws.ways import Way, draw_demand_and_emissions, way_of
 from engine.error_model import Method
 from engine.kernels.arrays import F64, Bool
-from engine.kernels.fused import Bound, bind
+from engine.kernels.fused import Bound, bind, bind_with
 from engine.kernels.refine import Begun, Certificate, System, begin, refine
 from engine.kernels.streams import LANES
 from engine.plan import Direction
@@ -68,7 +68,8 @@ def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], list
     if prepared.kept is None:
         B = bind(cells, group, keep=True)
         return B, [bound for bound in B if len(bound.kept)]
-    return bind(cells, group), list(bind(prepared.kept, group, keep=True))
+    B, kept = bind_with(cells, prepared.kept.cells, prepared.kept.slots, group)
+    return B, list(kept)
 
 
 def _diagonal(prepared: Prepared, x: F64) -> tuple[F64, Bool]:

@@ -20,7 +20,7 @@ in float64 and with explicit fma, so results depend on the packing alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ from engine.kernels.streams import (
 
 _CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
 _LN2 = 0.6931471805599453
+_NO_SLOTS = np.empty(0, dtype=np.int32)
+_NO_SLOTS.flags.writeable = False
 
 
 class _Packed(NamedTuple):
@@ -122,16 +124,25 @@ def _offsets(term: Term, by_row: bool, used: int) -> tuple[I32, I32]:
 
 @inline
 def _draw(  # noqa: PLR0912  # numba: as below
-    factors: F32, eps: F32, cells: Any, streams: Any, line: int, first: int, size: int
+    factors: F32,
+    eps: F32,
+    cells: Any,
+    streams: Any,
+    line: int,
+    first: int,
+    wanted: I64,
+    count: int,
 ) -> None:
-    """Factors of a chunk of cells of one line in 64 draws, and the errors they come from."""
+    """Factors of the wanted cells of a chunk of one line in 64 draws, and their errors."""
     alone = streams.shared_weights.size == 0
-    for q in range(0 if alone else size):
+    for turn in range(0 if alone else count):
+        q = wanted[turn]
         for lane in range(LANES):
             eps[q, lane] = Single(0.0)
     for term in range(streams.shared_weights.size):
         w, offset = streams.shared_weights[term], streams.line[term, line]
-        for q in range(size):
+        for turn in range(count):
+            q = wanted[turn]
             address = offset + streams.position[term, cells.across[first + q]]
             for lane in range(LANES):
                 eps[q, lane] = fma(w, streams.table[address, lane], eps[q, lane])
@@ -139,7 +150,8 @@ def _draw(  # noqa: PLR0912  # numba: as below
         w, node = streams.weights[term], streams.nodes[term]
         k0, k1 = streams.keys[term, 0], streams.keys[term, 1]
         fresh = alone and term == 0
-        for q in range(size):
+        for turn in range(count):
+            q = wanted[turn]
             position = cells.across[first + q]
             row = cells.rows[line if cells.by_row else position]
             column = cells.columns[position if cells.by_row else line]
@@ -161,7 +173,8 @@ def _draw(  # noqa: PLR0912  # numba: as below
                     eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
                     eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
                     eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
-    for q in range(size):
+    for turn in range(count):
+        q = wanted[turn]
         s = cells.log2_sd[first + q]
         shift = -((s * HALF_LN2) * s)
         for lane in range(LANES):
@@ -173,6 +186,7 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     cells: Any,
     streams: Any,
     kept: F32,
+    slots: I32,
     filled: bool,
     less: float,
     c: F64,
@@ -192,24 +206,29 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], g.shape[1]
     scatter = gaussian_across.shape[1] > 0
     drawn = streams.weights.size + streams.shared_weights.size > 0
-    keep = kept.shape[0] > 0
+    wanted, slot = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
+    all_kept, some_kept = kept.shape[0] > 0 and slots.size == 0, slots.size > 0
     lines = cells.rows.size if cells.by_row else cells.columns.size
     for segment in range(cells.starts.size - 1):
         line = segment % lines
         first, last = cells.starts[segment], cells.starts[segment + 1]
         while first < last:
             size = min(_CHUNK, last - first)
-            if drawn and not filled:
-                _draw(factors, eps, cells, streams, line, first, size)
-                if keep:
-                    for q in range(size):
-                        for lane in range(LANES):
-                            kept[first + q, lane] = factors[q, lane]
+            count = 0
             for q in range(size):
-                if filled:
-                    widen(v, q, cells.value[first + q], kept, first + q, less)
-                else:
-                    widen(v, q, cells.value[first + q], factors, q, less)
+                slot[q] = first + q if all_kept else slots[first + q] if some_kept else -1
+                if drawn and not (filled and slot[q] >= 0):
+                    wanted[count] = q
+                    count += 1
+            _draw(factors, eps, cells, streams, line, first, wanted, count)
+            for q in range(size):
+                if filled and slot[q] >= 0:
+                    widen(v, q, cells.value[first + q], kept, slot[q], less)
+                    continue
+                widen(v, q, cells.value[first + q], factors, q, less)
+                if slot[q] >= 0:
+                    for lane in range(LANES):
+                        kept[slot[q], lane] = factors[q, lane]
             for k in range(signed_c):
                 at = (line * kc + k) * LANES
                 sum_plain(along, at, v, c, cells.across, first, size, kc, k)
@@ -241,27 +260,53 @@ class Bound:
     """Cells with the streams of one group of draws; factors are kept in memory if asked for.
 
     Attributes:
-        kept: factors, (cells,64), or (0,64) where every pass draws them anew.
+        kept: factors, (kept cells,64), or (0,64) where every pass draws them anew.
+        slots: which of them each cell has, -1 for none, (cells,); empty where each has its own.
         filled: whether a pass has filled `kept` yet.
     """
 
     cells: _Packed
     streams: _Streams
     kept: F32
+    slots: I32
     filled: list[bool]
 
 
 def bind(entries: Iterable[Cells], group: int, *, keep: bool = False) -> tuple[Bound, ...]:
-    """The entries of one quantity, ready to be drawn for the 64 draws of `group`."""
+    """The entries of one quantity, ready to be drawn for the 64 draws of `group`.
+
+    Args:
+        keep: whether the factors of the first pass are kept for those that follow.
+    """
     return tuple(
-        Bound(
-            _Packed(*(getattr(cells, name) for name in _Packed._fields)),
-            _streams(cells, group),
-            np.empty((len(cells.value) if keep and cells.terms else 0, LANES), Single),
-            [False],
-        )
-        for cells in entries
+        _bound(cells, group, len(cells.value) if keep and cells.terms else 0) for cells in entries
     )
+
+
+def _bound(cells: Cells, group: int, kept: int) -> Bound:
+    packed = _Packed(*(getattr(cells, name) for name in _Packed._fields))
+    factors = np.empty((kept, LANES), Single)
+    return Bound(packed, _streams(cells, group), factors, _NO_SLOTS, [False])
+
+
+def bind_with(
+    entries: Sequence[Cells], kept: Sequence[Cells], slots: Sequence[I32], group: int
+) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
+    """The entries, and some of their cells whose factors are kept, in memory that both share.
+
+    Args:
+        kept: of each entry that is drawn, the cells to keep.
+        slots: of each such entry, position in `kept` of every cell, or -1.
+    """
+    some = bind(kept, group, keep=True)
+    shared = zip(some, slots, strict=True)
+    whole = []
+    for bound in bind(entries, group):
+        if bound.streams.weights.size + bound.streams.shared_weights.size:
+            other, own = next(shared)
+            bound = replace(bound, kept=other.kept, slots=own, filled=other.filled)  # noqa: PLW2901
+        whole.append(bound)
+    return tuple(whole), some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,6 +366,7 @@ def sweep(
             bound.cells,
             bound.streams,
             bound.kept,
+            bound.slots,
             bound.filled[0],
             less,
             _frozen(c),

@@ -6,6 +6,7 @@ Notation as in `engine.kernels.refine`: M0 X0 = y0 with M0 = diag(D0) - B0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -159,9 +160,20 @@ def squared_errors(entries: Sequence[Cells]) -> scipy.sparse.csr_array:
     return total
 
 
-def important(
-    entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64
-) -> tuple[Cells, ...] | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Cells whose factors are kept while a group is solved.
+
+    Attributes:
+        cells: of each entry that is drawn, those kept.
+        slots: of each such entry, position in `cells` of every cell, or -1, (cells,).
+    """
+
+    cells: tuple[Cells, ...]
+    slots: tuple[I32, ...]
+
+
+def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> Kept | None:
     """The cells whose factors are worth keeping; None if all of them may be kept.
 
     A cell matters by what its error does, to first order, to the residual that one correction
@@ -175,7 +187,17 @@ def important(
     scores = [_score(cells, spread, scale) for cells in drawn]
     wanted = int(KEPT_SHARE * count)
     threshold = np.partition(np.concatenate(scores), -wanted)[-wanted]
-    return tuple(cells.only(score >= threshold) for cells, score in zip(drawn, scores, strict=True))
+    chosen = [score >= threshold for score in scores]
+    return Kept(
+        tuple(cells.only(own) for cells, own in zip(drawn, chosen, strict=True)),
+        tuple(_slots(own) for own in chosen),
+    )
+
+
+def _slots(chosen: Bool) -> I32:
+    slots = np.where(chosen, np.cumsum(chosen, dtype=np.int32) - 1, -1).astype(np.int32)
+    slots.flags.writeable = False
+    return slots
 
 
 def _spread(inverse: F32, y_sd: F64) -> F64:

@@ -21,6 +21,7 @@ from engine.error_model import Method, Quantity
 from engine.errors import StoreError
 from engine.kernels.perturb import Cells, Groups, Term
 from engine.kernels.refine import Start
+from engine.kernels.start import Kept
 from engine.plan import Direction
 from engine.prepare import Prepared, Split
 from engine.stores.durable import storing, write_atomically
@@ -83,7 +84,7 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
                 quantity: _save_all(cells, folder, quantity)
                 for quantity, cells in prepared.cells.items()
             },
-            "kept": None if kept is None else _save_all(kept, folder, "kept"),
+            "kept": None if kept is None else _save_kept(kept, folder),
         }
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
     except OSError as error:
@@ -156,7 +157,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
                 Quantity(quantity): _load_all(entries, folder, quantity)
                 for quantity, entries in content["cells"].items()
             },
-            kept=None if kept is None else _load_all(kept, folder, "kept"),
+            kept=None if kept is None else _load_kept(kept, folder),
             start=Start(*(_map(folder, f"start_{name}") for name in _OF_START)),
             split=_load_split(content["split"], folder) if "split" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
@@ -167,6 +168,17 @@ def load(folder: Path, ensemble: str) -> Prepared:
             where=str(folder),
             remedy="run again; it is prepared anew",
         ) from error
+
+
+def _save_kept(kept: Kept, folder: Path) -> list[dict[str, Any]]:
+    for e, slots in enumerate(kept.slots):
+        np.save(folder / f"kept{e}_slots.npy", slots)
+    return _save_all(kept.cells, folder, "kept")
+
+
+def _load_kept(described: list[dict[str, Any]], folder: Path) -> Kept:
+    slots = (_map(folder, f"kept{e}_slots") for e in range(len(described)))
+    return Kept(_load_all(described, folder, "kept"), tuple(slots))
 
 
 def _load_split(described: dict[str, Any], folder: Path) -> Split:
