@@ -22,13 +22,14 @@ from engine.errors import TableError
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
-from engine.prepare import addresses, prepare
+from engine.prepare import Prepared, addresses, prepare
 from engine.question import PARTS, Consumer, Question
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
+from engine.twin import Twin, twin, uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,10 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
         )
         prepared_tables.save(prepared, folder / str(year), digest)
         estimates.append(estimated(prepared))
-    if job.keep is not None:
-        _split(job, job.keep, folder, digest)
+    # From files: the arrays of all years need not be in memory at once.
+    ready = [prepared_tables.load(folder / str(year), digest) for year in job.sampling.years]
+    law = twin(ready)
+    cut = None if job.keep is None else _split(ready, job.keep, law, folder)
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
         job.folder,
@@ -131,12 +134,15 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             "title": job.title,
             "scenario": job.errors.name,
             "method": str(job.errors.method),
+            "mode": "exact" if cut is None else "split",
+            **({} if cut is None else {"split": cut}),
             "synthetic": any(look.provenance.synthetic for look in seen.values()),
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
             "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
             "machine": machine(),
         },
-        {
+        {"first_order_covariance": law.covariance[..., parts]}
+        | {
             f"{name}_reference": np.stack([estimate.contributions[name] for estimate in estimates])
             for name in axes.contributions
         },
@@ -144,13 +150,27 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     return Settled(job, ensemble, folder, lock)
 
 
-def _split(job: Job, keep: Keep, folder: Path, digest: str) -> None:
-    """What matters to a change depends on both its years: all are looked at together."""
-    places = [folder / str(year) for year in job.sampling.years]
-    tables = split([prepared_tables.load(place, digest) for place in places], keep)
-    for table, place in zip(tables, places, strict=True):
+def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> dict[str, Any]:
+    """Add the split to the saved tables; returns what was kept, as the ensemble tells it.
+
+    What matters to a change depends on both its years: all are looked at together.
+    """
+    kept, cells = {}, {}
+    for table in split(tables, keep, law):
         assert table.split is not None
-        prepared_tables.add_split(table.split, place)
+        prepared_tables.add_split(table.split, folder / str(table.year))
+        kept[str(table.year)] = table.split.share
+        cells[str(table.year)] = [
+            sum(len(entry.value) for entry in table.split.kept),
+            sum(len(entry.value) for entry in uncertain(table, table.matrix)),
+        ]
+    return {
+        "asked": keep.share,
+        "order": keep.order,
+        "exact_draws": keep.exact_draws,
+        "kept": kept,
+        "cells": cells,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +205,7 @@ def _axes(job: Job, labels: Labels) -> Axes:
         origins=labels.regions if question.by_origin else (),
         industries=labels.industries if question.by_industry else (),
         exact_draws=0 if job.keep is None else job.keep.exact_draws,
+        first_order=True,
     )
 
 

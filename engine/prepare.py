@@ -89,7 +89,7 @@ class Prepared:
         membership, domestic, characterisation, region_of, by_origin, by_industry: the question
             (see `engine.question.Asked`).
         cells: the nonzero cells of every quantity perturbed or needed.
-        kept: the cells of A or Z whose factors are kept while a group is solved; None for all.
+        kept: the cells of A or Z whose factors are kept while a group is solved.
         start: the estimate's solution.
         D0: the diagonal of the estimate's system: 1, or output in accounts, (n,).
         slopes: what a residual or a change of intensities does to the footprint: forward, the
@@ -113,7 +113,7 @@ class Prepared:
     by_origin: I64
     by_industry: I64
     cells: Mapping[Quantity, tuple[Cells, ...]]
-    kept: Kept | None
+    kept: Kept
     start: Start
     D0: F64
     slopes: F64
@@ -225,7 +225,7 @@ def prepare(
 class _Solution:
     start: Start
     weights: F64
-    kept: Kept | None
+    kept: Kept
     D0: F64
     slopes: F64
 

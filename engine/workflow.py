@@ -624,6 +624,7 @@ def detect(
         every = all_pairs or form != "text"
         rows = _contributions(ensemble, by, rule, run.record.looks, every=every)
     title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
+    title += f"\n{analysis.solving_text(ensemble)}"
     if run.record.looks:
         title += f"\n{run.record.looks.in_words(ensemble.sizes['draw'])}"
     mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""

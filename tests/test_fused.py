@@ -12,7 +12,7 @@ import pytest
 
 from engine.kernels.arrays import F32, F64
 from engine.kernels.elementary import log_sd
-from engine.kernels.fused import Bound, Sums, bind, sweep
+from engine.kernels.fused import Bound, Memory, Sums, bind, sweep
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate, pack, perturb
 from engine.kernels.perturb import standard_errors as errors_of
 from engine.kernels.streams import LANES, stream_key
@@ -92,6 +92,13 @@ def made(
     return tuple(packed)
 
 
+def room(entries: Sequence[Cells]) -> Memory:
+    """Memory for the factors of all cells."""
+    memory = Memory()
+    memory.clear(sum(len(cells.value) for cells in entries))
+    return memory
+
+
 def drawn(entries: Sequence[Cells], group: int) -> F64:
     """The 64 draws of a group by the reference, (rows, columns, 64)."""
     draws = range(LANES * group, LANES * (group + 1))
@@ -156,14 +163,14 @@ def test_a_line_of_many_cells_is_drawn_in_pieces(by_row: bool) -> None:
     terms = terms_of("many", 8, (values.shape[0], values.shape[1]))
     entries = (pack(values, i, j, log2_sd, labels, terms, by_row=by_row),)
     for keep in (False, True):
-        for found in applied(bind(entries, 0, keep=keep), by_row):
+        for found in applied(bind(entries, 0, keep=room(entries) if keep else None), by_row):
             assert_same(found, of_lines(drawn(entries, 0), by_row))
 
 
 @PACKINGS
 def test_kept_factors_are_the_ones_drawn_anew(by_row: bool) -> None:
     entries = made(3, (8, 140), KINDS, by_row=by_row)
-    fresh, kept = bind(entries, 2), bind(entries, 2, keep=True)
+    fresh, kept = bind(entries, 2), bind(entries, 2, keep=room(entries))
     assert not any(bound.filled[0] for bound in kept)
     for less in (1.0, 0.0, 1.0):  # the first pass fills what is kept, the others read it
         pairs = zip(applied(fresh, by_row, less), applied(kept, by_row, less), strict=True)
@@ -184,7 +191,7 @@ def test_less_takes_the_estimate_away_exactly(by_row: bool) -> None:
     expected = of_lines(estimate(entries)[..., None] * (factors - 1), by_row)
     assert (expected != 0).any()
     for keep in (False, True):
-        bound = bind(entries, 1, keep=keep)
+        bound = bind(entries, 1, keep=room(entries) if keep else None)
         for found in applied(bound, by_row, less=1.0):
             assert_same(found, expected)
 
@@ -206,7 +213,7 @@ def test_a_quantity_without_cells_adds_nothing(kind: str, by_row: bool) -> None:
     for shape in ((4, 6), (4, 0)):
         entries = made(6, shape, [kind], by_row=by_row, density=0.0)
         for keep in (False, True):
-            for found in applied(bind(entries, 0, keep=keep), by_row):
+            for found in applied(bind(entries, 0, keep=room(entries) if keep else None), by_row):
                 assert found.size == shape[0] * shape[1] * LANES
                 assert not found.any()
 
@@ -251,7 +258,7 @@ def test_sums_are_those_of_the_dense_matrices(shape: tuple[int, int], by_row: bo
     lines, positions = v.shape[:2]
     c, b, x = weights(1, positions, 5), weights(2, lines, 4), weights(3, positions, 3, LANES)
     for keep in (False, True):
-        bound = bind(entries, 1, keep=keep)
+        bound = bind(entries, 1, keep=room(entries) if keep else None)
         for _ in range(2):
             sums = sweep(bound, c=c, signed_c=2, x=x, b=b, signed_b=3)
             for k in range(5):
@@ -276,7 +283,7 @@ def test_gaussian_sums_are_those_of_the_errors_themselves(by_row: bool) -> None:
     slopes = of_lines(slopes, by_row)
     g = weights(4, slopes.shape[1], 3)
     for keep in (False, True):
-        bound = bind(entries, 1, keep=keep)
+        bound = bind(entries, 1, keep=room(entries) if keep else None)
         sums = sweep(bound, c=g, g=g, b=weights(5, len(slopes), 1), gaussian_across=True)
         for k in range(3):
             assert_sum(sums.gaussian[:, k], slopes * g[:, k, None], 1)
@@ -319,7 +326,7 @@ def test_lanes_are_never_mixed() -> None:
 
 def everything_of(entries: Sequence[Cells], group: int, keep: bool) -> list[bytes]:
     lines, positions = entries[0].shape if entries[0].by_row else entries[0].shape[::-1]
-    bound = bind(entries, group, keep=keep)
+    bound = bind(entries, group, keep=room(entries) if keep else None)
     arguments = {
         "c": weights(1, positions, 3),
         "signed_c": 2,

@@ -15,18 +15,30 @@ from engine.analysis.contributions import (
 from engine.analysis.control import controlled
 from engine.analysis.levels import levels
 from engine.analysis.preview import preview, preview_table, preview_text
+from engine.analysis.solving import (
+    Solving,
+    SplitSummary,
+    solving,
+    solving_text,
+    split_summary,
+)
+from engine.analysis.split_error import consecutive_and_whole, is_split, split_error
 from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
 
 __all__ = [
     "By",
+    "Solving",
+    "SplitSummary",
     "Unsettled",
     "at_last_look",
     "attributed",
     "changes",
+    "consecutive_and_whole",
     "contribution_table",
     "contribution_text",
     "controlled",
+    "is_split",
     "kinds",
     "largest",
     "levels",
@@ -34,6 +46,10 @@ __all__ = [
     "preview",
     "preview_table",
     "preview_text",
+    "solving",
+    "solving_text",
+    "split_error",
+    "split_summary",
     "text_table",
     "to_csv",
     "to_json",

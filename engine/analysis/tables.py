@@ -24,8 +24,9 @@ NOTHING = "-"
 def verdict_table(changes: xr.Dataset) -> list[Row]:
     """One flat row of plain Python values for every pair, stressor, consumer and part.
 
-    Labels come first; a number that does not exist is None. `confidence` and `meaning`, the
-    verdict in words, go with every row, so that a row can be read on its own.
+    Labels come first; a number that does not exist is None. `confidence`, the `mode` of the run
+    (exact or split) and `meaning`, the verdict in words, go with every row, so that a row can be
+    read on its own.
     """
     columns = {
         str(name): changes[name].transpose("pair", *CELL).to_numpy() for name in changes.data_vars
@@ -44,6 +45,8 @@ def verdict_table(changes: xr.Dataset) -> list[Row]:
         }
         row |= {name: _plain(values[pair, s, c, p]) for name, values in columns.items()}
         row["confidence"] = float(changes.attrs["confidence"])
+        if "mode" in changes.attrs:
+            row["mode"] = str(changes.attrs["mode"])
         row["meaning"] = Verdict(row["verdict"]).meaning
         rows.append(row)
     return rows

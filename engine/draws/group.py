@@ -8,6 +8,8 @@ be certified within the tolerance is solved directly, and counted.
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ from engine.draws.outcome import DIRECTLY, Draws, Status, relative
 from engine.draws.ways import Way, draw_demand_and_emissions, way_of
 from engine.error_model import Method
 from engine.kernels.arrays import F64, Bool
-from engine.kernels.fused import Bound, bind, bind_with
+from engine.kernels.fused import Bound, Memory, bind, bind_with
 from engine.kernels.refine import Begun, Certificate, System, begin, refine
 from engine.kernels.streams import LANES
 from engine.plan import Direction
@@ -40,7 +42,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         return _certified_error(way, X, R, bound, prepared)
 
     found = refine(
-        System(B, kept, prepared.kept is None, D, prepared.D0, y),
+        System(B, kept, prepared.kept.whole, D, prepared.D0, y),
         start,
         begun,
         certificate,
@@ -62,14 +64,29 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
     )
 
 
-def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], list[Bound]]:
-    """A or Z for the group, and those of its cells whose factors are kept."""
-    cells = prepared.cells[prepared.matrix]
-    if prepared.kept is None:
-        B = bind(cells, group, keep=True)
-        return B, [bound for bound in B if len(bound.kept)]
-    B, kept = bind_with(cells, prepared.kept.cells, prepared.kept.slots, group)
-    return B, list(kept)
+def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
+    """A or Z for the group, and its important cells."""
+    cells, kept = prepared.cells[prepared.matrix], prepared.kept
+    important = sum(len(some.value) for some in kept.cells)
+    if kept.slots:
+        return bind_with(cells, kept.cells, kept.slots, group, memory_of_thread(important))
+    whole = sum(len(some.value) for some in cells if some.terms)
+    memory = memory_of_thread(whole if kept.whole else whole + important)
+    B = bind(cells, group, keep=memory)
+    if kept.whole:
+        return B, tuple(bound for bound in B if len(bound.kept))
+    return B, bind(kept.cells, group, keep=memory)
+
+
+_of_thread = threading.local()
+
+
+def memory_of_thread(rows: int) -> Memory:
+    """This thread's room for kept factors: what they are depends on nothing left in it."""
+    memory: Memory = getattr(_of_thread, "memory", None) or Memory()
+    _of_thread.memory = memory
+    memory.clear(rows)
+    return memory
 
 
 def _diagonal(prepared: Prepared, x: F64) -> tuple[F64, Bool]:

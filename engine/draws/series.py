@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.draws.group import settled
+from engine.draws.group import memory_of_thread, settled
 from engine.draws.outcome import Draws, relative
 from engine.draws.ways import draw_demand_and_emissions, way_of
 from engine.error_model import Method
@@ -35,7 +35,8 @@ def draw_series(prepared: Prepared, group: int) -> Draws:
     split = prepared.split
     assert split is not None
     way = way_of(prepared, draw_demand_and_emissions(prepared, group))
-    delta = (*bind(split.kept, group, keep=True), *bind(split.rest, group))
+    memory = memory_of_thread(sum(len(cells.value) for cells in split.kept))
+    delta = (*bind(split.kept, group, keep=memory), *bind(split.rest, group))
     start = prepared.start
     counted = start.counted[:, None, None]
     n, k = start.X0.shape

@@ -272,25 +272,49 @@ class Bound:
     filled: list[bool]
 
 
-def bind(entries: Iterable[Cells], group: int, *, keep: bool = False) -> tuple[Bound, ...]:
+class Memory:
+    """Room for kept factors, used again by a thread's next group.
+
+    Memory fresh from the system costs as much to touch as the factors cost to compute.
+    """
+
+    def __init__(self) -> None:
+        self._room = np.empty((0, LANES), Single)
+        self._used = 0
+
+    def clear(self, rows: int) -> None:
+        """Forget what is kept; there will be room for so many rows."""
+        self._used = 0
+        if len(self._room) < rows:
+            self._room = np.empty((rows, LANES), Single)
+
+    def take(self, rows: int) -> F32:
+        """The next (rows, 64) of the room."""
+        self._used += rows
+        return self._room[self._used - rows : self._used]
+
+
+def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:
     """The entries of one quantity, ready to be drawn for the 64 draws of `group`.
 
     Args:
-        keep: whether the factors of the first pass are kept for those that follow.
+        keep: where to keep the factors of the first pass for those that follow.
     """
-    return tuple(
-        _bound(cells, group, len(cells.value) if keep and cells.terms else 0) for cells in entries
-    )
+    return tuple(_bound(cells, group, keep if cells.terms else None) for cells in entries)
 
 
-def _bound(cells: Cells, group: int, kept: int) -> Bound:
+def _bound(cells: Cells, group: int, keep: Memory | None) -> Bound:
     packed = _Packed(*(getattr(cells, name) for name in _Packed._fields))
-    factors = np.empty((kept, LANES), Single)
+    factors = np.empty((0, LANES), Single) if keep is None else keep.take(len(cells.value))
     return Bound(packed, _streams(cells, group), factors, _NO_SLOTS, [False])
 
 
 def bind_with(
-    entries: Sequence[Cells], kept: Sequence[Cells], slots: Sequence[I32], group: int
+    entries: Sequence[Cells],
+    kept: Sequence[Cells],
+    slots: Sequence[I32],
+    group: int,
+    memory: Memory,
 ) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
     """The entries, and some of their cells whose factors are kept, in memory that both share.
 
@@ -298,7 +322,7 @@ def bind_with(
         kept: of each entry that is drawn, the cells to keep.
         slots: of each such entry, position in `kept` of every cell, or -1.
     """
-    some = bind(kept, group, keep=True)
+    some = bind(kept, group, keep=memory)
     shared = zip(some, slots, strict=True)
     whole = []
     for bound in bind(entries, group):

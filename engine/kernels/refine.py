@@ -35,8 +35,8 @@ from engine.kernels.streams import LANES
 
 MOST_CORRECTIONS = 12
 _INNER_STEPS = 12  # at most, within one correction
-_ENOUGH = 1e-4  # reduction of the residual by the kept cells, beyond which the others rule
-_ENOUGH_OF_ALL = 1e-7  # the same where all cells are kept: beyond it single precision rules
+_ENOUGH = 1e-4  # reduction of the residual by the important cells, beyond which the others rule
+_ENOUGH_OF_ALL = 1e-7  # the same where all cells are important: beyond it single precision rules
 _STALLED = 0.5  # a correction that leaves more than this of the residual is not worth another
 _FRESH = 1e-5  # of a correction's effect, at least, that must be new; the rest is rounding
 
@@ -227,15 +227,15 @@ class System:
 
     Attributes:
         B: the cells of B.
-        kept: those of them, or all, whose factors are kept in memory.
-        all_kept: whether they are all.
+        important: those of them with which a correction is iterated, their factors kept.
+        whole: whether all are.
         D, D0: (lines, 64) and the estimate's, (lines,).
         y: (lines, k, 64).
     """
 
     B: Sequence[Bound]
-    kept: Sequence[Bound]
-    all_kept: bool
+    important: Sequence[Bound]
+    whole: bool
     D: F64
     D0: F64
     y: F64
@@ -305,15 +305,15 @@ def _orthogonal(system: System, start: Start, C: F64, before: Sequence[_Step]) -
 
 
 def _correction(system: System, start: Start, R: F64) -> F64:
-    """Solve M C = R with the estimate's inverse and the kept cells' own errors."""
+    """Solve M C = R with the estimate's inverse and the important cells' own errors."""
     unit = unit_of(R)
     left, C = R, np.zeros_like(R)
     size = first = _norm(R, start.scale)
-    enough = _ENOUGH_OF_ALL if system.all_kept else _ENOUGH
+    enough = _ENOUGH_OF_ALL if system.whole else _ENOUGH
     for _ in range(_INNER_STEPS):
         step = by_inverse(start.inverse, left / unit) * unit
         C += step
-        change = sweep(system.kept, x=step, less=1.0).own if system.kept else 0.0
+        change = sweep(system.important, x=step, less=1.0).own if system.important else 0.0
         left = change - (system.D - system.D0[:, None])[:, None] * step
         left = np.where(start.counted[:, None, None], left, 0.0)
         size, last = _norm(left, start.scale), size

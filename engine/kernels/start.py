@@ -21,9 +21,11 @@ from engine.kernels.refine import Start
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
 _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
 _RAISES = 4  # of the slack, each of which adds to the noise a little
-KEPT_SHARE = 0.08  # of the cells, at most, whose factors are kept while a group is solved
-KEEP_ALL = 2**28  # bytes of factors for which all of them are kept
+IMPORTANT = 0.08  # share of the cells with which a correction is iterated
+_FEW = 20_000  # cells that are all important
+KEEP_ALL = 2**30  # bytes of factors for which all are kept while a group is solved
 _FACTORS = 64 * 4  # bytes a cell
+_ROWS = 64  # of the inverse, worked on together
 
 
 class Estimate:
@@ -165,32 +167,36 @@ class Kept:
     """Cells whose factors are kept while a group is solved.
 
     Attributes:
-        cells: of each entry that is drawn, those kept.
-        slots: of each such entry, position in `cells` of every cell, or -1, (cells,).
+        cells: of each entry that is drawn, the important ones.
+        slots: of each such entry, position in `cells` of every cell, or -1, (cells,); empty where
+            the factors of all cells are kept, not of the important ones alone.
+        whole: whether all cells are important.
     """
 
     cells: tuple[Cells, ...]
     slots: tuple[I32, ...]
+    whole: bool
 
 
-def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> Kept | None:
-    """The cells whose factors are worth keeping; None if all of them may be kept.
+def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> Kept:
+    """The cells with which corrections are iterated.
 
     A cell matters by what its error does, to first order, to the residual that one correction
     leaves: (value sd)^2 times the variance of the correction at its position, in the norm.
     """
     drawn = [cells for cells in entries if cells.terms]
     count = sum(len(cells.value) for cells in drawn)
-    if count * _FACTORS <= KEEP_ALL:
-        return None
+    wanted = max(int(IMPORTANT * count), min(count, _FEW))
+    if wanted == count:
+        return Kept(tuple(drawn), (), whole=True)
     spread = _spread(inverse, y_sd)
     scores = [_score(cells, spread, scale) for cells in drawn]
-    wanted = int(KEPT_SHARE * count)
     threshold = np.partition(np.concatenate(scores), -wanted)[-wanted]
     chosen = [score >= threshold for score in scores]
     return Kept(
         tuple(cells.only(own) for cells, own in zip(drawn, chosen, strict=True)),
-        tuple(_slots(own) for own in chosen),
+        () if count * _FACTORS <= KEEP_ALL else tuple(_slots(own) for own in chosen),
+        whole=False,
     )
 
 
@@ -205,9 +211,11 @@ def _spread(inverse: F32, y_sd: F64) -> F64:
 
     The unit keeps squares within the range of float32.
     """
-    largest = np.abs(inverse).max(initial=0.0) or 1.0
-    spread: F64 = np.square(inverse / largest) @ np.square(y_sd / (y_sd.max() or 1.0))
-    return spread
+    largest = max(inverse.max(initial=0.0), -inverse.min(initial=0.0)) or 1.0
+    variance = np.square(y_sd / (y_sd.max() or 1.0))
+    # A few rows at a time: in the product they become float64, which all would be twice over.
+    pieces = np.array_split(inverse, 1 + len(inverse) // _ROWS)
+    return np.concatenate([np.square(rows / largest) @ variance for rows in pieces])
 
 
 def _score(cells: Cells, spread: F64, scale: F64) -> F64:

@@ -64,7 +64,8 @@ def _both(e: F64) -> Bool:
 
 
 def _of_mean(x: F64) -> F64:
-    return x - x.mean(axis=0)
+    centred: F64 = x - x.mean(axis=0)
+    return centred
 
 
 def _variance(x: F64) -> F64:
@@ -73,7 +74,8 @@ def _variance(x: F64) -> F64:
 
 
 def _of_variance(x: F64) -> F64:
-    return np.square(x - x.mean(axis=0)) - _variance(x)
+    influence: F64 = np.square(_of_mean(x)) - _variance(x)
+    return influence
 
 
 def _error(of_all: F64, of_correction: F64, both: Bool) -> F64:

@@ -244,7 +244,7 @@ def create_or_extend(
     identity: Mapping[str, JSON],
     reference: F64,
     attrs: Mapping[str, JSON],
-    contributions: Mapping[str, F64] | None = None,
+    others: Mapping[str, F64] | None = None,
 ) -> Ensemble:
     """The ensemble of a scenario, created, or found the same and given room for more draws.
 
@@ -255,13 +255,13 @@ def create_or_extend(
         identity: what makes the ensemble what it is, as plain nested JSON.
         reference: the footprints without errors, (years, stressors, consumers, parts).
         attrs: title and provenance, kept as they were when the ensemble was created.
-        contributions: the other `Axes.references` by name, each with years first.
+        others: the other `Axes.references` by name, each with years first.
 
     Raises:
         DriftError: the folder holds an ensemble of another identity; each field is named.
         StoreError: the folder cannot be read or written, or is damaged.
     """
-    references = {"reference": reference, **(contributions or {})}
+    references = {"reference": reference, **(others or {})}
     _refuse_impossible(path, axes, draws, references)
     whole = _whole(axes, identity)
     ensemble = Ensemble(path, axes, draws, digest_of(axes, identity))

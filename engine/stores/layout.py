@@ -4,16 +4,27 @@
     linear[draw, year, stressor, consumer, part]         float64, its first-order change
     G[draw, year, stressor, consumer, part]              float64, the normal part of that
     status[draw, year]                                   uint8, `engine.draws.Status`
-    certified_error[draw, year]                          float64
+    certified_error[draw, year]                          float64, see below
     corrections[draw, year]                              uint8, 255 where solved directly
     column_sums_above_one[draw, year]                    int32
     reference[year, stressor, consumer, part]            float64, without errors
+    first_order_covariance[year, with_year, stressor, consumer, part]   float64, of G
+
+in split mode
+
+    exact[draw, year, stressor, consumer, part]          float64, of the first draws; NaN elsewhere
 
 and, where consumers ask for their origins or industries,
 
     by_origin[draw, year, stressor, origin_consumer, origin]            float64
     by_industry[draw, year, stressor, industry_consumer, industry]      float64
     by_origin_reference, by_industry_reference                          the same without draw
+
+`certified_error` bounds the error of an exact draw. In split mode nothing bounds it: the array then
+holds the last term of the series relative to the total, which is larger than what the series leaves
+out as long as the terms shrink; a draw whose last term is above one per cent is solved exactly. It
+says nothing of the noise that was cut: `exact` measures both together. Analyses use it as they use
+a bound, so that a change whose sigma is not ten times the last terms is `not assessed`.
 
 One block is exactly one chunk of each array that has draws, so that no two writers ever meet in a
 file. Chunks are compressed with a checksum, always written even if all alike, and never sharded.
@@ -56,6 +67,8 @@ _BOUND = "certified bound on the relative error of the totals"
 _LINEAR = "first-order change of the footprint by the draw's errors"
 _GAUSSIAN = "normal part of the first-order change"
 _CORRECTIONS = "corrections of the estimate's solution; 255: solved directly"
+_LAST_TERM = "last term of the series relative to the totals, in the place of a certified bound"
+_COVARIANCE = "covariance of G between years in closed form"
 _EXACT = "footprint of the draws that were also computed exactly"
 _ABOVE_ONE = "industries whose coefficients add up to more than one"
 _STATUS = {status.name.lower(): int(status) for status in Status} | {"not_computed": NOT_COMPUTED}
@@ -72,6 +85,7 @@ class Axes:
         origins: the regions; empty if nobody asks for them.
         industries: region and sector of each; empty likewise.
         exact_draws: in split mode, how many draws a year are also computed exactly; else 0.
+        first_order: whether the covariance of G is known and kept.
     """
 
     years: tuple[int, ...]
@@ -85,6 +99,7 @@ class Axes:
     origins: tuple[str, ...] = ()
     industries: tuple[tuple[str, str], ...] = ()
     exact_draws: int = 0
+    first_order: bool = False
 
     @property
     def contributions(self) -> tuple[str, ...]:
@@ -106,7 +121,8 @@ class Axes:
     @property
     def references(self) -> tuple[str, ...]:
         """The arrays of what the estimates give."""
-        return ("reference", *(f"{name}_reference" for name in self.contributions))
+        known = ("first_order_covariance",) if self.first_order else ()
+        return ("reference", *known, *(f"{name}_reference" for name in self.contributions))
 
     @property
     def cells(self) -> tuple[int, int, int]:
@@ -138,7 +154,8 @@ class BlockResults:
             was not accepted.
         linear, G: first-order change of the footprint by the errors and its normal part, likewise.
         status: an `engine.draws.Status` each, (d,).
-        certified_error: bound on the relative error of the totals, (d,).
+        certified_error: bound on the relative error of the totals, in split mode the last term of
+            the series, (d,).
         corrections: of the estimate's solution, 255 where solved directly, (d,).
         column_sums_above_one: industries whose coefficients add up to more than one, (d,).
         exact: in split mode the footprint of the draws computed exactly too, NaN for the others;
@@ -171,7 +188,7 @@ class Form:
     def shape(self, axes: Axes, draws: int) -> tuple[int, ...]:
         """The shape with room for `draws` draws."""
         lengths = dict(zip(LABELS, axes.cells, strict=True))
-        lengths |= {"draw": draws, "year": len(axes.years)}
+        lengths |= {"draw": draws, "year": len(axes.years), "with_year": len(axes.years)}
         lengths |= {"origin_consumer": len(axes.origin_consumers), "origin": len(axes.origins)}
         lengths["industry_consumer"] = len(axes.industry_consumers)
         lengths["industry"] = len(axes.industries)
@@ -198,12 +215,13 @@ def forms(axes: Axes) -> dict[str, Form]:
     meanings = {"flag_values": list(_STATUS.values()), "flag_meanings": " ".join(_STATUS)}
     cell = ("year", *LABELS)
     per_draw = ("draw", "year")
+    bound = _LAST_TERM if axes.exact_draws else _BOUND
     table: list[_Described] = [
         ("footprint", "float64", ("draw", *cell), np.nan, "environmental footprint", unit),
         ("linear", "float64", ("draw", *cell), np.nan, _LINEAR, unit),
         ("G", "float64", ("draw", *cell), np.nan, _GAUSSIAN, unit),
         ("status", "uint8", per_draw, NOT_COMPUTED, "what became of the draw", meanings),
-        ("certified_error", "float64", per_draw, np.nan, _BOUND, number),
+        ("certified_error", "float64", per_draw, np.nan, bound, number),
         ("corrections", "uint8", per_draw, 0, _CORRECTIONS, number),
         ("column_sums_above_one", "int32", per_draw, -1, _ABOVE_ONE, number),
         ("reference", "float64", cell, np.nan, "footprint of the estimates", unit),
@@ -216,6 +234,12 @@ def forms(axes: Axes) -> dict[str, Form]:
     ]
     if axes.exact_draws:
         table.append(("exact", "float64", ("draw", *cell), np.nan, _EXACT, unit))
+    if axes.first_order:
+        between, squared = ("year", "with_year", *LABELS), {"units": "square of stressor_unit"}
+        table += [
+            ("first_order_covariance", "float64", between, np.nan, _COVARIANCE, squared),
+            ("with_year", "int64", ("with_year",), -1, "calendar year", {}),
+        ]
     for name in axes.contributions:
         table += _forms_of(name, unit)
     return {
@@ -243,6 +267,7 @@ def _forms_of(name: str, unit: dict[str, Any]) -> list[_Described]:
 def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
     """The values of every coordinate."""
     told: dict[str, tuple[str, ...]] = {}
+    years = np.array(axes.years, dtype=np.int64)
     if axes.origin_consumers:
         told |= {"origin_consumer": axes.origin_consumers, "origin": axes.origins}
     if axes.industry_consumers:
@@ -253,7 +278,8 @@ def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
         }
     return {
         "draw": np.arange(draws, dtype=np.int64),
-        "year": np.array(axes.years, dtype=np.int64),
+        "year": years,
+        **({"with_year": years} if axes.first_order else {}),
         "stressor": np.array(axes.stressors, dtype=object),
         "consumer": np.array(axes.consumers, dtype=object),
         "part": np.array(axes.parts, dtype=object),

@@ -72,7 +72,6 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
             np.save(folder / f"{name}.npy", getattr(prepared, name))
         for name in _OF_START:
             np.save(folder / f"start_{name}.npy", getattr(prepared.start, name))
-        kept = prepared.kept
         content = {
             "ensemble": ensemble,
             "year": prepared.year,
@@ -84,7 +83,7 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
                 quantity: _save_all(cells, folder, quantity)
                 for quantity, cells in prepared.cells.items()
             },
-            "kept": None if kept is None else _save_kept(kept, folder),
+            "kept": _save_kept(prepared.kept, folder),
         }
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
     except OSError as error:
@@ -146,7 +145,6 @@ def load(folder: Path, ensemble: str) -> Prepared:
         content = json.loads((folder / "prepared.json").read_text())
         if content["ensemble"] != ensemble:
             raise ValueError("prepared for another ensemble")
-        kept = content["kept"]
         return Prepared(
             year=content["year"],
             method=Method(content["method"]),
@@ -157,7 +155,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
                 Quantity(quantity): _load_all(entries, folder, quantity)
                 for quantity, entries in content["cells"].items()
             },
-            kept=None if kept is None else _load_kept(kept, folder),
+            kept=_load_kept(content["kept"], folder),
             start=Start(*(_map(folder, f"start_{name}") for name in _OF_START)),
             split=_load_split(content["split"], folder) if "split" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
@@ -170,15 +168,19 @@ def load(folder: Path, ensemble: str) -> Prepared:
         ) from error
 
 
-def _save_kept(kept: Kept, folder: Path) -> list[dict[str, Any]]:
+def _save_kept(kept: Kept, folder: Path) -> dict[str, Any]:
     for e, slots in enumerate(kept.slots):
         np.save(folder / f"kept{e}_slots.npy", slots)
-    return _save_all(kept.cells, folder, "kept")
+    cells = _save_all(kept.cells, folder, "kept")
+    return {"cells": cells, "slots": len(kept.slots), "whole": kept.whole}
 
 
-def _load_kept(described: list[dict[str, Any]], folder: Path) -> Kept:
-    slots = (_map(folder, f"kept{e}_slots") for e in range(len(described)))
-    return Kept(_load_all(described, folder, "kept"), tuple(slots))
+def _load_kept(described: dict[str, Any], folder: Path) -> Kept:
+    return Kept(
+        _load_all(described["cells"], folder, "kept"),
+        tuple(_map(folder, f"kept{e}_slots") for e in range(described["slots"])),
+        described["whole"],
+    )
 
 
 def _load_split(described: dict[str, Any], folder: Path) -> Split:
