@@ -156,11 +156,11 @@ def begun(made: Made, start: Start) -> Begun:
     none = np.empty((0, 0, LANES))
     return Begun(
         applied=np.einsum("led,ek->lkd", made.B, start.X0),
-        row_sums=made.B.sum(axis=1),
+        sales=made.B.sum(axis=1),
         column_sums=made.B.sum(axis=0),
         near=np.einsum("led,ew->lwd", size, start.near),
         far=np.einsum("led,lw->ewd", size, start.far),
-        gaussian=(none, none, none),
+        gaussian=(none, none),
     )
 
 

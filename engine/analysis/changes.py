@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.analysis.selection import CELL, Names, Selection, select
+from engine.analysis.split_error import change_error
 from engine.errors import InputError
 from engine.kernels import changes as kernel
 from engine.kernels.changes import DetectionRule
@@ -86,7 +87,7 @@ def changes(
             "from_year": xr.Variable("pair", [first for first, _ in chosen]),
             "to_year": xr.Variable("pair", [second for _, second in chosen]),
         },
-        attrs=asked.attrs | _rule_in_words(rule),
+        attrs=asked.attrs | _rule_in_words(rule, split=asked.exact is not None),
     )
 
 
@@ -95,6 +96,7 @@ def _change(
 ) -> dict[str, NDArray[Any]]:
     s, t = asked.years.index(first), asked.years.index(second)
     there = asked.computed[:, s] & asked.computed[:, t]
+    measured = change_error(asked, s, t)
     # One consumer at a time: the kernel's temporary arrays are several times its input.
     each = [
         kernel.change(
@@ -105,6 +107,7 @@ def _change(
             asked.error[there, s, :, c : c + 1, None],
             asked.error[there, t, :, c : c + 1, None],
             rule,
+            0.0 if measured is None else measured[:, c : c + 1],
         )
         for c in range(asked.footprint.shape[3])
     ]
@@ -135,8 +138,13 @@ def _attributes(name: str) -> dict[str, str]:
     return {"long_name": prefix + what} | ({"units": unit} if unit else {})
 
 
-def _rule_in_words(rule: DetectionRule) -> dict[str, object]:
+def _rule_in_words(rule: DetectionRule, *, split: bool) -> dict[str, object]:
     half = rule.alpha / 2
+    error = (
+        "rms error of a draw's change in split mode, measured against exact draws"
+        if split
+        else "certified numerical error"
+    )
     return {
         "confidence": rule.confidence,
         "alpha": rule.alpha,
@@ -148,7 +156,7 @@ def _rule_in_words(rule: DetectionRule) -> dict[str, object]:
             "against; "
             f"needs more draws when the {100 * (1 - rule.monte_carlo_error):g} % Clopper-Pearson "
             f"interval of (1 + count) / (D + 1) contains {half:g}; not assessed when sigma is at "
-            f"most {kernel.CLEAR_OF_NUMERICAL_ERROR:g} times the certified numerical error"
+            f"most {kernel.CLEAR_OF_NUMERICAL_ERROR:g} times the {error}"
         ),
         "coverage_interval": "probabilistically symmetric (JCGM 101:2008, 7.7)",
         "minimum_detectable_change": (

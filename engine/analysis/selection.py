@@ -24,7 +24,9 @@ class Selection:
         footprint: (draw, year, stressor, consumer, part), NaN where a draw was not accepted.
         reference: footprints of the estimates, (year, stressor, consumer, part).
         error: bound on the absolute numerical error of every part, (draw, year, stressor,
-            consumer).
+            consumer); zero in split mode where `exact` is there to measure it.
+        exact: in split mode the footprints of the draws that were also computed exactly, like
+            `footprint` and NaN for the others; None in an exact ensemble.
         computed: whether a draw is there at all, accepted or not, (draw, year).
         years: ascending or not, as the ensemble has them.
         coords: coordinates of the results.
@@ -34,6 +36,7 @@ class Selection:
     footprint: F64
     reference: F64
     error: F64
+    exact: F64 | None
     computed: Bool
     years: tuple[int, ...]
     coords: dict[str, xr.Variable]
@@ -54,11 +57,16 @@ def select(ensemble: xr.Dataset, stressor: Names, consumer: Names) -> Selection:
     footprint = asked["footprint"].transpose("draw", "year", *CELL).to_numpy()
     total = [str(part) for part in asked["part"].to_numpy()].index("total")
     relative = asked["certified_error"].transpose("draw", "year").to_numpy()
+    exact = None
+    if "exact" in asked:
+        exact = asked["exact"].transpose("draw", "year", *CELL).to_numpy()
+        relative = np.zeros_like(relative)
     keep = (*CELL, "stressor_unit")
     return Selection(
         footprint=footprint,
         reference=asked["reference"].transpose("year", *CELL).to_numpy(),
         error=relative[..., None, None] * np.abs(footprint[..., total]),
+        exact=exact,
         computed=asked["status"].transpose("draw", "year").to_numpy() != NOT_COMPUTED,
         years=tuple(int(year) for year in asked["year"].to_numpy()),
         coords={name: asked[name].variable for name in keep if name in asked.coords},

@@ -151,8 +151,9 @@ def solving_text(ensemble: xr.Dataset) -> str:
             f"  up to {found.one_way_only} draws were accepted in one way and not in the other"
         )
     lines.append(
-        "No draw of split mode has a certified error. In its place stands the last of the "
-        f"{found.order} terms of the series, at most {how.largest_error:.1g} of the total; a "
-        "change whose sigma is not ten times as large is not assessed: raise split.order then."
+        "Certified errors do not apply to split mode. The last of the "
+        f"{found.order} terms of the series was at most {how.largest_error:.1g} of the total; "
+        f"{how.directly} of {how.draws} draws (counted in each year) were solved directly. A "
+        "change whose sigma is not ten times the rms error of a draw is not assessed."
     )
     return "\n".join(lines)

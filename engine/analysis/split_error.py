@@ -75,8 +75,8 @@ def split_error(
             remedy="see certified_error for the numerical error of each draw",
         )
     asked = select(ensemble, stressor, consumer)
-    names = {dim: asked.coords[dim].to_numpy() for dim in CELL}
-    exact = ensemble["exact"].sel(names).transpose("draw", "year", *CELL).to_numpy()
+    exact = asked.exact
+    assert exact is not None
     both_ways = _both_ways(ensemble)
     years = sorted(asked.years)
     chosen = consecutive_and_whole(years) if pairs is None else list(pairs)
@@ -154,6 +154,35 @@ def _compared(x: F64, e: F64, both_ways: Bool) -> dict[str, NDArray[Any]]:
 
 def _named(name: str, estimate: Estimate) -> dict[str, F64]:
     return {name: estimate.value, f"{name}_mcse": estimate.mcse}
+
+
+# --- for verdicts -------------------------------------------------------------------------------
+
+
+def change_error(asked: Selection, s: int, t: int) -> F64 | None:
+    """rms over draws of split minus exact change, in the units of delta; None in an exact ensemble.
+
+    What cutting noise and ending the series cost together. Infinite where too few draws were
+    accepted in both ways, or where one way has a logarithm and the other none.
+
+    Args:
+        s, t: positions of the two years.
+    """
+    if asked.exact is None:
+        return None
+    there = asked.computed[:, s] & asked.computed[:, t]
+    four = [values[there, year] for values in (asked.footprint, asked.exact) for year in (s, t)]
+    split, both = accepted_draws(*four[:2]), accepted_draws(*four)
+    F_s, F_t, e_s, e_t = (F[both] for F in four)
+    references = asked.reference[s][None], asked.reference[t][None]
+    log = log_scale(four[0][split], four[1][split], *references)
+    if len(e_s) < 2:
+        return np.full(log.shape, np.inf)
+    comparable = ~log | log_scale(e_s, e_t)
+    on_log = log & comparable
+    away = difference(F_s, F_t, on_log) - difference(e_s, e_t, on_log)
+    rms: F64 = np.sqrt(np.square(away).mean(axis=0))
+    return np.where(comparable, rms, np.inf)
 
 
 def _stacked(dim: str, prefix: str, found: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:

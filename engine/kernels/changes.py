@@ -312,6 +312,7 @@ def change(
     error_first: F64,
     error_second: F64,
     rule: DetectionRule,
+    error_of_change: F64 | float = 0.0,
 ) -> dict[str, NDArray[Any]]:
     """All statistics of the change between two years, by the names of `engine.analysis.changes`.
 
@@ -320,6 +321,8 @@ def change(
         estimate_first, estimate_second: footprints of the estimate, (...).
         error_first, error_second: bounds on the absolute numerical errors of `first` and
             `second`, (D, ...).
+        error_of_change: what draws that are no exact solutions add to it, measured, in the units
+            of delta, (...).
 
     Returns:
         Arrays (...); the Monte Carlo standard error of `name` is `name_mcse`. Where `scale` is
@@ -352,7 +355,7 @@ def change(
     assessed = np.zeros(log.shape, dtype=np.bool_)
     if draws >= 2:
         error = numerical_error(first, second, error_first[accepted], error_second[accepted], log)
-        error += FACTOR_ROUNDING * (found["s1"] + found["s2"])
+        error += FACTOR_ROUNDING * (found["s1"] + found["s2"]) + error_of_change
         assessed = found["sigma"] > CLEAR_OF_NUMERICAL_ERROR * error
     return found | _direction(delta, observed, total - draws, assessed, rule)
 

@@ -23,8 +23,8 @@ and, where consumers ask for their origins or industries,
 `certified_error` bounds the error of an exact draw. In split mode nothing bounds it: the array then
 holds the last term of the series relative to the total, which is larger than what the series leaves
 out as long as the terms shrink; a draw whose last term is above one per cent is solved exactly. It
-says nothing of the noise that was cut: `exact` measures both together. Analyses use it as they use
-a bound, so that a change whose sigma is not ten times the last terms is `not assessed`.
+says nothing of the noise that was cut. `exact` measures both together, for changes too, where most
+of both cancels; `not assessed` goes by that measure, and a contribution's by the last terms.
 
 One block is exactly one chunk of each array that has draws, so that no two writers ever meet in a
 file. Chunks are compressed with a checksum, always written even if all alike, and never sharded.
