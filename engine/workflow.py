@@ -619,7 +619,9 @@ def detect(
             remedy="run a configuration of two years or more; `footfall report` shows levels",
         )
     if by is None:
+        controlled = analysis.of_ensemble(ensemble, rule)
         rows = analysis.verdict_table(_changes(ensemble, rule, run.record.looks))
+        rows = analysis.with_controlled(rows, controlled)
     else:
         every = all_pairs or form != "text"
         rows = _contributions(ensemble, by, rule, run.record.looks, every=every)
@@ -637,7 +639,8 @@ def detect(
             if by is not None:
                 return f"{mark}{title}\n\n{analysis.contribution_text(rows)}"
             shown = [row for row in rows if all_parts or row["part"] == "total"]
-            return f"{mark}{title}\n\n{analysis.text_table(shown, all_pairs=all_pairs)}"
+            table = analysis.text_table(shown, all_pairs=all_pairs)
+            return f"{mark}{title}\n\n{table}\n{analysis.linearity_text(controlled)}".rstrip()
 
 
 def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:

@@ -14,6 +14,7 @@ from engine.analysis.contributions import (
 )
 from engine.analysis.control import controlled
 from engine.analysis.levels import levels
+from engine.analysis.linearity import in_words, linearity_text, of_ensemble, with_controlled
 from engine.analysis.preview import preview, preview_table, preview_text
 from engine.analysis.solving import (
     Solving,
@@ -38,10 +39,13 @@ __all__ = [
     "contribution_table",
     "contribution_text",
     "controlled",
+    "in_words",
     "is_split",
     "kinds",
     "largest",
     "levels",
+    "linearity_text",
+    "of_ensemble",
     "place",
     "preview",
     "preview_table",
@@ -57,4 +61,5 @@ __all__ = [
     "verdict_table",
     "verdicts",
     "watched",
+    "with_controlled",
 ]

@@ -7,6 +7,7 @@ and `levels` and replace none of them. Verdicts count draws.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +16,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from engine.analysis.selection import CELL, Names, Selection, select
+from engine.analysis.split_error import is_split
+from engine.errors import InputError
 from engine.kernels import first_order
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import DetectionRule, accepted_draws, difference, log_scale
@@ -48,8 +51,9 @@ _MEANINGS = {
 
 def controlled(
     ensemble: xr.Dataset,
-    law: xr.Dataset,
+    law: xr.Dataset | None = None,
     rule: DetectionRule | None = None,
+    pairs: Iterable[tuple[int, int]] | None = None,
     *,
     digits: int = 1,
     stressor: Names = None,
@@ -59,36 +63,39 @@ def controlled(
 
     Args:
         ensemble: an opened ensemble. Where it has no variable `linear`, means are plain; where it
-            has no `G`, sds and probabilities are.
-        law: the first order of the same years and names, as `engine.analysis.preview` gives it.
+            has no `G`, sds and probabilities are; all are in split mode, whose draws follow another
+            law.
+        law: the first order of the same years and names, as `engine.analysis.preview` gives it;
+            what the ensemble keeps of it if not given.
         rule: whose coverage interval is compared; 95 % if not given.
+        pairs: (from, to) years; every pair with from < to if not given.
         digits: significant digits of sigma to which the first order is to be validated.
         stressor, consumer: names to limit the analysis to; only these are read.
 
     Raises:
-        InputError: the ensemble has no such name.
+        InputError: the ensemble has no such name, or keeps no law and none is given.
     """
     rule = DetectionRule() if rule is None else rule
     asked = select(ensemble, stressor, consumer)
     names: dict[str, Any] = {dim: asked.coords[dim].to_numpy() for dim in CELL}
     years = list(asked.years)
-    covariance = law["covariance"].sel(names | {"year": years, "with_year": years})
+    covariance = _covariance(ensemble, law).sel(names | {"year": years, "with_year": years})
     first = _First(
         linear=_stored(ensemble, "linear", names),
         gaussian=_stored(ensemble, "G", names),
         covariance=covariance.transpose("year", "with_year", *CELL).to_numpy(),
     )
-    order = np.argsort(asked.years)
-    pairs = [(order[a], order[b]) for a, b in combinations(range(len(order)), 2)]
+    chosen = combinations(sorted(asked.years), 2) if pairs is None else pairs
+    places = [(asked.years.index(first), asked.years.index(second)) for first, second in chosen]
     levels = [_level(asked, first, t) for t in range(len(asked.years))]
-    changes = [_change(asked, first, s, t, rule, digits) for s, t in pairs]
+    changes = [_change(asked, first, s, t, rule, digits) for s, t in places]
     return xr.Dataset(
         _stacked("year", levels) | _stacked("pair", changes),
         coords=asked.coords
         | {
             "year": list(asked.years),
-            "from_year": xr.Variable("pair", [asked.years[s] for s, _ in pairs]),
-            "to_year": xr.Variable("pair", [asked.years[t] for _, t in pairs]),
+            "from_year": xr.Variable("pair", [asked.years[s] for s, _ in places]),
+            "to_year": xr.Variable("pair", [asked.years[t] for _, t in places]),
         },
         attrs=asked.attrs
         | {
@@ -109,8 +116,20 @@ class _First:
     covariance: F64
 
 
+def _covariance(ensemble: xr.Dataset, law: xr.Dataset | None) -> xr.DataArray:
+    if law is not None:
+        return law["covariance"]
+    if "first_order_covariance" not in ensemble:
+        raise InputError(
+            "the ensemble does not keep the law of its first order",
+            where="analysis",
+            remedy="give the Dataset that `engine.preview` returns",
+        )
+    return ensemble["first_order_covariance"]
+
+
 def _stored(ensemble: xr.Dataset, name: str, labels: dict[str, Any]) -> F64 | None:
-    if name not in ensemble:
+    if name not in ensemble or is_split(ensemble):
         return None
     return ensemble[name].sel(labels).transpose("draw", "year", *CELL).to_numpy()
 

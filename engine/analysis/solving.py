@@ -143,8 +143,8 @@ def solving_text(ensemble: xr.Dataset) -> str:
     for i, (ratio, error) in enumerate(found.ratios):
         what = ("levels", "changes")[i]
         lines.append(
-            f"  {what}: sd in split mode over exact sd {ratio:.4f} +- {error:.1g}; error of a draw "
-            f"{found.rms[i]:.2g} (rms), {found.largest[i]:.2g} (largest), in units of the exact sd"
+            f"  {what}: sd over exact sd {ratio:.4f} +- {error:.1g}; a draw is off by "
+            f"{found.rms[i]:.2g} (rms), {found.largest[i]:.2g} (largest) exact sds"
         )
     if found.one_way_only:
         lines.append(
@@ -154,6 +154,6 @@ def solving_text(ensemble: xr.Dataset) -> str:
         "Certified errors do not apply to split mode. The last of the "
         f"{found.order} terms of the series was at most {how.largest_error:.1g} of the total; "
         f"{how.directly} of {how.draws} draws (counted in each year) were solved directly. A "
-        "change whose sigma is not ten times the rms error of a draw is not assessed."
+        "change is not assessed where its sigma is less than ten times the rms by which draws are off."
     )
     return "\n".join(lines)

@@ -43,7 +43,7 @@ def verdict_table(changes: xr.Dataset) -> list[Row]:
             "from_year": int(changes["from_year"].to_numpy()[pair]),
             "to_year": int(changes["to_year"].to_numpy()[pair]),
         }
-        row |= {name: _plain(values[pair, s, c, p]) for name, values in columns.items()}
+        row |= {name: plain(values[pair, s, c, p]) for name, values in columns.items()}
         row["confidence"] = float(changes.attrs["confidence"])
         if "mode" in changes.attrs:
             row["mode"] = str(changes.attrs["mode"])
@@ -58,7 +58,7 @@ def _units(changes: xr.Dataset) -> list[str]:
     return [str(unit) for unit in changes["stressor_unit"].to_numpy()]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON knows it, which has no NaN and no infinity."""
     plain = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
