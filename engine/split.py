@@ -15,13 +15,15 @@ consumer and part; S_ijf the share of the own noise of cell (i, j) in the varian
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.kernels.arrays import F32, F64, I64, Bool
 from engine.kernels.first_order import Gradient
+from engine.kernels.importance import A_DECADE, BINS, DECADES, add_shares
+from engine.kernels.importance import Asked as Functionals
 from engine.kernels.perturb import Cells, estimate
 from engine.plan import Direction
 from engine.prepare import Prepared, Split
@@ -36,9 +38,6 @@ from engine.twin import (
     twin,
     uncertain,
 )
-
-_DECADES, _A_DECADE = 24, 100  # of importance from 1e-24 to 1, on a log scale, and bins in each
-_BINS = _DECADES * _A_DECADE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +112,20 @@ class _Asked:
         )
         return cls(tuple(pairs), np.stack(variance), tuple(gradients))
 
+    def on(self, own: F64, rows: slice, columns: slice) -> Functionals:
+        """As the kernel takes them, for one tile of cells whose normals correlate by `own`."""
+        parts = [gradient.at(rows, columns) for gradient in self.gradients]
+        row, column, shift = (
+            np.ascontiguousarray(np.stack([getattr(part, name) for part in parts]))
+            for name in ("row", "column", "shift")
+        )
+        positive = self.variance > 0
+        per_variance = np.divide(
+            1.0, self.variance, out=np.zeros_like(self.variance), where=positive
+        )
+        pairs = np.array(self.pairs, dtype=np.int64)
+        return Functionals(row, column, shift, own, pairs, per_variance)
+
 
 def _relative(year: Linearised, table: Prepared, parts: Sequence[int], F: F64) -> Gradient:
     gradient, shape = year.gradients[table.matrix], year.footprint.shape
@@ -149,74 +162,32 @@ class _Importance:
             below = np.cumsum(self.counts) <= (1 - keep.fraction) * self.counts.sum()
             cut = int(below.sum())
         share = 1.0 - float(lost[cut - 1]) if cut else 1.0
-        return 10.0 ** (cut / _A_DECADE - _DECADES), share
+        return float(np.float32(_importance_of(cut))), share
 
 
 def _importance(tables: Sequence[Prepared], asked: _Asked) -> _Importance:
     cells = np.zeros(tables[0].cells[tables[0].matrix][0].shape, dtype=np.float32)
-    lost = np.zeros((*asked.variance.shape, _BINS))
-    counts = np.zeros(_BINS)
+    lost = np.zeros((*asked.variance.shape, BINS))
+    counts = np.zeros(BINS)
     entries = [uncertain(table, table.matrix) for table in tables]
     shared = shared_keys(tables[0])
     for entry in zip(*entries, strict=True):
         own = own_correlation([one.terms for one in entry], shared)
         for lines, rows, columns in tiles(entry[0], len(tables)):
-            spreads = [spread(one, lines) for one in entry]
-            i, j = np.nonzero(np.any([values != 0 for values in spreads], axis=0))
-            noise = _Noise(asked, own, [values[i, j] for values in spreads], i, j, rows, columns)
-            largest = np.zeros(len(i))
-            for _, _, part in noise.shares():
-                np.maximum(largest, part, out=largest)
-            position = (np.log10(np.maximum(largest, 10.0**-_DECADES)) + _DECADES) * _A_DECADE
-            bins = np.minimum(position.astype(np.int64), _BINS - 1)
-            for pair, f, part in noise.shares():
-                lost[pair, f] += np.bincount(bins, part, _BINS)
-            counts += np.bincount(bins, minlength=_BINS)
+            dense = [spread(one, lines) for one in entry]
+            i, j = np.nonzero(np.any([values != 0 for values in dense], axis=0))
+            bins = np.empty(len(i), dtype=np.int64)
+            spreads = np.stack([values[i, j] for values in dense])
+            add_shares(asked.on(own, rows, columns), spreads, i, j, lost, counts, bins)
             # As the bin's lower end, so that a threshold cuts whole bins.
-            cells[rows.start + i, columns.start + j] = 10.0 ** (bins / _A_DECADE - _DECADES)
+            cells[rows.start + i, columns.start + j] = _importance_of(bins)
     return _Importance(cells, lost, counts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Noise:
-    """The own noise of some cells (i, j) of a tile.
-
-    Attributes:
-        own: correlation between years of a cell's own normals, (years,years).
-        spreads: q sigma of the cells in each year.
-    """
-
-    asked: _Asked
-    own: F64
-    spreads: Sequence[F64]
-    i: I64
-    j: I64
-    rows: slice
-    columns: slice
-
-    def shares(self) -> Iterator[tuple[int, int, F64]]:
-        """(pair, f, S_ijf of the cells) for every functional that varies."""
-        for f in range(self.asked.variance.shape[1]):
-            slopes = [self._slope(t, f) for t in range(len(self.spreads))]
-            for pair, (t, s) in enumerate(self.asked.pairs):
-                variance = self.asked.variance[pair, f]
-                if variance > 0:
-                    yield pair, f, self._variance(slopes, t, s) / variance
-
-    def _slope(self, t: int, f: int) -> F64:
-        g = self.asked.gradients[t].at(self.rows, self.columns)
-        column = g.column[self.j, f] - g.shift[self.i if len(g.shift) > 1 else 0, f]
-        slope: F64 = g.row[self.i, f] * column * self.spreads[t]
-        return slope
-
-    def _variance(self, slopes: Sequence[F64], t: int, s: int) -> F64:
-        own = self.own
-        if t == s:
-            level: F64 = own[t, t] * np.square(slopes[t])
-            return level
-        both = own[t, t] * np.square(slopes[t]) + own[s, s] * np.square(slopes[s])
-        change: F64 = both - 2 * own[t, s] * slopes[t] * slopes[s]
-        return change
+def _importance_of(bins: I64 | int) -> F64:
+    """The lower end of a bin."""
+    lower: F64 = 10.0 ** (np.asarray(bins) / A_DECADE - DECADES)
+    return lower
 
 
 # --- cutting ------------------------------------------------------------------------------------

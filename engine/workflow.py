@@ -663,6 +663,7 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         ensemble=ensemble,
         changes=_changes(ensemble, rule_of(run), looks),
         levels=analysis.levels(ensemble, rule),
+        controlled=analysis.of_ensemble(ensemble, rule),
         rule=rule,
         assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
         indicators=run.record.indicators,

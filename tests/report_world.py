@@ -82,6 +82,7 @@ def _labelled(
             "reference": (("year", *cell), reference),
             "status": (per_draw, status),
             "certified_error": (per_draw, np.where(status == 0, 2.4e-13, np.nan)),
+            "corrections": (per_draw, np.where(draw % 211 == 0, 255, 1).astype(np.uint8)),
             "column_sums_above_one": (per_draw, (draw % 97 == 0).astype(np.int32)),
         },
         coords={

@@ -307,7 +307,8 @@ def refined(
     rng = np.random.default_rng(seed)
     D0 = 10.0 ** rng.uniform(-spread, spread, n)
     B0 = rng.lognormal(0, 2, (n, n)) * rng.choice([0, 1, 1, -0.1], (n, n)) * D0[:, None]
-    B0 *= largest / radius(B0[..., None], D0[:, None])
+    size = radius(B0[..., None], D0[:, None])
+    B0 *= largest / np.where(size > 0, size, 1.0)
     y0, g0 = rng.lognormal(0, 3, (n, 2)) * D0[:, None], rng.lognormal(0, 2, (n, 2))
     cells, counted = cells_of(B0, rsd, seed), np.ones(n, dtype=np.bool_)
     estimate = Estimate(B0, D0, counted)
@@ -372,7 +373,7 @@ def test_corrections_reach_the_last_digits(kind: str) -> None:
 @KINDS
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
 def test_more_corrections_than_industries_do_no_harm(kind: str, n: int) -> None:
-    """When no direction is left, what a correction still offers is noise, and must be seen as it."""
+    """When no direction is left, what a correction offers is noise, and must be seen as it."""
     for seed, all_kept in ((0, True), (1, False), (2, True)):
         system, watched, found = refined(seed, n, kind, 0.5, 0.7, all_kept=all_kept, spread=3.0)
         truth = system.truth()

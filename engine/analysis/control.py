@@ -6,8 +6,8 @@ and `levels` and replace none of them. Verdicts count draws.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.analysis.selection import CELL, Names, Selection, select
 from engine.analysis.split_error import is_split
 from engine.errors import InputError
-from engine.kernels import first_order
+from engine.kernels import first_order, monte_carlo
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import DetectionRule, accepted_draws, difference, log_scale
 from engine.kernels.control_variate import (
@@ -34,6 +34,11 @@ from engine.kernels.monte_carlo import Estimate, quantiles
 _DELTA = "log points; the stressor's unit where scale is raw"
 _RAW = "as stressor_unit"
 _MEANINGS = {
+    "plain_mean": ("mean of the footprint, plain", _RAW),
+    "plain_sd": ("standard deviation of the footprint, plain", _RAW),
+    "plain_delta_mean": ("mean of delta, plain", _DELTA),
+    "plain_sigma": ("standard deviation of delta, plain", _DELTA),
+    "plain_p_decrease": ("probability of a decrease, by counting", "1"),
     "mean": ("mean of the footprint", _RAW),
     "sd": ("standard deviation of the footprint", _RAW),
     "delta_mean": ("mean of delta", _DELTA),
@@ -143,7 +148,9 @@ def _level(asked: Selection, first: _First, t: int) -> dict[str, NDArray[Any]]:
     F, variance = asked.footprint[there, t], first.covariance[t, t]
     sd = square_root(controlled_variance(F, _at(first.gaussian, there, t), variance))
     mean = controlled_mean(F, _at(first.linear, there, t))
-    return _named("mean", mean) | _named("sd", sd)
+    drawn = F[accepted_draws(F)]
+    plain = _plain("mean", monte_carlo.mean(drawn)) | _plain("sd", monte_carlo.sd(drawn))
+    return plain | _named("mean", mean) | _named("sd", sd)
 
 
 def _change(
@@ -166,7 +173,12 @@ def _change(
     ends = quantiles(delta[accepted], rule.interval)
     low, high = (Estimate(ends.value[end], ends.mcse[end]) for end in (0, 1))
     checked = validate(law.mean, law.sigma, rule.z_alpha, low, high, digits)
+    drawn = delta[accepted]
+    below = np.sum(drawn < 0, axis=0)
     return {
+        **_plain("delta_mean", monte_carlo.mean(drawn)),
+        **_plain("sigma", monte_carlo.sd(drawn)),
+        **_plain("p_decrease", monte_carlo.probability(below, len(drawn))),
         **_named("delta_mean", controlled_mean(delta, of_delta(first.linear))),
         **_named("sigma", square_root(controlled_variance(delta, G, variance))),
         **_named("p_decrease", controlled_probability(delta, G, -law.mean, variance)),
@@ -182,6 +194,10 @@ def _change(
 
 def _named(name: str, found: Controlled) -> dict[str, F64]:
     return {name: found.value, f"{name}_mcse": found.mcse, f"{name}_gain": found.gain}
+
+
+def _plain(name: str, found: Estimate) -> dict[str, F64]:
+    return {f"plain_{name}": found.value, f"plain_{name}_mcse": found.mcse}
 
 
 def _stacked(dim: str, found: list[dict[str, NDArray[Any]]]) -> dict[str, Any]:

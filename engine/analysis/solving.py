@@ -36,7 +36,7 @@ class Solving:
             return "no draw was accepted"
         others = self.draws - self.directly
         corrected = (
-            f"; the others took {self.median_corrections:g} correction(s) in the median, "
+            f"; corrections of the others: {self.median_corrections:g} in the median, "
             f"{self.most_corrections} at most"
             if others
             else ""
@@ -154,6 +154,6 @@ def solving_text(ensemble: xr.Dataset) -> str:
         "Certified errors do not apply to split mode. The last of the "
         f"{found.order} terms of the series was at most {how.largest_error:.1g} of the total; "
         f"{how.directly} of {how.draws} draws (counted in each year) were solved directly. A "
-        "change is not assessed where its sigma is less than ten times the rms by which draws are off."
+        "change is not assessed where sigma is less than ten times the rms by which draws are off."
     )
     return "\n".join(lines)

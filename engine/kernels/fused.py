@@ -289,9 +289,16 @@ class Memory:
             self._room = np.empty((rows, LANES), Single)
 
     def take(self, rows: int) -> F32:
-        """The next (rows, 64) of the room."""
+        """The next (rows, 64) of the room.
+
+        Raises:
+            ValueError: there is no such room left; kernels would write beyond it.
+        """
         self._used += rows
-        return self._room[self._used - rows : self._used]
+        if self._used > len(self._room):
+            raise ValueError(f"no room for {rows} rows of {len(self._room)}; clear() for more")
+        taken = self._room[self._used - rows : self._used]
+        return taken
 
 
 def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:

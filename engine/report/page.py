@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from engine.analysis import verdict_table
+from engine.analysis import is_split, verdict_table, with_controlled
 from engine.errors import StoreError
 from engine.report.chapters import Chapter, Findings, chapter, gather
 from engine.report.contributions import sorted_out
@@ -19,6 +19,7 @@ from engine.report.files import as_csv, as_json
 from engine.report.numbers import percent
 from engine.report.rows import Row, level_rows
 from engine.report.safety import safety
+from engine.report.solving import Titled, first_order_section, split_section
 from engine.report.subject import SYNTHETIC, Subject
 from engine.report.tables import monte_carlo_table
 from engine.report.words import level, miss
@@ -48,6 +49,7 @@ def write(subject: Subject, folder: Path) -> Path:
         StoreError: the folder cannot be written.
     """
     changes = verdict_table(subject.changes) if subject.changes else []
+    changes = with_controlled(changes, subject.controlled)
     found = gather(changes, level_rows(subject.levels))
     chapters = _chapters(subject, found)
     written = _beside(subject, changes, chapters)
@@ -120,6 +122,7 @@ def _render(
         missed=miss(subject.rule, "case"),
         monte_carlo=monte_carlo_table(headlines, subject.rule) if headlines else None,
         safety=safety(subject.ensemble, changes, subject.rule),
+        sections=_solving(subject),
         exclusions=NOT_IN_THE_INTERVALS,
         tables=_tables(subject.fact("tables")),
         handled=_handled(subject.fact("findings")),
@@ -127,6 +130,15 @@ def _render(
         style=Markup(_own("style.css")),
     )
     return page
+
+
+def _solving(subject: Subject) -> list[Titled]:
+    """What split mode costs, and what the first order adds, where there is something to say."""
+    split = is_split(subject.ensemble)
+    sections = [split_section(subject.ensemble)] if split else []
+    if subject.controlled is not None:
+        sections.append(first_order_section(subject.controlled, subject.rule, split=split))
+    return sections
 
 
 def _template() -> Any:

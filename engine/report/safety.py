@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from engine.analysis import is_split
+from engine.draws import DIRECTLY
 from engine.kernels.changes import DetectionRule
 from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
+from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
 _LISTED = 12
@@ -42,11 +45,23 @@ def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) ->
     worst = float(np.max(error, where=status == 0, initial=0.0))
     return Safety(
         _draws(status),
-        f"Every accepted draw was solved with a certificate: its totals are within a relative "
-        f"error of {_power(worst)} of the exact solution. A change is only assessed when its "
-        "standard uncertainty is more than ten times this error.",
+        _certificate(worst, split=is_split(ensemble)) + f" {solved(ensemble)}",
         _undecided(changes, rule),
         _table(ensemble, status, error),
+    )
+
+
+def _certificate(worst: float, *, split: bool) -> str:
+    if split:
+        return (
+            "Certified errors do not apply to split mode. The last term of the series that stands "
+            f"for the solution of a draw was {_power(worst)} of its total at most; what split mode "
+            "costs altogether was measured, below."
+        )
+    return (
+        f"Every accepted draw was solved with a certificate: its totals are within a relative "
+        f"error of {_power(worst)} of the exact solution. A change is only assessed when its "
+        "standard uncertainty is more than ten times this error."
     )
 
 
@@ -90,6 +105,7 @@ def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
 def _table(
     ensemble: xr.Dataset, status: np.ndarray[Any, Any], error: np.ndarray[Any, Any]
 ) -> Table:
+    corrections = ensemble["corrections"].transpose("draw", "year").values
     sums = ensemble["column_sums_above_one"].transpose("draw", "year").values
     lines = []
     for column, year in enumerate(ensemble["year"].values):
@@ -100,16 +116,18 @@ def _table(
                 (
                     str(int(year)),
                     *(number(n, 0) for n in outcomes),
+                    number(int(((corrections[:, column] == DIRECTLY) & accepted).sum()), 0),
                     number(int((sums[:, column] > 0).sum()), 0),
                     _power(float(error[accepted, column].max())) if accepted.any() else NOTHING,
                 )
             )
         )
+    last = "Largest last term" if is_split(ensemble) else "Largest certified error"
     head = ("Year", "Accepted", "Radius not certified", "Output lost", "Failed")
     return Table(
         "What became of the draws. Column sums above one are allowed while the spectral radius "
         "stays certified.",
-        (*head, "With column sums above 1", "Largest certified error"),
+        (*head, "Solved directly", "With column sums above 1", last),
         tuple(lines),
     )
 

@@ -41,6 +41,7 @@ class Subject:
         reproduce: what to type, and what it ran on; shown in this order.
         contributions: `engine.analysis.contribution_table` of the longest change, of each kind of
             contributions that the ensemble holds.
+        controlled: `engine.analysis.of_ensemble`; None where the ensemble keeps no first order.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Subject:
     indicators: tuple[Mapping[str, str], ...]
     reproduce: Mapping[str, str]
     contributions: tuple[dict[str, Any], ...] = ()
+    controlled: xr.Dataset | None = None
 
     @property
     def synthetic(self) -> bool:
