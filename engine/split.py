@@ -145,7 +145,7 @@ class _Importance:
 
     Attributes:
         cells: max_f S_ijf, (rows,columns), zero where there is no error.
-        lost: sum of S_ijf over the cells of each bin of importance, (pairs,f,bins).
+        lost: sum of S_ijf over the cells of each bin of importance, (bins,pairs,f).
         counts: cells in each bin, (bins,).
     """
 
@@ -155,7 +155,7 @@ class _Importance:
 
     def threshold(self, keep: Keep) -> tuple[float, float]:
         """The least importance that is kept, and the share of variance this keeps of every f."""
-        lost = np.cumsum(self.lost, axis=-1).max(axis=(0, 1))  # by cutting a bin and all below
+        lost = np.cumsum(self.lost, axis=0).max(axis=(1, 2))  # by cutting a bin and all below
         if keep.fraction is None:
             cut = int(np.searchsorted(lost, 1 - keep.share, side="right"))
         else:
@@ -167,7 +167,7 @@ class _Importance:
 
 def _importance(tables: Sequence[Prepared], asked: _Asked) -> _Importance:
     cells = np.zeros(tables[0].cells[tables[0].matrix][0].shape, dtype=np.float32)
-    lost = np.zeros((*asked.variance.shape, BINS))
+    lost = np.zeros((BINS, *asked.variance.shape))
     counts = np.zeros(BINS)
     entries = [uncertain(table, table.matrix) for table in tables]
     shared = shared_keys(tables[0])
@@ -177,7 +177,7 @@ def _importance(tables: Sequence[Prepared], asked: _Asked) -> _Importance:
             dense = [spread(one, lines) for one in entry]
             i, j = np.nonzero(np.any([values != 0 for values in dense], axis=0))
             bins = np.empty(len(i), dtype=np.int64)
-            spreads = np.stack([values[i, j] for values in dense])
+            spreads = np.stack([values[i, j] for values in dense], axis=1)
             add_shares(asked.on(own, rows, columns), spreads, i, j, lost, counts, bins)
             # As the bin's lower end, so that a threshold cuts whole bins.
             cells[rows.start + i, columns.start + j] = _importance_of(bins)

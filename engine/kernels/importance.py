@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.kernels.arrays import F64, I64
-from engine.kernels.compiling import compiled, inline
+from engine.kernels.compiling import compiled
 
 DECADES, A_DECADE = 24, 100  # of importance from 1e-24 to 1, on a log scale, and bins in each
 BINS = DECADES * A_DECADE + 1
@@ -40,24 +40,6 @@ class Asked(NamedTuple):
     per_variance: F64
 
 
-@inline
-def _share(asked: Asked, slopes: F64, pair: int, f: int) -> float:
-    t, s = asked.pairs[pair, 0], asked.pairs[pair, 1]
-    own = asked.own
-    variance = own[t, t] * slopes[t] * slopes[t]
-    if t != s:
-        variance += own[s, s] * slopes[s] * slopes[s] - 2 * own[t, s] * slopes[t] * slopes[s]
-    share: float = variance * asked.per_variance[pair, f]
-    return share
-
-
-@inline
-def _slopes(slopes: F64, asked: Asked, spreads: F64, i: I64, j: I64, cell: int, f: int) -> None:
-    for t in range(spreads.shape[0]):
-        difference = asked.column[t, j[cell], f] - asked.shift[t, i[cell], f]
-        slopes[t] = asked.row[t, i[cell], f] * difference * spreads[t, cell]
-
-
 @compiled
 def add_shares(
     asked: Asked, spreads: F64, i: I64, j: I64, lost: F64, counts: F64, bins: I64
@@ -65,23 +47,34 @@ def add_shares(
     """Find each cell's largest share and add its shares to what cutting it loses.
 
     Args:
-        spreads: q sigma of the cells in each year, (t,cells).
+        spreads: q sigma of the cells in each year, (cells,t).
         i, j: rows and columns of the cells, (cells,).
-        lost: sums of shares by bin of importance, (pairs,f,bins); added to.
+        lost: sums of shares by bin of importance, (bins,pairs,f); added to.
         counts: cells in each bin; added to.
         bins: filled with the bin of each cell, (cells,).
     """
-    slopes = np.zeros(spreads.shape[0])
+    row, column, shift, own = asked.row, asked.column, asked.shift, asked.own
+    pairs, per_variance = asked.pairs, asked.per_variance
+    years, functionals = row.shape[0], row.shape[2]
+    slopes, shares = np.zeros((years, functionals)), np.zeros(per_variance.shape)
     for cell in range(i.size):
+        a, b = i[cell], j[cell]
+        for t in range(years):
+            for f in range(functionals):
+                slopes[t, f] = row[t, a, f] * (column[t, b, f] - shift[t, a, f]) * spreads[cell, t]
         largest = 10.0**-DECADES
-        for f in range(asked.row.shape[2]):
-            _slopes(slopes, asked, spreads, i, j, cell, f)
-            for pair in range(asked.pairs.shape[0]):
-                largest = max(largest, _share(asked, slopes, pair, f))
+        for pair in range(pairs.shape[0]):
+            t, s = pairs[pair, 0], pairs[pair, 1]
+            change = 1.0 if t != s else 0.0
+            for f in range(functionals):
+                level, other = slopes[t, f], change * slopes[s, f]
+                variance = own[t, t] * level * level + own[s, s] * other * other
+                variance -= 2 * own[t, s] * level * other
+                shares[pair, f] = variance * per_variance[pair, f]
+                largest = max(largest, shares[pair, f])
         place = min(int((np.log10(largest) + DECADES) * A_DECADE), BINS - 1)
         bins[cell] = place
         counts[place] += 1
-        for f in range(asked.row.shape[2]):
-            _slopes(slopes, asked, spreads, i, j, cell, f)
-            for pair in range(asked.pairs.shape[0]):
-                lost[pair, f, place] += _share(asked, slopes, pair, f)
+        for pair in range(pairs.shape[0]):
+            for f in range(functionals):
+                lost[place, pair, f] += shares[pair, f]
