@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.errors import ConfigError
+from engine.kernels.start import FEW, IMPORTANT, KEEP_ALL
 
 GROUP = 64
 
@@ -34,6 +35,13 @@ def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = Fals
 
 
 _SOLVING = 19  # arrays of all right-hand sides in 64 draws, while a group is solved; measured
+_CELL = 18  # bytes of a packed cell, its share of the important ones with it
+_PASSES = 3  # over all cells, and products with the inverse times _INNER, in a usual group
+_INNER = 4
+_APPLIED = 3.0  # cells applied to one right-hand side in the time of drawing one
+_SINGLE = 2.0  # how much faster single precision is
+_MOVES = 2e-8  # seconds a byte of one right-hand side in 64 draws, all its additions together
+_OVERHEAD = 0.02  # seconds of Python, a group
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 
@@ -142,7 +150,8 @@ class Needs:
         preparing: reading and preparing one year, before any draw.
         ensemble: the ensemble on disk, uncompressed.
         prepared: the prepared tables on disk.
-        seconds: computing time on all slots, without start-up.
+        starting: seconds in which every year is prepared, before any draw.
+        seconds: of drawing, on all slots.
     """
 
     matrix: int
@@ -151,6 +160,7 @@ class Needs:
     preparing: int
     ensemble: int
     prepared: int
+    starting: float
     seconds: float
 
     def peak(self, slots: int, baseline: int) -> int:
@@ -172,26 +182,43 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flop
     """
     n, square, cells = shape.n, shape.n**2, shape.cells
     small = n * (shape.r + shape.k + 2 * shape.c)
-    # The estimates, and for each cell its position, its hashes and its sigma.
-    year = 8 * (square + small) + 20 * cells
+    columns = _right_hand_sides(shape)
+    lane = 8 * GROUP  # bytes of one number in 64 draws
+    # The packed cells, the important ones again, the inverse, and the slopes of every part.
+    year = _CELL * cells + 4 * square + 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
-    # One factorisation for the solution; certificates and error bounds pass over A a few times.
-    solving = (2 / 3 * n**3 + square * (4 * shape.c + 4 * shape.q + 40)) / flops
-    overhead = 1.5e-3  # of Python, a draw
+    generating = cells * shape.normals * GROUP / normals
+    # The first pass also adds up what the certificate and the first order need.
+    passing = (_PASSES + 2) * cells * columns * GROUP / (_APPLIED * normals)
+    moving = _MOVES * lane * n * columns
+    inverting = _PASSES * _INNER * 2 * square * columns * GROUP / (_SINGLE * flops)
+    group = generating * _generations(cells) + passing + inverting + moving + _OVERHEAD
+    preparing = (2 / 3 * n**3 + 2 * n**3 / _SINGLE + 60 * square) / flops + 4e-7 * cells + 0.05
     return Needs(
         matrix=8 * square,
         shared=2 * year,  # two years are open while one gives way to the next
-        workspace=24 * square
-        + 24 * small
-        + 8 * cells
-        + 8 * GROUP * n * _SOLVING * _right_hand_sides(shape)
-        + sampling.block * (one + shape.contributions),
-        preparing=32 * (square + small) + 100 * cells,
-        ensemble=draws * (one + 13 + shape.contributions),
+        workspace=4 * GROUP * _kept(cells)
+        + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
+        + sampling.block * (4 * one + shape.contributions),
+        preparing=36 * square + 8 * small + 56 * cells,
+        ensemble=draws * (3 * one + 14 + shape.contributions),
         prepared=year * len(sampling.years),
-        seconds=draws * (cells * shape.normals / normals + solving + overhead) / slots,
+        starting=preparing * len(sampling.years),
+        seconds=draws / GROUP * group / slots,
     )
+
+
+def _kept(cells: int) -> int:
+    """Cells whose factors wait in memory while a group is solved (`engine.kernels.start`)."""
+    important = max(int(IMPORTANT * cells), min(cells, FEW))
+    everything = 4 * GROUP * cells <= KEEP_ALL
+    return min(cells + important, 2 * cells) if everything and cells > FEW else important
+
+
+def _generations(cells: int) -> int:
+    """How often the factors of a group are drawn: once where all are kept."""
+    return 1 if 4 * GROUP * cells <= KEEP_ALL else _PASSES
 
 
 def _right_hand_sides(shape: Shape) -> int:

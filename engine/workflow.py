@@ -37,7 +37,7 @@ from engine.jobs import Job, settled
 from engine.kernels.changes import DetectionRule, spent_at_look
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels, findings
-from engine.plan import Needs, SamplingPlan, Shape, needs, whole_blocks
+from engine.plan import Direction, Needs, SamplingPlan, Shape, direction, needs, whole_blocks
 from engine.prepare import addresses, prepare
 from engine.question import Consumer, Question, with_units
 from engine.report import Assumption, Subject, write
@@ -157,6 +157,12 @@ class _Reader:
 # --- plan ---------------------------------------------------------------------------------------
 
 
+_WHY = {
+    Direction.FORWARD: "one right-hand side a consumer: gives every part and stressor",
+    Direction.ADJOINT: "one right-hand side a stressor: totals alone are asked",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A run's predicted needs, and what this machine has."""
@@ -167,6 +173,12 @@ class Planned:
     cluster: ClusterSpec
     peak: int
     available: int
+    direction: Direction
+
+    @property
+    def seconds(self) -> float:
+        """Of all scenarios, without start-up."""
+        return (self.needs.starting + self.needs.seconds) * self.scenarios
 
     def summary(self) -> str:
         """One line, for the start of a run."""
@@ -174,7 +186,7 @@ class Planned:
         return (
             f"{plan.draws} draws x {len(plan.years)} years x {self.scenarios} scenario(s) on "
             f"{self.cluster.slots} {self.cluster.executor}; about "
-            f"{_duration(self.needs.seconds * self.scenarios)}, {_size(self.peak)} of memory"
+            f"{_duration(self.seconds)}, {_size(self.peak)} of memory"
         )
 
     def extended(self, draws: int) -> Planned:
@@ -198,7 +210,9 @@ class Planned:
         yield f"memory, preparing: {_size(needs.preparing)}"
         yield f"memory, peak:      {_size(self.peak)} of {_size(self.available)} available"
         yield f"disk:              {_size((needs.ensemble + needs.prepared) * self.scenarios)}"
-        yield f"time:              {_duration(needs.seconds * self.scenarios)} (speed measured now)"
+        yield f"time, preparing:   {_duration(needs.starting * self.scenarios)}"
+        yield f"time, drawing:     {_duration(needs.seconds * self.scenarios)} (speed measured now)"
+        yield f"solved for:        {self.direction}, {_WHY[self.direction]}"
 
 
 def _size(amount: float) -> str:
@@ -234,7 +248,11 @@ def plan(
             where="cluster.workers",
             remedy=f"use fewer than {slots} workers, or a smaller table",
         )
-    return Planned(needed, sampling, len(config.scenarios), cluster, peak, available)
+    asked = config.question
+    way = direction(
+        len(asked.indicators), len(asked.consumers), asked.parts, attributed=asked.attributed
+    )
+    return Planned(needed, sampling, len(config.scenarios), cluster, peak, available, way)
 
 
 def _sampling(config: Config, draws: int | None) -> SamplingPlan:

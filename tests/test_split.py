@@ -30,7 +30,7 @@ from engine.error_model import (
     TimeKey,
     Yearly,
 )
-from engine.errors import ConfigError, InputError
+from engine.errors import ConfigError, DriftError, InputError
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.perturb import LOG2E
 from engine.kernels.two_level import deviation, two_level_mean, two_level_sd, two_level_variance
@@ -84,7 +84,7 @@ def tables(
     regions: int = 3,
     sectors: int = 6,
 ) -> list[Prepared]:
-    source = toy.Toy(world="random", regions=regions, sectors=sectors, stressors=1)
+    source = toy.Toy(world=toy.World.RANDOM, regions=regions, sectors=sectors, stressors=1)
     made = [prepare(toy.read(source, year), errors, question(direction), seed=9) for year in YEARS]
     assert all(table.direction is direction for table in made)
     return made
@@ -117,7 +117,6 @@ def shares(prepared: list[Prepared], lasting: float, yearly: float) -> Iterator[
     """Of each functional: whether it is a change, and every cell's share of its variance."""
     _, slopes = noise(prepared)
     law = twin(prepared)
-    F = law.footprint.reshape(len(YEARS), -1)
     F = law.footprint[..., : 3 if prepared[0].direction is Direction.FORWARD else 1]
     V = law.covariance[..., : F.shape[-1]].reshape(len(YEARS), len(YEARS), -1)
     F = F.reshape(len(YEARS), -1)
@@ -146,9 +145,8 @@ def test_the_asked_share_of_every_level_and_change_is_kept(
     assert 0 < len(chosen[0]) < 0.95 * there.sum()
     kept = np.zeros(there.shape, dtype=bool)
     kept[tuple(np.array(sorted(chosen[0])).T)] = True
-    lost = [
-        own_share[~kept].sum(axis=0).max() for _, own_share in shares(prepared, LASTING, YEARLY)
-    ]
+    of_cells = [cells for _, cells in shares(prepared, LASTING, YEARLY)]
+    lost = [cells[~kept].sum(axis=0).max() for cells in of_cells]
     assert max(lost) <= 1 - share
     for table in cut:
         assert table.split is not None
@@ -172,7 +170,8 @@ def test_cells_that_matter_for_levels_are_not_enough() -> None:
         }
         if worst[False] >= 0.999:
             break
-    assert worst[True] < 0.998 < 0.999 <= worst[False]
+    assert worst[False] >= 0.999
+    assert worst[True] < 0.998
     chosen = places(split(prepared, Keep(share=0.999))[0], kept=True)
     assert len(chosen) > kept.sum()
 
@@ -249,10 +248,8 @@ def test_sds_of_levels_and_changes_are_within_half_a_per_cent(
         np.stack([draw(table, range(256)).footprint[..., parts] for table in cut], axis=1)
         for draw in (draw_prepared, draw_exactly)
     )
-    for x, e in (
-        (split_draws, exact),
-        (np.diff(np.log(split_draws), axis=1), np.diff(np.log(exact), axis=1)),
-    ):
+    changes, exact_changes = (np.diff(np.log(F), axis=1) for F in (split_draws, exact))
+    for x, e in ((split_draws, exact), (changes, exact_changes)):
         found = deviation(x, e)
         assert np.abs(found.ratio.value - 1).max() < 0.005
         assert found.rms.max() < 0.06  # sqrt(1 - 0.999) is 0.032
@@ -347,7 +344,8 @@ def test_verdicts_go_by_the_error_that_was_measured(done: workflow.Run) -> None:
     """The last terms of the levels would leave changes unassessed whose error is small."""
     ensemble = done.load()
     found = analysis.changes(ensemble)
-    assert not (found["verdict"] == "not assessed").any()
+    indirect = found.sel(part=["total", "domestic", "foreign"])  # direct emissions are exact
+    assert not (indirect["verdict"] == "not assessed").any()
     assert "measured against exact draws" in found.attrs["verdict_rule"]
     rough = ensemble.copy()
     rng = np.random.default_rng(1)
@@ -449,9 +447,8 @@ def test_controlled_estimates_stand_beside_the_plain_ones(exact_run: workflow.Ru
     for row in rows:
         if row["part"] == "total":
             assert row["sigma_gain"] > 2
-            assert (
-                abs(row["delta_mean_controlled"] - row["delta_mean"]) < 5 * row["delta_mean_mcse"]
-            )
+            apart = abs(row["delta_mean_controlled"] - row["delta_mean"])
+            assert apart < 5 * row["delta_mean_mcse"]
             assert row["delta_mean_controlled_mcse"] < row["delta_mean_mcse"]
             assert row["linearity_meaning"]
     given = analysis.controlled(ensemble, law, rule)
@@ -495,7 +492,7 @@ def test_an_exact_folder_is_not_gone_on_with_in_split_mode(
     tmp_path: Path, exact_run: workflow.Run
 ) -> None:
     config = load_config(written(tmp_path, SPLIT))
-    with pytest.raises(InputError, match="holds another ensemble"):
+    with pytest.raises(DriftError, match=r"method\.split: absent on disk"):
         workflow.run(config, exact_run.folder, cluster=SERIAL)
 
 

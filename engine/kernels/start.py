@@ -22,7 +22,7 @@ HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may
 _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
 _RAISES = 4  # of the slack, each of which adds to the noise a little
 IMPORTANT = 0.08  # share of the cells with which a correction is iterated
-_FEW = 20_000  # cells that are all important
+FEW = 20_000  # cells that are all important
 KEEP_ALL = 2**30  # bytes of factors for which all are kept while a group is solved
 _FACTORS = 64 * 4  # bytes a cell
 _ROWS = 64  # of the inverse, worked on together
@@ -186,7 +186,7 @@ def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> 
     """
     drawn = [cells for cells in entries if cells.terms]
     count = sum(len(cells.value) for cells in drawn)
-    wanted = max(int(IMPORTANT * count), min(count, _FEW))
+    wanted = max(int(IMPORTANT * count), min(count, FEW))
     if wanted == count:
         return Kept(tuple(drawn), (), whole=True)
     spread = _spread(inverse, y_sd)
