@@ -405,7 +405,7 @@ def _config(file: _File, path: Path) -> Config:
         question=_question(file, path),
         scenarios=scenarios,
         r_max=_r_max(file.method.r_max),
-        tolerance=_within(file.method.tolerance, 1e-12, 1e-3, "method.tolerance"),
+        tolerance=_within(file.method.tolerance, 9.9e-10, 1e-3, "method.tolerance"),
         keep=None if file.split is None else _keep(file.split),
         sampling=_sampling(file.sampling, years),
         draws_asked=file.sampling.draws,

@@ -261,7 +261,7 @@ def _solution(
         domestic = [solve_emissions(g * home[:, None]) for home in asked.domestic.T]
         slopes = np.stack([multipliers, *domestic], axis=2)
         u = HEADROOM * np.abs(solve_emissions(np.abs(g)))
-        near, far = np.empty((len(D0), 0)), np.column_stack([u, weights])
+        near, far = np.empty((len(D0), 0)), np.column_stack([u, np.where(counted, weights, 0.0)])
         y_sd, scale, X0 = np.sqrt(squares @ np.square(required)), passed_on, output
     else:
         y_sd, scale, X0 = np.sqrt(squares @ np.square(passed_on)), required, multipliers

@@ -12,7 +12,7 @@ import pytest
 
 from engine.kernels.arrays import F32, F64
 from engine.kernels.elementary import log_sd
-from engine.kernels.fused import Bound, Memory, Sums, bind, sweep
+from engine.kernels.fused import Bound, Memory, Sums, bind, bind_with, sweep
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate, pack, perturb
 from engine.kernels.perturb import standard_errors as errors_of
 from engine.kernels.streams import LANES, stream_key
@@ -180,6 +180,36 @@ def test_kept_factors_are_the_ones_drawn_anew(by_row: bool) -> None:
     for bound, cells in zip(kept, entries, strict=True):
         assert bound.filled[0] == bool(cells.terms)
         assert len(bound.kept) == (len(cells.value) if cells.terms else 0)
+
+
+@PACKINGS
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_factors_kept_of_some_cells_serve_all_passes(share: float, by_row: bool) -> None:
+    """Whichever of the two packings is passed over first, and in memory used before."""
+    entries = made(14, (9, 140), KINDS, by_row=by_row)
+    rng = np.random.default_rng(1)
+    chosen = [rng.random(len(cells.value)) < share for cells in entries if cells.terms]
+    some = [cells.only(which) for cells, which in zip(entries[1:], chosen, strict=True)]
+    slots = [np.where(which, np.cumsum(which) - 1, -1).astype(np.int32) for which in chosen]
+    for one in slots:
+        one.flags.writeable = False
+    memory = room(entries)
+    for group in (0, 5):
+        expected = applied(bind(entries, group), by_row), applied(bind(some, group), by_row)
+        for first in (0, 1):
+            memory.clear(sum(len(cells.value) for cells in some))
+            bound = bind_with(entries, some, slots, group, memory)
+            for turn in (first, 1 - first, first):
+                for found, known in zip(applied(bound[turn], by_row), expected[turn], strict=True):
+                    assert_same(found, known)
+
+
+def test_memory_that_is_too_small_is_refused() -> None:
+    entries = made(15, (4, 4), ["own", "many"], by_row=True)
+    memory = Memory()
+    memory.clear(sum(len(cells.value) for cells in entries) - 1)
+    with pytest.raises(ValueError, match="no room"):
+        bind(entries, 0, keep=memory)
 
 
 @PACKINGS

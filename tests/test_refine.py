@@ -67,7 +67,8 @@ def test_the_truth_is_true() -> None:
 def radius(B: F64, D: F64) -> F64:
     """Spectral radius of |B| / D in each draw, (64,)."""
     scaled = np.moveaxis(np.abs(B) / np.abs(D)[:, None], -1, 0)
-    return np.abs(np.linalg.eigvals(scaled)).max(axis=1)
+    largest: F64 = np.abs(np.linalg.eigvals(scaled)).max(axis=1)
+    return largest
 
 
 # --- certificates of systems made up at random ----------------------------------------------------

@@ -23,7 +23,7 @@ from engine.kernels.solve import Solved, certify_radius, error_bound, solve
 from engine.plan import Direction
 from engine.prepare import Prepared
 
-TOLERANCE = 1e-9  # largest certified relative error of a footprint solved directly
+TOLERANCE = 1e-9  # certified relative error that suffices of what is solved directly, at least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,8 +133,9 @@ def _footprint(prepared: Prepared, system: System, solved: Solved | None = None)
     footprint = parts(intensities, solved.X, prepared.domestic, direct)
     bound = error_bound(solved, system.A, intensities, demand, weights)
     gross = np.abs(intensities) @ np.abs(solved.X) + np.abs(direct)
-    error = float(relative(bound, footprint[..., 0], gross, TOLERANCE))
-    if not error <= TOLERANCE:
+    tolerance = max(TOLERANCE, prepared.tolerance)
+    error = float(relative(bound, footprint[..., 0], gross, tolerance))
+    if not error <= tolerance:
         return Single(nothing, Status.FAILED, error, counted)
     uncorrected = np.zeros((*footprint.shape[:2], 1))
     told = contributions(

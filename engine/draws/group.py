@@ -121,7 +121,7 @@ def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -
 
 def _above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:
     """Industries whose coefficients add up to more than one, (64,)."""
-    above = (columns > D) & prepared.start.counted[:, None]
+    above = (columns > D) & (D > 0) & prepared.start.counted[:, None]
     count: NDArray[np.int32] = above.sum(axis=0, dtype=np.int32)
     return count
 

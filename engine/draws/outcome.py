@@ -70,15 +70,18 @@ def relative(bound: F64, total: F64, gross: F64, tolerance: float) -> F64:
     """The largest bound on an error, relative to its total; one for each draw.
 
     A total that is nothing beside its indicator's largest, such as that of a consumer whose demand
-    reaches no emissions, has no relative error worth the name and does not fail the others.
+    reaches no emissions, has no relative error worth the name and does not fail the others. What
+    is not finite has an infinite one, or none (NaN).
 
     Args:
         bound, total, gross: (indicators, consumers, ...): the bounds, the totals, and the sums
             of the magnitudes of what the totals are made of.
     """
     nothing = NEGLIGIBLE * gross.max(axis=1, keepdims=True)
-    counts = (np.abs(total) > nothing) | (bound > tolerance * nothing)
+    negligible = (np.abs(total) <= nothing) & (bound <= tolerance * nothing)
+    counts = ~(negligible & np.isfinite(gross))
     size = np.where(counts, np.abs(total), 1.0)
-    ratio = np.divide(bound, size, out=np.full_like(bound, np.inf), where=size > 0)
+    known = (size > 0) & np.isfinite(size)
+    ratio = np.divide(bound, size, out=np.full_like(bound, np.inf), where=known)
     largest: F64 = np.where(counts, ratio, 0.0).max(axis=(0, 1))
     return largest

@@ -112,7 +112,7 @@ class Way(Protocol):
         ...
 
     def residual_shift(self, R: F64) -> F64:
-        """How far the correction by the residual moved the totals, (q,c,64)."""
+        """How far the correction by the residual moved any part, at most, (q,c,64)."""
         ...
 
     def linear(self, R0: F64) -> F64:
@@ -167,8 +167,9 @@ class Forward:
         return gross
 
     def residual_shift(self, R: F64) -> F64:
-        shift: F64 = np.einsum("nq,ncd->qcd", self._prepared.slopes[..., 0], R)
-        return np.abs(shift)
+        of_home, of_abroad = self._corrections(R)
+        largest: F64 = np.maximum(np.abs(of_home), np.abs(of_abroad))
+        return np.maximum(largest, np.abs(of_home + of_abroad))
 
     def linear(self, R0: F64) -> F64:
         return self._parts(self._drawn.change, self._estimate(), R0)
