@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.errors import ConfigError
+from engine.kernels.speed import Rates
 from engine.kernels.start import FEW, IMPORTANT, KEEP_ALL
 
 GROUP = 64
@@ -36,12 +37,17 @@ def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = Fals
 
 _SOLVING = 19  # arrays of all right-hand sides in 64 draws, while a group is solved; measured
 _CELL = 18  # bytes of a packed cell, its share of the important ones with it
-_PASSES = 3  # over all cells, and products with the inverse times _INNER, in a usual group
-_INNER = 4
-_APPLIED = 3.0  # cells applied to one right-hand side in the time of drawing one
-_SINGLE = 2.0  # how much faster single precision is
-_MOVES = 2e-8  # seconds a byte of one right-hand side in 64 draws, all its additions together
-_OVERHEAD = 0.02  # seconds of Python, a group
+_CORRECTIONS = {Direction.FORWARD: 3, Direction.ADJOINT: 2}  # of a usual group; measured
+_INNER = 4.7  # products with the inverse for each correction
+_INNER_OF_ALL = 12  # in all, where every cell is important: one correction does nearly all
+_PACE = 0.4  # of a small table's, at which a large one's cells are applied
+_IMPORTANT_PACE = 0.3  # the same of the important cells alone, which lie far apart
+_NUMPY = 3500  # applications in the time that all of numpy takes with one number of a solution
+_OVERHEAD = 2e-3  # seconds of Python, a group
+_WRITING = 0.03  # seconds to write a block and enter it
+_A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
+_AN_ENTRY = 2.5e-7  # seconds to read, check, hash and save an entry of an n x n array
+_DIRECTLY = 24  # bytes for each such entry while a draw is solved directly; measured
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 
@@ -125,7 +131,9 @@ class Shape:
         q, c, parts: indicators, consumers and parts asked.
         cells: cells that carry errors in one year, of all quantities.
         normals: normals drawn for each of them in one draw, on average.
+        direction: what draws are solved for.
         contributions: bytes of one draw's footprints by origin and by industry.
+        negative: whether any delivery is, so that magnitudes are factorised too.
     """
 
     n: int
@@ -136,7 +144,24 @@ class Shape:
     parts: int
     cells: int
     normals: float
+    direction: Direction
     contributions: int = 0
+    negative: bool = False
+
+    @property
+    def columns(self) -> int:
+        """Right-hand sides of a draw."""
+        return self.c if self.direction is Direction.FORWARD else self.q
+
+    @property
+    def all_kept(self) -> bool:
+        """Whether all factors of a group wait in memory, so that they are drawn once."""
+        return 4 * GROUP * self.cells <= KEEP_ALL
+
+    @property
+    def important(self) -> int:
+        """Cells with which corrections are iterated (`engine.kernels.start`)."""
+        return max(int(IMPORTANT * self.cells), min(self.cells, FEW))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +171,8 @@ class Needs:
     Attributes:
         matrix: one n x n array.
         shared: prepared tables in the page cache, counted once however many workers map them.
-        workspace: arrays of one draw, for each slot.
+        workspace: arrays of one group, for each slot.
+        directly: what a draw that is solved directly adds to its slot.
         preparing: reading and preparing one year, before any draw.
         ensemble: the ensemble on disk, uncompressed.
         prepared: the prepared tables on disk.
@@ -157,6 +183,7 @@ class Needs:
     matrix: int
     shared: int
     workspace: int
+    directly: int
     preparing: int
     ensemble: int
     prepared: int
@@ -173,55 +200,74 @@ class Needs:
         return baseline + int(kept * max(self.preparing, self.shared + slots * self.workspace))
 
 
-def needs(shape: Shape, sampling: SamplingPlan, slots: int, normals: float, flops: float) -> Needs:
+def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Needs:
     """Predict a run's needs from its sizes.
 
     Args:
-        normals, flops: what one thread of this machine does in a second
-            (`engine.kernels.speed.measure`).
+        rates: what one thread of this machine does in a second.
     """
-    n, square, cells = shape.n, shape.n**2, shape.cells
+    n, square, cells, columns = shape.n, shape.n**2, shape.cells, shape.columns
     small = n * (shape.r + shape.k + 2 * shape.c)
-    columns = _right_hand_sides(shape)
     lane = 8 * GROUP  # bytes of one number in 64 draws
     # The packed cells, the important ones again, the inverse, and the slopes of every part.
     year = _CELL * cells + 4 * square + 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
-    generating = cells * shape.normals * GROUP / normals
-    # The first pass also adds up what the certificate and the first order need.
-    passing = (_PASSES + 2) * cells * columns * GROUP / (_APPLIED * normals)
-    moving = _MOVES * lane * n * columns
-    inverting = _PASSES * _INNER * 2 * square * columns * GROUP / (_SINGLE * flops)
-    group = generating * _generations(cells) + passing + inverting + moving + _OVERHEAD
-    preparing = (2 / 3 * n**3 + 2 * n**3 / _SINGLE + 60 * square) / flops + 4e-7 * cells + 0.05
+    drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING
     return Needs(
         matrix=8 * square,
         shared=2 * year,  # two years are open while one gives way to the next
-        workspace=4 * GROUP * _kept(cells)
+        workspace=4 * GROUP * _kept(shape)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),
-        preparing=36 * square + 8 * small + 56 * cells,
+        directly=_DIRECTLY * square,
+        preparing=_preparing(shape) + 8 * small + (year if len(sampling.years) > 1 else 0),
         ensemble=draws * (3 * one + 14 + shape.contributions),
         prepared=year * len(sampling.years),
-        starting=preparing * len(sampling.years),
-        seconds=draws / GROUP * group / slots,
+        starting=_year(shape, rates) * len(sampling.years),
+        seconds=drawing / slots,
     )
 
 
-def _kept(cells: int) -> int:
-    """Cells whose factors wait in memory while a group is solved (`engine.kernels.start`)."""
-    important = max(int(IMPORTANT * cells), min(cells, FEW))
-    everything = 4 * GROUP * cells <= KEEP_ALL
-    return min(cells + important, 2 * cells) if everything and cells > FEW else important
+def _preparing(shape: Shape) -> int:
+    """Bytes at the most crowded moment of preparing a year, a twentieth more for what is small.
+
+    Either the inverse joins the table, its coefficients, factors and squared errors, or the
+    important cells are chosen when factors and squares are gone.
+    """
+    square, cells = shape.n**2, shape.cells
+    inverting = (36 if shape.negative else 28) * square + 28 * cells
+    return int(1.05 * max(inverting, 20 * square + 52 * cells))
 
 
-def _generations(cells: int) -> int:
-    """How often the factors of a group are drawn: once where all are kept."""
-    return 1 if 4 * GROUP * cells <= KEEP_ALL else _PASSES
+def _year(shape: Shape, rates: Rates) -> float:
+    """Seconds to prepare one year: a factorisation, an inverse, and each cell in its place."""
+    factorising = 2 / 3 * shape.n**3 / rates.double + 2 * shape.n**3 / (0.5 * rates.single)
+    return factorising + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
 
 
-def _right_hand_sides(shape: Shape) -> int:
-    """One a consumer, or one an indicator where totals alone are asked (`direction`)."""
-    totals_only = shape.parts == 1 and not shape.contributions
-    return min(shape.q, shape.c) if totals_only else shape.c
+def _group(shape: Shape, rates: Rates) -> float:
+    """Seconds of one group on one thread (`engine.kernels.refine`)."""
+    k, every, few = shape.columns, GROUP * shape.cells, GROUP * shape.important
+    whole = shape.important == shape.cells
+    corrections = 1 if whole else _CORRECTIONS[shape.direction]
+    inner = _INNER_OF_ALL if whole else _INNER * corrections
+    drawn_anew = 0.0 if shape.all_kept else corrections * (every - few)
+    # Solution, first order and certificate; then each correction's residual, its factors read.
+    forward = shape.direction is Direction.FORWARD
+    first = 2 * k + (shape.q + 3 if forward else 4)
+    applied = every * (first + corrections * (k + 0.6)) / _PACE
+    applied += inner * few * (k + 0.6) / (_PACE if whole else _IMPORTANT_PACE)
+    return (
+        shape.normals * (every + drawn_anew) / rates.normals
+        + (applied + _NUMPY * shape.n * k * GROUP) / rates.applied
+        + inner * 2 * shape.n**2 * k * GROUP / rates.single
+        + _OVERHEAD
+    )
+
+
+def _kept(shape: Shape) -> int:
+    """Cells whose factors wait in memory while a group is solved."""
+    if not shape.all_kept:
+        return shape.important
+    return shape.cells if shape.important == shape.cells else shape.cells + shape.important

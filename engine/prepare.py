@@ -195,6 +195,7 @@ def prepare(
         if errors.method is Method.ACCOUNTS
         else (values[Quantity.A], values[Quantity.S])
     )
+    own = cells[Quantity.Z if errors.method is Method.ACCOUNTS else Quantity.A]
     solution = _solution(
         way, matrix, asked.characterisation @ emissions, table, asked, cells, errors.method
     )
@@ -213,7 +214,8 @@ def prepare(
         by_origin=asked.by_origin,
         by_industry=asked.by_industry,
         cells=cells,
-        kept=solution.kept,
+        # Here, when the factors of the estimate are no longer in memory.
+        kept=important(own, solution.start.inverse, solution.y_sd, solution.start.scale),
         start=solution.start,
         D0=solution.D0,
         slopes=solution.slopes,
@@ -225,9 +227,9 @@ def prepare(
 class _Solution:
     start: Start
     weights: F64
-    kept: Kept
     D0: F64
     slopes: F64
+    y_sd: F64
 
 
 def _solution(
@@ -269,7 +271,7 @@ def _solution(
         far, slopes = np.empty((len(D0), 0)), output
     scale = scale / (scale.max() or 1.0) + 1e-3
     start = Start(X0, inverse, scale, near, far, counted)
-    return _Solution(start, weights, important(own, inverse, y_sd, scale), D0, slopes)
+    return _Solution(start, weights, D0, slopes, y_sd)
 
 
 def _cells_of(

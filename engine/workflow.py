@@ -37,7 +37,16 @@ from engine.jobs import Job, settled
 from engine.kernels.changes import DetectionRule, spent_at_look
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels, findings
-from engine.plan import Direction, Needs, SamplingPlan, Shape, direction, needs, whole_blocks
+from engine.plan import (
+    GROUP,
+    Direction,
+    Needs,
+    SamplingPlan,
+    Shape,
+    direction,
+    needs,
+    whole_blocks,
+)
 from engine.prepare import addresses, prepare
 from engine.question import Consumer, Question, with_units
 from engine.report import Assumption, Subject, write
@@ -157,28 +166,35 @@ class _Reader:
 # --- plan ---------------------------------------------------------------------------------------
 
 
-_WHY = {
-    Direction.FORWARD: "one right-hand side a consumer: gives every part and stressor",
-    Direction.ADJOINT: "one right-hand side a stressor: totals alone are asked",
-}
+# Seconds until workers are at work, measured: imports and compiled kernels from their cache.
+_STARTING = {Executor.SERIAL: 0.5, Executor.THREADS: 1.5, Executor.PROCESSES: 5.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A run's predicted needs, and what this machine has."""
+    """A run's predicted needs, and what this machine has.
+
+    Attributes:
+        shape: of the scenario that needs most.
+        why: the reason for the direction in which its draws are solved.
+        split: whether split mode is asked for.
+    """
 
     needs: Needs
+    shape: Shape
+    why: str
+    split: bool
     sampling: SamplingPlan
     scenarios: int
     cluster: ClusterSpec
     peak: int
     available: int
-    direction: Direction
 
     @property
     def seconds(self) -> float:
-        """Of all scenarios, without start-up."""
-        return (self.needs.starting + self.needs.seconds) * self.scenarios
+        """Of all scenarios."""
+        each = self.needs.starting + self.needs.seconds
+        return each * self.scenarios + _STARTING[self.cluster.executor]
 
     def summary(self) -> str:
         """One line, for the start of a run."""
@@ -201,18 +217,32 @@ class Planned:
 
     def lines(self) -> Iterator[str]:
         """Everything predicted, line by line."""
-        plan, needs = self.sampling, self.needs
+        plan, needs, shape = self.sampling, self.needs, self.shape
         blocks = plan.draws // plan.block * len(plan.years)
+        starting = needs.starting * self.scenarios + _STARTING[self.cluster.executor]
+        factors = "kept in memory" if shape.all_kept else "drawn anew for every correction"
         yield self.summary()
         yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
+        yield f"direction:         {shape.direction}, {shape.columns} at once, {self.why}"
+        yield f"cells with errors: {shape.cells:,} a year, {shape.normals:.3g} normals each"
+        yield f"factors of cells:  {factors}, for {GROUP} draws at a time"
         yield f"memory, shared:    {_size(needs.shared)} of prepared tables"
         yield f"memory, each slot: {_size(needs.workspace)}"
         yield f"memory, preparing: {_size(needs.preparing)}"
         yield f"memory, peak:      {_size(self.peak)} of {_size(self.available)} available"
+        yield f"memory, directly:  {self._directly()}"
         yield f"disk:              {_size((needs.ensemble + needs.prepared) * self.scenarios)}"
-        yield f"time, preparing:   {_duration(needs.starting * self.scenarios)}"
+        yield f"time, preparing:   {_duration(starting)}"
         yield f"time, drawing:     {_duration(needs.seconds * self.scenarios)} (speed measured now)"
-        yield f"solved for:        {self.direction}, {_WHY[self.direction]}"
+        if self.split:
+            yield "                   at most: most draws of split mode take a fraction of that"
+
+    def _directly(self) -> str:
+        """What draws that cannot be certified add to the peak."""
+        added = self.needs.directly
+        fits = self.peak + self.cluster.slots * added <= self.available
+        end = "which fits" if fits else "which does NOT FIT in all slots at once: use fewer workers"
+        return f"{_size(added)} more in each slot for a draw not certified, {end}"
 
 
 def _size(amount: float) -> str:
@@ -234,25 +264,43 @@ def plan(
         PlanError: the run cannot fit this machine's memory.
     """
     sampling, cluster = _sampling(config, draws), cluster or config.cluster
+    slots, processes = cluster.slots, cluster.executor is Executor.PROCESSES
+    with one_blas_thread():
+        rates = measure()
+    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
+    available = psutil.virtual_memory().available
     table = readers.read(config.tables, sampling.years[0])
-    slots, rates = cluster.slots, measure()
     shapes = [_shape(table, config.question, scenario) for scenario in config.scenarios]
     largest = max(shapes, key=lambda shape: shape.cells * shape.normals)
-    needed = needs(largest, sampling, slots, rates.normals, rates.flops)
-    processes = cluster.executor is Executor.PROCESSES
-    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
-    peak, available = needed.peak(slots, baseline), psutil.virtual_memory().available
+    needed = needs(largest, sampling, slots, rates)
+    peak = needed.peak(slots, baseline)
     if peak > available:
         raise PlanError(
             f"the run needs {_size(peak)} of memory, this machine has {_size(available)} free",
             where="cluster.workers",
             remedy=f"use fewer than {slots} workers, or a smaller table",
         )
-    asked = config.question
-    way = direction(
-        len(asked.indicators), len(asked.consumers), asked.parts, attributed=asked.attributed
+    return Planned(
+        needs=needed,
+        shape=largest,
+        why=_why(config.question, largest.direction),
+        split=config.keep is not None,
+        sampling=sampling,
+        scenarios=len(config.scenarios),
+        cluster=cluster,
+        peak=peak,
+        available=available,
     )
-    return Planned(needed, sampling, len(config.scenarios), cluster, peak, available, way)
+
+
+def _why(question: Question, way: Direction) -> str:
+    if way is Direction.ADJOINT:
+        return "one an indicator: totals alone are asked, of more consumers than indicators"
+    if question.attributed:
+        return "one a consumer: contributions are asked"
+    if {"domestic", "foreign"} & set(question.parts):
+        return "one a consumer: domestic or foreign parts are asked"
+    return "one a consumer: there are no more of them than indicators"
 
 
 def _sampling(config: Config, draws: int | None) -> SamplingPlan:
@@ -280,12 +328,19 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
         parts=len(question.parts),
         cells=perturbed,
         normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
+        direction=direction(
+            len(question.indicators),
+            len(question.consumers),
+            question.parts,
+            attributed=question.attributed,
+        ),
         contributions=8
         * len(question.indicators)
         * (
             len(question.by_origin) * len(table.labels.regions)
             + len(question.by_industry) * len(table.labels.industries)
         ),
+        negative=bool(table.Z.min(initial=0.0) < 0),
     )
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.plan import GROUP, Block, SamplingPlan, Shape, needs, tasks, whole_blocks
+from engine.kernels.speed import Rates
+from engine.kernels.start import KEEP_ALL
+from engine.plan import (
+    GROUP,
+    Block,
+    Direction,
+    Needs,
+    SamplingPlan,
+    Shape,
+    needs,
+    tasks,
+    whole_blocks,
+)
 
 plans = st.builds(
     lambda blocks, groups, years: SamplingPlan(
@@ -54,13 +68,47 @@ def test_a_block_knows_its_draws() -> None:
 
 
 def test_time_is_linear_in_draws_and_years_and_shared_by_slots() -> None:
-    shape = Shape(100, 5, 2, 1, 3, 4, 8000, 2.0)
+    shape = Shape(100, 5, 2, 1, 3, 4, 8000, 2.0, Direction.FORWARD)
+    rates = Rates(normals=1e9, applied=5e9, single=5e10, double=2e10)
 
     def seconds(draws: int, years: int, slots: int) -> float:
         plan = SamplingPlan(1, draws, tuple(range(years)), 64)
-        return needs(shape, plan, slots, 1e8, 1e10).seconds
+        return needs(shape, plan, slots, rates).seconds
 
     one = seconds(64, 1, 1)
     assert seconds(640, 1, 1) == pytest.approx(10 * one)
     assert seconds(64, 7, 1) == pytest.approx(7 * one)
     assert seconds(64, 1, 2) == pytest.approx(one / 2)
+
+
+def needed(shape: Shape) -> Needs:
+    """By one group of one year on one slot of a machine that does 1e9 of everything a second."""
+    return needs(shape, SamplingPlan(1, GROUP, (2000,), GROUP), 1, Rates(1e9, 1e9, 1e9, 1e9))
+
+
+TOTALS = Shape(3000, 50, 3, 1, 40, 1, 4_000_000, 1.0, Direction.ADJOINT)
+PARTS = replace(TOTALS, parts=4, direction=Direction.FORWARD)
+
+
+def test_parts_of_many_consumers_cost_more_than_totals_alone() -> None:
+    assert (TOTALS.columns, PARTS.columns) == (1, 40)
+    assert needed(PARTS).seconds > 5 * needed(TOTALS).seconds
+    assert needed(PARTS).workspace > needed(TOTALS).workspace
+
+
+def test_factors_are_kept_as_long_as_they_have_room() -> None:
+    most = KEEP_ALL // (4 * GROUP)
+    kept, anew = replace(TOTALS, cells=most), replace(TOTALS, cells=most + 1)
+    assert kept.all_kept
+    assert not anew.all_kept
+    assert needed(kept).workspace - needed(anew).workspace == pytest.approx(KEEP_ALL, rel=1e-3)
+    assert needed(anew).seconds - needed(kept).seconds == pytest.approx(
+        2 * GROUP * (most - kept.important) / 1e9, rel=1e-3
+    )  # two corrections
+
+
+def test_the_peak_is_without_direct_solutions_and_holds_the_tables_once() -> None:
+    needs, slots = needed(TOTALS), 3
+    drawing = needs.shared + slots * needs.workspace
+    assert needs.peak(slots, 7) == 7 + max(needs.preparing, drawing)
+    assert needs.directly >= 2 * needs.matrix
