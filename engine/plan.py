@@ -37,6 +37,7 @@ def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = Fals
 
 _SOLVING = 19  # arrays of all right-hand sides in 64 draws, while a group is solved; measured
 _CELL = 18  # bytes of a packed cell, its share of the important ones with it
+_SLOT = 4  # more where only the important ones' factors are kept: which of them a cell is
 _CORRECTIONS = {Direction.FORWARD: 3, Direction.ADJOINT: 2}  # of a usual group; measured
 _INNER = 4.7  # products with the inverse for each correction
 _INNER_OF_ALL = 12  # in all, where every cell is important: one correction does nearly all
@@ -210,13 +211,15 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     small = n * (shape.r + shape.k + 2 * shape.c)
     lane = 8 * GROUP  # bytes of one number in 64 draws
     # The packed cells, the important ones again, the inverse, and the slopes of every part.
-    year = _CELL * cells + 4 * square + 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
+    cell = _CELL if shape.all_kept else _CELL + _SLOT
+    year = cell * cells + 4 * square + 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING
     return Needs(
         matrix=8 * square,
-        shared=2 * year,  # two years are open while one gives way to the next
+        # A year for each slot while one gives way to the next, and one more that is still open.
+        shared=(1 + min(len(sampling.years), slots)) * year,
         workspace=4 * GROUP * _kept(shape)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),

@@ -58,7 +58,7 @@ from engine.twin import twin
 
 # Measured memory of what a plan's own process does not hold yet: scheduler, dashboard and compiler
 # in this process; and each idle worker process.
-_CLUSTER, _WORKER = 40 * 2**20, 165 * 2**20
+_CLUSTER, _WORKER = 50 * 2**20, 185 * 2**20
 
 
 def run_folder(config: Config) -> Path:
