@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +41,16 @@ class Task:
     parts: tuple[int, ...]
 
 
-@lru_cache(maxsize=2)
+_loading = threading.Lock()
+
+
 def _table(folder: Path, ensemble: str) -> Prepared:
+    with _loading:  # or two threads that ask at once would both map it
+        return _loaded(folder, ensemble)
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, ensemble: str) -> Prepared:
     return load(folder, ensemble)
 
 

@@ -32,6 +32,16 @@ class Method(StrEnum):
     ACCOUNTS = "accounts"
     COEFFICIENTS = "coefficients"
 
+    @property
+    def matrix(self) -> Quantity:
+        """The quantity that holds the intermediate deliveries."""
+        return Quantity.Z if self is Method.ACCOUNTS else Quantity.A
+
+    @property
+    def emissions(self) -> Quantity:
+        """The quantity that holds the industries' emissions."""
+        return Quantity.E if self is Method.ACCOUNTS else Quantity.S
+
 
 class Quantity(StrEnum):
     """The arrays that can carry errors; which of them do depends on the method."""

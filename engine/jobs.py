@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from engine.blockwork import Task, machine
-from engine.draws import estimated
+from engine.draws import Single, estimated
 from engine.error_model import AR1, ErrorModel, Errors, FromFile, Period, TimeKey
 from engine.errors import TableError
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
-from engine.prepare import Prepared, addresses, prepare
+from engine.prepare import Addresses, Prepared, addresses, prepare
 from engine.question import PARTS, Consumer, Question
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
@@ -99,26 +99,9 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     described = identity(job, {year: look.sha256 for year, look in seen.items()})
     digest = digest_of(axes, described)
     hashes = addresses([look.labels for look in seen.values()], job.question)
-    estimates = []
-    for year, look in seen.items():
-        table = job.read(year)
-        if table.sha256 != look.sha256:
-            raise TableError(
-                "the table changed while it was being read",
-                where=f"year {year}",
-                remedy="wait until its files are complete, then run again",
-            )
-        prepared = prepare(
-            table,
-            job.errors,
-            job.question,
-            job.sampling.seed,
-            r_max=job.r_max,
-            tolerance=job.tolerance,
-            hashes=hashes,
-        )
-        prepared_tables.save(prepared, folder / str(year), digest)
-        estimates.append(estimated(prepared))
+    estimates = [
+        _prepared_year(job, look, hashes, folder / str(year), digest) for year, look in seen.items()
+    ]
     # From files: the arrays of all years need not be in memory at once.
     ready = [prepared_tables.load(folder / str(year), digest) for year in job.sampling.years]
     law = twin(ready)
@@ -150,6 +133,28 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     return Settled(job, ensemble, folder, lock)
 
 
+def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, digest: str) -> Single:
+    """Prepare and save one year; returns its estimate, and keeps no table in memory."""
+    table = job.read(look.year)
+    if table.sha256 != look.sha256:
+        raise TableError(
+            "the table changed while it was being read",
+            where=f"year {look.year}",
+            remedy="wait until its files are complete, then run again",
+        )
+    prepared = prepare(
+        table,
+        job.errors,
+        job.question,
+        job.sampling.seed,
+        r_max=job.r_max,
+        tolerance=job.tolerance,
+        hashes=hashes,
+    )
+    prepared_tables.save(prepared, folder, digest)
+    return estimated(prepared)
+
+
 def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> dict[str, Any]:
     """Add the split to the saved tables; returns what was kept, as the ensemble tells it.
 
@@ -177,6 +182,7 @@ def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> d
 class _Look:
     """What is kept of a table once it has been looked at: everything but its arrays."""
 
+    year: int
     labels: Labels
     sha256: str
     provenance: Provenance
@@ -186,7 +192,11 @@ class _Look:
 def _look(table: MRIO) -> _Look:
     found: list[Finding] = findings(table)
     return _Look(
-        table.labels, table.sha256, table.provenance, tuple(map(dataclasses.asdict, found))
+        table.year,
+        table.labels,
+        table.sha256,
+        table.provenance,
+        tuple(map(dataclasses.asdict, found)),
     )
 
 

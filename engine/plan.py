@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from engine.errors import ConfigError
 from engine.kernels.speed import Rates
-from engine.kernels.start import FEW, IMPORTANT, KEEP_ALL
+from engine.kernels.start import all_kept, how_many_important
+from engine.kernels.streams import LANES
 
-GROUP = 64
+GROUP = LANES  # draws, computed together
 
 
 class Direction(StrEnum):
@@ -157,12 +158,12 @@ class Shape:
     @property
     def all_kept(self) -> bool:
         """Whether all factors of a group wait in memory, so that they are drawn once."""
-        return 4 * GROUP * self.cells <= KEEP_ALL
+        return all_kept(self.cells)
 
     @property
     def important(self) -> int:
         """Cells with which corrections are iterated (`engine.kernels.start`)."""
-        return max(int(IMPORTANT * self.cells), min(self.cells, FEW))
+        return how_many_important(self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),
         directly=_DIRECTLY * square,
-        preparing=_preparing(shape) + 8 * small + (year if len(sampling.years) > 1 else 0),
+        preparing=_preparing(shape) + 8 * small,
         ensemble=draws * (3 * one + 14 + shape.contributions),
         prepared=year * len(sampling.years),
         starting=_year(shape, rates) * len(sampling.years),

@@ -36,11 +36,11 @@ from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
 from engine.kernels.elementary import log_sd, power
 from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
+from engine.kernels.refine import Start
 from engine.kernels.start import (
     HEADROOM,
     Estimate,
     Kept,
-    Start,
     important,
     near_weights,
     robust_weights,
@@ -48,7 +48,7 @@ from engine.kernels.start import (
 )
 from engine.kernels.streams import label_hashes, stream_key
 from engine.mrio import MRIO, Labels
-from engine.plan import Direction, direction
+from engine.plan import Direction
 from engine.question import Asked, Question, resolve
 
 TOLERANCE = 1e-6  # certified relative error of a footprint, if nothing else is asked
@@ -123,12 +123,12 @@ class Prepared:
     @property
     def matrix(self) -> Quantity:
         """The quantity that holds the intermediate deliveries."""
-        return Quantity.Z if self.method is Method.ACCOUNTS else Quantity.A
+        return self.method.matrix
 
     @property
     def emissions(self) -> Quantity:
         """The quantity that holds the industries' emissions."""
-        return Quantity.E if self.method is Method.ACCOUNTS else Quantity.S
+        return self.method.emissions
 
 
 # A kind of label ("region", or "region sector" for industries) -> label -> hash.
@@ -183,25 +183,14 @@ def prepare(
             Quantity.A: per_unit_output(table.Z, table.x, table.active),
             Quantity.S: per_unit_output(table.E, table.x, table.active),
         }
-    way = direction(
-        len(question.indicators),
-        len(question.consumers),
-        question.parts,
-        attributed=question.attributed,
-    )
+    way, method = question.direction, errors.method
     cells = _cells_of(errors, values, table, question, seed, hashes, way)
-    matrix, emissions = (
-        (values[Quantity.Z], values[Quantity.E])
-        if errors.method is Method.ACCOUNTS
-        else (values[Quantity.A], values[Quantity.S])
-    )
-    own = cells[Quantity.Z if errors.method is Method.ACCOUNTS else Quantity.A]
-    solution = _solution(
-        way, matrix, asked.characterisation @ emissions, table, asked, cells, errors.method
-    )
+    matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
+    own = cells[method.matrix]
+    solution = _solution(way, matrix, emissions, table, asked, own, method)
     return Prepared(
         year=table.year,
-        method=errors.method,
+        method=method,
         direction=way,
         r_max=r_max,
         tolerance=tolerance,
@@ -219,7 +208,7 @@ def prepare(
         start=solution.start,
         D0=solution.D0,
         slopes=solution.slopes,
-        intensities=(asked.characterisation @ emissions).T,
+        intensities=emissions.T,
     )
 
 
@@ -238,17 +227,21 @@ def _solution(
     emissions: F64,
     table: MRIO,
     asked: Asked,
-    cells: Mapping[Quantity, tuple[Cells, ...]],
+    own: tuple[Cells, ...],
     method: Method,
 ) -> _Solution:
-    """Everything the estimate gives to the solution of its draws (`engine.kernels.refine`)."""
+    """Everything the estimate gives to the solution of its draws (`engine.kernels.refine`).
+
+    Args:
+        matrix, own: the deliveries, whole and as cells.
+        emissions: of the indicators, as intensities in coefficients, (q,n).
+    """
     accounts = method is Method.ACCOUNTS
     counted = table.active if accounts else np.ones_like(table.active)
     D0 = np.where(counted, table.x, 1.0) if accounts else np.ones(len(table.x))
     demand = table.Y @ asked.membership + asked.purchases
     forward = way is Direction.FORWARD
     estimate = Estimate(matrix if forward else matrix.T, D0, counted)
-    own = cells[Quantity.Z if accounts else Quantity.A]
     squares = squared_errors(own)
     weights = robust_weights(estimate, squares, D0, left=forward)
     weights = np.where(counted, weights, 1.0)
@@ -288,7 +281,7 @@ def _cells_of(
     for quantity, value in values.items():
         labels = _axis_labels(quantity, table, question)
         flows = _flows(quantity, table, values)
-        by_row = _by_row(quantity, way)
+        own, by_row = _hashes_of(quantity, labels, hashes), _by_row(quantity, way)
         packed: list[Cells] = []
         free = value != 0
         for entry in sorted(errors, key=_place_of):
@@ -298,11 +291,9 @@ def _cells_of(
                     _refuse_overlap(errors.name, quantity)
                 free[i, j] = False
                 terms = _terms_of(entry, table.year, seed, labels, hashes)
-                own = _hashes_of(quantity, labels, hashes)
                 packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
         i, j = _positions(free)
         if len(i) or not packed:
-            own = _hashes_of(quantity, labels, hashes)
             none = np.zeros(len(i), dtype=np.float32)
             packed.append(pack(value, i, j, none, own, (), by_row=by_row))
         found[quantity] = tuple(packed)

@@ -12,6 +12,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import Labels
+from engine.plan import Direction, direction
 
 Name = TypeVar("Name", str, tuple[str, str])
 
@@ -77,6 +78,13 @@ class Question:
                     where=where,
                     remedy="name every consumer once",
                 )
+
+    @property
+    def direction(self) -> Direction:
+        """What its draws are solved for (`engine.plan.direction`)."""
+        return direction(
+            len(self.indicators), len(self.consumers), self.parts, attributed=self.attributed
+        )
 
     @property
     def attributed(self) -> bool:

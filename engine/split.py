@@ -30,7 +30,6 @@ from engine.prepare import Prepared, Split
 from engine.twin import (
     Linearised,
     Twin,
-    linearised,
     own_correlation,
     shared_keys,
     spread,
@@ -108,7 +107,7 @@ class _Asked:
             for t, s in pairs
         ]
         gradients = (
-            _relative(linearised(table), table, parts, F[t]) for t, table in enumerate(tables)
+            _relative(law.linearised[t], table, parts, F[t]) for t, table in enumerate(tables)
         )
         return cls(tuple(pairs), np.stack(variance), tuple(gradients))
 

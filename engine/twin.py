@@ -43,11 +43,13 @@ class Twin:
         footprint: of the estimates, (years,q,c,p): indicators, consumers, and the parts total,
             domestic, foreign, direct.
         covariance: of G between years, (years,years,q,c,p), in squared units of the footprint.
+        linearised: each year at its estimate.
     """
 
     years: tuple[int, ...]
     footprint: F64
     covariance: F64
+    linearised: tuple[Linearised, ...]
 
 
 def twin(tables: Sequence[Prepared]) -> Twin:
@@ -70,6 +72,7 @@ def twin(tables: Sequence[Prepared]) -> Twin:
         tuple(prepared.year for prepared in tables),
         np.stack([year.footprint for year in years]),
         covariance,
+        tuple(years),
     )
 
 

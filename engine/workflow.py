@@ -43,7 +43,6 @@ from engine.plan import (
     Needs,
     SamplingPlan,
     Shape,
-    direction,
     needs,
     whole_blocks,
 )
@@ -328,12 +327,7 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
         parts=len(question.parts),
         cells=perturbed,
         normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
-        direction=direction(
-            len(question.indicators),
-            len(question.consumers),
-            question.parts,
-            attributed=question.attributed,
-        ),
+        direction=question.direction,
         contributions=8
         * len(question.indicators)
         * (

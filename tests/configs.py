@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine import workflow
+from engine.clusters import ClusterSpec, Executor
+from engine.config import Config, load_config
+
 SMALL = """
 title = "a small random world"
 
@@ -79,6 +83,23 @@ components = [
   {{ name = "yearly", weight = {rest}, group = "cell", time = "yearly" }},
 ]
 """
+
+
+SERIAL = ClusterSpec(Executor.SERIAL)
+
+
+def loaded(folder: Path, text: str, *changes: tuple[str, str]) -> Config:
+    """A configuration with some of its text replaced; what is replaced must be there."""
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return load_config(written(folder, text))
+
+
+def arrays(run: workflow.Run) -> dict[str, bytes]:
+    """Everything numerical in an ensemble, decoded."""
+    with run.open() as ensemble:
+        return {name: ensemble[name].values.tobytes() for name in ensemble.data_vars}
 
 
 def written(folder: Path, text: str, name: str = "small.toml") -> Path:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from test_draws import ACCOUNTS, COEFFICIENTS, entry, world
 from worlds import permute
 
-from configs import SMALL, written
+from configs import SERIAL, SMALL, arrays, loaded, written
 from engine import analysis, readers, workflow
 from engine.cli import main
 from engine.clusters import ClusterSpec, Executor
@@ -43,7 +43,6 @@ from engine.stores.ensemble import BlockResults
 # zarr 3.1.0 warns of the string codec, whoever opens the store; later releases do not.
 pytestmark = pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part")
 
-SERIAL = ClusterSpec(Executor.SERIAL)
 ASKED = """
 [question.attribution]
 by_origin = true
@@ -275,17 +274,9 @@ def test_a_question_refuses_consumers_it_does_not_have(
 
 
 def small(folder: Path, *changes: tuple[str, str]) -> Config:
-    text = SMALL.replace("draws = 448", "draws = 192")
-    for old, new in (("\n[groups.pair]", ASKED), *changes):
-        assert old in text
-        text = text.replace(old, new)
-    return load_config(written(folder, text))
-
-
-def arrays(run: workflow.Run) -> dict[str, bytes]:
-    """Everything in an ensemble, decoded."""
-    with run.open() as ensemble:
-        return {name: ensemble[name].values.tobytes() for name in ensemble.data_vars}
+    return loaded(
+        folder, SMALL, ("draws = 448", "draws = 192"), ("\n[groups.pair]", ASKED), *changes
+    )
 
 
 @pytest.fixture(scope="module")

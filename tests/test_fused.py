@@ -180,6 +180,8 @@ def test_kept_factors_are_the_ones_drawn_anew(by_row: bool) -> None:
     for bound, cells in zip(kept, entries, strict=True):
         assert bound.filled[0] == bool(cells.terms)
         assert len(bound.kept) == (len(cells.value) if cells.terms else 0)
+    with pytest.raises(ValueError, match="gone"):  # eps of kept factors are not kept
+        sweep(kept, gaussian_across=True)
 
 
 @PACKINGS

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs import SERIAL
 from engine import analysis, workflow
-from engine.clusters import ClusterSpec, Executor
 from engine.config import load_config
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-SERIAL = ClusterSpec(Executor.SERIAL)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)

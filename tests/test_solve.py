@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.leontief import multipliers, output, parts, per_unit_output, required_output
-from engine.kernels.solve import Solved, base_weights, certify_radius, error_bound, solve
+from engine.kernels.solve import Solved, certify_radius, error_bound, solve
+from engine.kernels.start import Estimate
 
 
 def random_system(seed: int, n: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -17,6 +18,12 @@ def random_system(seed: int, n: int = 12) -> tuple[np.ndarray, np.ndarray, np.nd
     A = rng.random((n, n)) * rng.choice([-0.1, 0, 1], (n, n), p=[0.1, 0.3, 0.6])
     A *= rng.uniform(0.3, 0.9) / np.abs(np.linalg.eigvals(np.abs(A))).max()
     return A, rng.normal(1, 1, (3, n)), rng.normal(1, 1, (n, 4))
+
+
+def base_weights(A: np.ndarray) -> np.ndarray:
+    """w = 1 (I - |A|)^-1, as tables are prepared with."""
+    ones = np.ones(len(A))
+    return Estimate(A, ones, ones > 0).positive(ones, left=True)
 
 
 @given(st.integers(0, 10**6), st.floats(1e-14, 1e-2))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from configs import SMALL, written
+from configs import SERIAL, SMALL, written
 from engine import analysis, workflow
 from engine.clusters import ClusterSpec, Executor
 from engine.config import load_config
@@ -305,7 +305,6 @@ def test_deviations_are_those_of_the_draws_made_both_ways() -> None:
 # --- from a configuration to what is printed ----------------------------------------------------
 
 SPLIT = SMALL + "\n[split]\nvariance = 0.999\nexact_draws = 128\n"
-SERIAL = ClusterSpec(Executor.SERIAL)
 
 
 @pytest.fixture(scope="module")

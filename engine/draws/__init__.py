@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.draws.direct import draw_directly, estimated, perturbed, reference
+from engine.draws.direct import Single, draw_directly, estimated, perturbed, reference
 from engine.draws.group import draw_group
 from engine.draws.outcome import DIRECTLY, Draws, Status
 from engine.draws.series import draw_series
@@ -22,6 +22,7 @@ from engine.question import Consumer, Indicator, Question
 __all__ = [
     "DIRECTLY",
     "Draws",
+    "Single",
     "Status",
     "draw",
     "draw_directly",

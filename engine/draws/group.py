@@ -60,7 +60,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         feasible=feasible,
         contributions=way.contributions(found.X, found.R),
         corrections=found.corrections,
-        above_one=_above_one(prepared, begun.column_sums, D),
+        above_one=above_one(prepared, begun.column_sums, D),
     )
 
 
@@ -119,7 +119,7 @@ def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -
     return relative(bound + way.residual_shift(R), total, way.gross(X), prepared.tolerance)
 
 
-def _above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:
+def above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:
     """Industries whose coefficients add up to more than one, (64,)."""
     above = (columns > D) & (D > 0) & prepared.start.counted[:, None]
     count: NDArray[np.int32] = above.sum(axis=0, dtype=np.int32)

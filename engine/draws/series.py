@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.draws.group import memory_of_thread, settled
+from engine.draws.group import above_one, memory_of_thread, settled
 from engine.draws.outcome import Draws, relative
 from engine.draws.ways import draw_demand_and_emissions, way_of
 from engine.error_model import Method
@@ -59,20 +59,20 @@ def draw_series(prepared: Prepared, group: int) -> Draws:
         R = _swept(delta, n, x=C).own - change_D[:, None] * C
         R = np.where(counted, R, 0.0)
     D = prepared.D0[:, None] + change_D
-    above = (split.column_sums[:, None] + columns > D) & start.counted[:, None]
-    last = relative(way.residual_shift(R), way.footprint(X, R)[:, :, 0], way.gross(X), 1.0)
+    footprint, linear = way.footprint(X, R), way.linear(R0)
+    last = relative(way.residual_shift(R), footprint[:, :, 0], way.gross(X), 1.0)
     return settled(
         prepared,
         group,
-        footprint=way.footprint(X, R),
-        linear=way.linear(R0),
-        gaussian=np.full_like(way.linear(R0), np.nan),  # its variance would be another
+        footprint=footprint,
+        linear=linear,
+        gaussian=np.full_like(linear, np.nan),  # its variance would be another
         error=last,
         tolerance=_LARGEST_LAST_TERM,
         feasible=np.asarray((D[prepared.active] > 0).all(axis=0)),
         contributions=way.contributions(X, R),
         corrections=split.order - 1,
-        above_one=above.sum(axis=0, dtype=np.int32),
+        above_one=above_one(prepared, split.column_sums[:, None] + columns, D),
     )
 
 

@@ -123,7 +123,7 @@ def _offsets(term: Term, by_row: bool, used: int) -> tuple[I32, I32]:
 
 
 @inline
-def _draw(  # noqa: PLR0912  # numba: as below
+def _draw(
     factors: F32,
     eps: F32,
     cells: Any,
@@ -134,8 +134,7 @@ def _draw(  # noqa: PLR0912  # numba: as below
     count: int,
 ) -> None:
     """Factors of the wanted cells of a chunk of one line in 64 draws, and their errors."""
-    alone = streams.shared_weights.size == 0
-    for turn in range(0 if alone else count):
+    for turn in range(count):
         q = wanted[turn]
         for lane in range(LANES):
             eps[q, lane] = Single(0.0)
@@ -149,30 +148,20 @@ def _draw(  # noqa: PLR0912  # numba: as below
     for term in range(streams.weights.size):
         w, node = streams.weights[term], streams.nodes[term]
         k0, k1 = streams.keys[term, 0], streams.keys[term, 1]
-        fresh = alone and term == 0
         for turn in range(count):
             q = wanted[turn]
             position = cells.across[first + q]
             row = cells.rows[line if cells.by_row else position]
             column = cells.columns[position if cells.by_row else line]
-            if fresh:
-                for lane in range(QUARTER):
-                    word = add(streams.first_word, Word(lane))
-                    w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
-                    z0, z1 = box_muller(w0, w1)
-                    z2, z3 = box_muller(w2, w3)
-                    eps[q, lane], eps[q, lane + 16] = w * z0, w * z1
-                    eps[q, lane + 32], eps[q, lane + 48] = w * z2, w * z3
-            else:
-                for lane in range(QUARTER):
-                    word = add(streams.first_word, Word(lane))
-                    w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
-                    z0, z1 = box_muller(w0, w1)
-                    z2, z3 = box_muller(w2, w3)
-                    eps[q, lane] = fma(w, z0, eps[q, lane])
-                    eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
-                    eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
-                    eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
+            for lane in range(QUARTER):
+                word = add(streams.first_word, Word(lane))
+                w0, w1, w2, w3 = philox(row, column, word, node, k0, k1)
+                z0, z1 = box_muller(w0, w1)
+                z2, z3 = box_muller(w2, w3)
+                eps[q, lane] = fma(w, z0, eps[q, lane])
+                eps[q, lane + 16] = fma(w, z1, eps[q, lane + 16])
+                eps[q, lane + 32] = fma(w, z2, eps[q, lane + 32])
+                eps[q, lane + 48] = fma(w, z3, eps[q, lane + 48])
     for turn in range(count):
         q = wanted[turn]
         s = cells.log2_sd[first + q]
@@ -297,8 +286,7 @@ class Memory:
         self._used += rows
         if self._used > len(self._room):
             raise ValueError(f"no room for {rows} rows of {len(self._room)}; clear() for more")
-        taken = self._room[self._used - rows : self._used]
-        return taken
+        return self._room[self._used - rows : self._used]
 
 
 def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:
@@ -381,7 +369,12 @@ def sweep(
         b: (lines, columns).
         signed_c, signed_b: how many of the columns use v and not |v|; all if not given.
         less: subtracted from every factor: with 1, v is the change by the errors alone.
+
+    Raises:
+        ValueError: g is asked of factors kept before; the errors behind them are gone.
     """
+    if (g.size or gaussian_across) and any(bound.filled[0] for bound in entries):
+        raise ValueError("the errors behind kept factors are gone; ask for g in the first pass")
     rows, columns = entries[0].cells.rows.size, entries[0].cells.columns.size
     lines, positions = (rows, columns) if entries[0].cells.by_row else (columns, rows)
     x = np.empty((positions, 0, LANES)) if x is None else x

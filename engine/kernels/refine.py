@@ -30,7 +30,7 @@ import numpy as np
 
 from engine.kernels.arrays import F32, F64, Bool
 from engine.kernels.fused import Bound, Sums, sweep
-from engine.kernels.solve import UNIT_ROUNDOFF
+from engine.kernels.solve import rounding_of
 from engine.kernels.streams import LANES
 
 MOST_CORRECTIONS = 12
@@ -151,7 +151,7 @@ class Certificate:
 
     def __init__(self, start: Start, begun: Begun, D: F64, y: F64, g: F64, r_max: float) -> None:
         # Products of n terms; the few operations more of every update of C, X and R.
-        self._gamma = rounding_of(len(D) + 2 * MOST_CORRECTIONS)
+        self._gamma = rounding_of(len(D) + 2 * MOST_CORRECTIONS + 8)
         self._start, self._D, self._y, self._g = start, D, np.abs(y), np.abs(g)
         self._far = start.far.shape[1] > 0
         weights = start.far if self._far else start.near
@@ -214,11 +214,6 @@ def _products(rows: F64, columns: F64) -> F64:
     """rows (lines, f, 64) times columns (lines, k, 64), in each draw: (f, k, 64)."""
     product: F64 = np.einsum("lfd,lkd->fkd", rows, columns)
     return product
-
-
-def rounding_of(n: int) -> float:
-    """Bound on the relative error of a sum of n products and a few operations more."""
-    return (n + 8) * UNIT_ROUNDOFF / (1 - (n + 8) * UNIT_ROUNDOFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

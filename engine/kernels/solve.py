@@ -26,11 +26,6 @@ from engine.kernels.arrays import F64
 UNIT_ROUNDOFF = 2.0**-53
 
 
-def base_weights(A: F64) -> F64:
-    """w = 1 (I - |A|)^-1, (n,): proves the base table's radius below one, and most draws' too."""
-    return _row_solution(np.abs(A), 1.0)
-
-
 def certify_radius(A: F64, weights: F64, r_max: float) -> F64 | None:
     """Weights w > 0 with w (r_max I - |A|) > 0, which prove spectral radius < r_max, or None.
 
@@ -60,13 +55,13 @@ def _dominates(magnitude: F64, weights: F64, radius: float) -> bool:
     if not np.all(np.isfinite(weights) & (weights > 0)):
         return False
     used = weights @ magnitude
-    rounding = _gamma(len(weights)) * (used + weights)
+    rounding = rounding_of(len(weights) + 4) * (used + weights)
     return bool(np.all(radius * weights - used > rounding))
 
 
-def _gamma(n: int) -> float:
-    """Bound on the relative error of an inner product of n terms and a few operations more."""
-    return (n + 4) * UNIT_ROUNDOFF / (1 - (n + 4) * UNIT_ROUNDOFF)
+def rounding_of(operations: int) -> float:
+    """Bound on the relative error of a sum of products that takes so many operations a term."""
+    return operations * UNIT_ROUNDOFF / (1 - operations * UNIT_ROUNDOFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +100,7 @@ def error_bound(solved: Solved, A: F64, s: F64, y: F64, weights: F64) -> F64:
         weights: w > 0 with w (I - |A|) > 0, (n,), as `certify_radius` returns.
     """
     magnitude, size = np.abs(A), np.abs(solved.X)
-    rounding = _gamma(len(A))
+    rounding = rounding_of(len(A) + 4)
     missed = np.abs(y - solved.X + A @ solved.X)
     missed += rounding * (np.abs(y) + size + magnitude @ size)
     # Each w (I - |A|) below is computed; its own rounding is far below the slack certified.

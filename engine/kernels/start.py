@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.arrays import F32, F64, I32, Bool
 from engine.kernels.perturb import LOG2E, Cells
-from engine.kernels.refine import Start
+from engine.kernels.streams import LANES
 
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
 _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
@@ -24,7 +24,7 @@ _RAISES = 4  # of the slack, each of which adds to the noise a little
 IMPORTANT = 0.08  # share of the cells with which a correction is iterated
 FEW = 20_000  # cells that are all important
 KEEP_ALL = 2**30  # bytes of factors for which all are kept while a group is solved
-_FACTORS = 64 * 4  # bytes a cell
+_FACTORS = 4 * LANES  # bytes a cell
 _ROWS = 64  # of the inverse, worked on together
 
 
@@ -178,6 +178,16 @@ class Kept:
     whole: bool
 
 
+def how_many_important(cells: int) -> int:
+    """How many of a table's cells corrections are iterated with."""
+    return max(int(IMPORTANT * cells), min(cells, FEW))
+
+
+def all_kept(cells: int) -> bool:
+    """Whether the factors of all cells of a group wait in memory, and are drawn once."""
+    return cells * _FACTORS <= KEEP_ALL
+
+
 def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> Kept:
     """The cells with which corrections are iterated.
 
@@ -186,7 +196,7 @@ def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> 
     """
     drawn = [cells for cells in entries if cells.terms]
     count = sum(len(cells.value) for cells in drawn)
-    wanted = max(int(IMPORTANT * count), min(count, FEW))
+    wanted = how_many_important(count)
     if wanted == count:
         return Kept(tuple(drawn), (), whole=True)
     spread = _spread(inverse, y_sd)
@@ -195,7 +205,7 @@ def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> 
     chosen = [score >= threshold for score in scores]
     return Kept(
         tuple(cells.only(own) for cells, own in zip(drawn, chosen, strict=True)),
-        () if count * _FACTORS <= KEEP_ALL else tuple(_slots(own) for own in chosen),
+        () if all_kept(count) else tuple(_slots(own) for own in chosen),
         whole=False,
     )
 
@@ -224,6 +234,3 @@ def _score(cells: Cells, spread: F64, scale: F64) -> F64:
     variance = np.expm1(np.square(cells.log2_sd / LOG2E)) * np.square(cells.value)
     score: F64 = variance * spread[positions] * np.square(scale[lines])
     return score
-
-
-__all__ = ["Estimate", "Start", "important", "near_weights", "squared_errors"]

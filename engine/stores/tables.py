@@ -66,7 +66,7 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    try:
+    with storing(folder):
         folder.mkdir(parents=True)
         for name in _WHOLE:
             np.save(folder / f"{name}.npy", getattr(prepared, name))
@@ -86,12 +86,6 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
             "kept": _save_kept(prepared.kept, folder),
         }
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
-    except OSError as error:
-        raise StoreError(
-            f"prepared table cannot be written ({error})",
-            where=str(folder),
-            remedy="free space or choose another run folder, then run again",
-        ) from error
 
 
 def add_split(split: Split, folder: Path) -> None:
