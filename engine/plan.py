@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from engine.errors import ConfigError
 from engine.kernels.speed import Rates
-from engine.kernels.start import all_kept, how_many_important
+from engine.kernels.start import how_many_important, how_many_kept
 from engine.kernels.streams import LANES
 
 GROUP = LANES  # draws, computed together
@@ -158,7 +158,7 @@ class Shape:
     @property
     def all_kept(self) -> bool:
         """Whether all factors of a group wait in memory, so that they are drawn once."""
-        return all_kept(self.cells)
+        return how_many_kept(self.cells) == self.cells
 
     @property
     def important(self) -> int:

@@ -34,6 +34,7 @@ from engine.error_model import (
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
 from engine.kernels.elementary import log_sd, power
+from engine.kernels.inverse import MISSING, what_matters
 from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
 from engine.kernels.refine import Start
@@ -41,8 +42,10 @@ from engine.kernels.start import (
     HEADROOM,
     Estimate,
     Kept,
+    all_important,
     important,
     near_weights,
+    residual_variance,
     robust_weights,
     squared_errors,
 )
@@ -121,6 +124,16 @@ class Prepared:
     split: Split | None = None
 
     @property
+    def accounts(self) -> bool:
+        """Whether the published accounts are perturbed, not the coefficients."""
+        return self.method is Method.ACCOUNTS
+
+    @property
+    def forward(self) -> bool:
+        """Whether draws are solved for output, not for multipliers."""
+        return self.direction is Direction.FORWARD
+
+    @property
     def matrix(self) -> Quantity:
         """The quantity that holds the intermediate deliveries."""
         return self.method.matrix
@@ -186,8 +199,7 @@ def prepare(
     way, method = question.direction, errors.method
     cells = _cells_of(errors, values, table, question, seed, hashes, way)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
-    own = cells[method.matrix]
-    solution = _solution(way, matrix, emissions, table, asked, own, method)
+    solution = _solution(way, matrix, emissions, table, asked, cells, method)
     return Prepared(
         year=table.year,
         method=method,
@@ -203,8 +215,7 @@ def prepare(
         by_origin=asked.by_origin,
         by_industry=asked.by_industry,
         cells=cells,
-        # Here, when the factors of the estimate are no longer in memory.
-        kept=important(own, solution.start.inverse, solution.y_sd, solution.start.scale),
+        kept=solution.kept,
         start=solution.start,
         D0=solution.D0,
         slopes=solution.slopes,
@@ -218,7 +229,7 @@ class _Solution:
     weights: F64
     D0: F64
     slopes: F64
-    y_sd: F64
+    kept: Kept
 
 
 def _solution(
@@ -227,13 +238,13 @@ def _solution(
     emissions: F64,
     table: MRIO,
     asked: Asked,
-    own: tuple[Cells, ...],
+    cells: Mapping[Quantity, tuple[Cells, ...]],
     method: Method,
 ) -> _Solution:
     """Everything the estimate gives to the solution of its draws (`engine.kernels.refine`).
 
     Args:
-        matrix, own: the deliveries, whole and as cells.
+        matrix: the deliveries.
         emissions: of the indicators, as intensities in coefficients, (q,n).
     """
     accounts = method is Method.ACCOUNTS
@@ -242,7 +253,7 @@ def _solution(
     demand = table.Y @ asked.membership + asked.purchases
     forward = way is Direction.FORWARD
     estimate = Estimate(matrix if forward else matrix.T, D0, counted)
-    squares = squared_errors(own)
+    squares = squared_errors(cells[method.matrix])
     weights = robust_weights(estimate, squares, D0, left=forward)
     weights = np.where(counted, weights, 1.0)
     _refuse_uncertified(weights, table.year)
@@ -250,21 +261,45 @@ def _solution(
     solve_demand = estimate.solve if forward else estimate.solve_left
     solve_emissions = estimate.solve_left if forward else estimate.solve
     output, multipliers = solve_demand(demand), solve_emissions(g)
-    inverse = estimate.inverse()
     required, passed_on = np.abs(output).sum(axis=1), np.abs(multipliers).sum(axis=1)
+    X0, y0, scale = (output, demand, passed_on) if forward else (multipliers, g, required)
+    scale = scale / (scale.max() or 1.0) + 1e-3
+    of_y = _demand_variance(cells, asked) if forward else _emission_variance(cells, asked, method)
+    natural = np.abs(D0[:, None] * X0).sum(axis=1)
+    variance = residual_variance(squares, X0, of_y, natural)
+    missing = 0.0 if all_important(cells[method.matrix]) else MISSING
+    inverse = what_matters(estimate.inverse(), np.sqrt(variance), scale, missing)
+    kept = important(cells[method.matrix], inverse, variance, scale)
+    nothing = np.empty((len(D0), 0))
     if forward:
         domestic = [solve_emissions(g * home[:, None]) for home in asked.domestic.T]
         slopes = np.stack([multipliers, *domestic], axis=2)
         u = HEADROOM * np.abs(solve_emissions(np.abs(g)))
-        near, far = np.empty((len(D0), 0)), np.column_stack([u, np.where(counted, weights, 0.0)])
-        y_sd, scale, X0 = np.sqrt(squares @ np.square(required)), passed_on, output
+        near, far = nothing, np.column_stack([u, np.where(counted, weights, 0.0)])
     else:
-        y_sd, scale, X0 = np.sqrt(squares @ np.square(passed_on)), required, multipliers
-        near = near_weights(estimate, inverse, squares, y_sd, D0)
-        far, slopes = np.empty((len(D0), 0)), output
-    scale = scale / (scale.max() or 1.0) + 1e-3
-    start = Start(X0, inverse, scale, near, far, counted)
-    return _Solution(start, weights, D0, slopes, y_sd)
+        rest = squares - squared_errors(kept.cells)
+        near, far = near_weights(estimate, inverse, squares, rest, X0, D0), nothing
+        slopes = output
+    y0, final = np.where(counted[:, None], y0, 0.0), table.Y.sum(axis=1)
+    start = Start(X0, y0, final, inverse, scale, near, far, counted)
+    return _Solution(start, weights, D0, slopes, kept)
+
+
+def _demand_variance(cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked) -> F64:
+    """Of what the consumers ask of every industry, (n,)."""
+    bought = squared_errors(cells[Quantity.Y]) @ np.square(asked.membership).sum(axis=1)
+    found: F64 = bought + squared_errors(cells[Quantity.PURCHASES]).sum(axis=1)
+    return found
+
+
+def _emission_variance(
+    cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked, method: Method
+) -> F64:
+    """Of every industry's emissions in all indicators, (n,)."""
+    emitted: F64 = squared_errors(cells[method.emissions]) @ np.square(asked.characterisation).sum(
+        axis=0
+    )
+    return emitted
 
 
 def _cells_of(

@@ -193,7 +193,7 @@ def _importance_of(bins: I64 | int) -> F64:
 
 
 def _cut(table: Prepared, kept: Bool, share: float, order: int) -> Split:
-    entries = uncertain(table, table.matrix)
+    entries = uncertain(table, table.matrix) or table.kept.cells
     chosen = [kept[cells.positions()] for cells in entries]
     rest = [_shared_part(cells.only(~own)) for cells, own in zip(entries, chosen, strict=True)]
     columns = estimate(table.cells[table.matrix]).sum(axis=0)

@@ -11,6 +11,7 @@ import pytest
 from test_draws import ACCOUNTS, COEFFICIENTS, entry, world
 from threadpoolctl import threadpool_limits
 
+from engine import prepare as preparing
 from engine.draws import (
     DIRECTLY,
     Draws,
@@ -25,7 +26,7 @@ from engine.draws import (
 from engine.draws.outcome import NEGLIGIBLE, relative
 from engine.draws.ways import draw_demand_and_emissions, way_of
 from engine.error_model import AR1, Constant, ErrorModel, Method, Period, Persistent, Yearly
-from engine.kernels import start
+from engine.kernels import inverse, start
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO
 from engine.plan import Direction
@@ -397,24 +398,34 @@ def test_a_draw_is_the_same_whichever_others_are_asked(name: str, direction: Dir
 
 
 @pytest.mark.parametrize("direction", list(Direction))
-@pytest.mark.parametrize("keep_all", [0, 2**30])
+@pytest.mark.parametrize("keep", [0, 256 * 30, 2**30])
 @pytest.mark.parametrize("important", [0.02, 0.4])
+@pytest.mark.parametrize("whole", [True, False])
 def test_corrections_on_some_cells_are_certified_alike(
-    important: float, keep_all: int, direction: Direction, monkeypatch: pytest.MonkeyPatch
+    whole: bool, important: float, keep: int, direction: Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of large tables: factors of some cells in memory, or of all but iterated on some."""
-    for name, value in (("FEW", 5), ("IMPORTANT", important), ("KEEP_ALL", keep_all)):
+    """As of large tables: factors of some or all cells in memory, the inverse whole or in part."""
+    for name, value in (("FEW", 5), ("IMPORTANT", important), ("KEEP", keep)):
         monkeypatch.setattr(start, name, value)
+    monkeypatch.setattr(inverse, "KEEP", 2**30 if whole else 0)
+    monkeypatch.setattr(preparing, "MISSING", 1e-4)
     for name in ("accounts", "shared, A"):
         prepared = ready(MODELS[name], direction, tolerance=1e-9)
         assert not prepared.kept.whole
-        assert (len(prepared.kept.slots) > 0) == (keep_all == 0)
+        cells = sum(len(one.value) for one in prepared.cells[prepared.matrix] if one.terms)
+        first = sum(len(one.value) for one in prepared.kept.cells)
+        assert prepared.kept.rows == max(min(cells, keep // 256) - first, 0)
+        kept = prepared.start.inverse
+        assert bool(kept.whole.size) == whole
+        assert len(kept.value) < len(kept.whole) ** 2
         for group in (0, 1):
             drawn = draw_group(prepared, group)
             assert_as_certified(prepared, drawn, group, step=5)
         again = draw_group(prepared, 1)
         assert again.footprint.tobytes() == drawn.footprint.tobytes()
     monkeypatch.undo()
-    whole = draw_group(ready(MODELS["shared, A"], direction, tolerance=1e-9), 1)
-    assert drawn.linear == pytest.approx(whole.linear, rel=1e-9, abs=1e-12, nan_ok=True)
-    assert (drawn.column_sums_above_one == whole.column_sums_above_one).all()
+    full = draw_group(ready(MODELS["shared, A"], direction, tolerance=1e-9), 1)
+    for name in ("linear", "gaussian"):
+        one, other = getattr(drawn, name), getattr(full, name)
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-12, nan_ok=True)
+    assert (drawn.column_sums_above_one == full.column_sums_above_one).all()

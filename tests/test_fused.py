@@ -12,7 +12,7 @@ import pytest
 
 from engine.kernels.arrays import F32, F64
 from engine.kernels.elementary import log_sd
-from engine.kernels.fused import Bound, Memory, Sums, bind, bind_with, sweep
+from engine.kernels.fused import Bound, Memory, Sums, bind, bind_with, changes, sweep
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate, pack, perturb
 from engine.kernels.perturb import standard_errors as errors_of
 from engine.kernels.streams import LANES, stream_key
@@ -178,32 +178,99 @@ def test_kept_factors_are_the_ones_drawn_anew(by_row: bool) -> None:
             assert_same(one, other)
     assert not any(bound.filled[0] for bound in fresh)
     for bound, cells in zip(kept, entries, strict=True):
-        assert bound.filled[0] == bool(cells.terms)
-        assert len(bound.kept) == (len(cells.value) if cells.terms else 0)
-    with pytest.raises(ValueError, match="gone"):  # eps of kept factors are not kept
-        sweep(kept, gaussian_across=True)
+        assert bound.filled[0] == len(bound.kept) == (len(cells.value) if cells.terms else 0)
+
+
+def some_kept(
+    entries: Sequence[Cells], share: float
+) -> tuple[list[Cells], list[np.ndarray], list[np.ndarray]]:
+    """A random share of the cells drawn, which they are, and everybody's slots."""
+    rng = np.random.default_rng(1)
+    drawn = [cells for cells in entries if cells.terms]
+    chosen = [rng.random(len(cells.value)) < share for cells in drawn]
+    some = [cells.only(which) for cells, which in zip(drawn, chosen, strict=True)]
+    slots = [
+        np.where(which, np.cumsum(which), which.sum() + np.cumsum(~which)).astype(np.int32) - 1
+        for which in chosen
+    ]
+    for one in slots:
+        one.flags.writeable = False
+    return some, chosen, slots
 
 
 @PACKINGS
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_factors_kept_of_some_cells_serve_all_passes(share: float, by_row: bool) -> None:
+@pytest.mark.parametrize("more", [0, 7, 10**6])
+def test_factors_kept_of_some_cells_serve_all_passes(more: int, share: float, by_row: bool) -> None:
     """Whichever of the two packings is passed over first, and in memory used before."""
     entries = made(14, (9, 140), KINDS, by_row=by_row)
-    rng = np.random.default_rng(1)
-    chosen = [rng.random(len(cells.value)) < share for cells in entries if cells.terms]
-    some = [cells.only(which) for cells, which in zip(entries[1:], chosen, strict=True)]
-    slots = [np.where(which, np.cumsum(which) - 1, -1).astype(np.int32) for which in chosen]
-    for one in slots:
-        one.flags.writeable = False
+    some, _, slots = some_kept(entries, share)
     memory = room(entries)
     for group in (0, 5):
         expected = applied(bind(entries, group), by_row), applied(bind(some, group), by_row)
         for first in (0, 1):
-            memory.clear(sum(len(cells.value) for cells in some))
-            bound = bind_with(entries, some, slots, group, memory)
+            memory.clear(sum(len(cells.value) for cells in entries))
+            bound = bind_with(entries, some, slots, group, memory, more)
+            assert len(bound[1]) == len(some)
+            kept = sum(len(one.kept) for one in bound[0])
+            fixed = sum(len(cells.value) for cells in some)
+            assert kept == min(fixed + more, sum(len(one) for one in slots))
             for turn in (first, 1 - first, first):
                 for found, known in zip(applied(bound[turn], by_row), expected[turn], strict=True):
                     assert_same(found, known)
+
+
+@PACKINGS
+def test_gaussian_sums_of_two_passes_are_those_of_one(by_row: bool) -> None:
+    """The second pass adds the cells that the first did not draw, and no others."""
+    entries = made(14, (9, 140), KINDS, by_row=by_row)
+    some, chosen, slots = some_kept(entries, 0.3)
+    memory = room(entries)
+    positions = 140 if by_row else 9
+    g = weights(4, positions, 2)
+    whole = sweep(bind(entries, 3), g=g, gaussian_across=True)
+    for more in (0, 50):
+        memory.clear(sum(len(cells.value) for cells in entries))
+        all_, few = bind_with(entries, some, slots, 3, memory, more)
+        first, second = (sweep(of, g=g, gaussian_across=True) for of in (few, all_))
+        rest = [
+            cells.only(~which)
+            for cells, which in zip((c for c in entries if c.terms), chosen, strict=True)
+        ]
+        alone = sweep(bind(rest, 3), g=g, gaussian_across=True)
+        for name in ("gaussian", "gaussian_across"):
+            one, other, both, others = (
+                getattr(sums, name) for sums in (first, second, whole, alone)
+            )
+            size = 1e-12 * np.abs(both).max()
+            assert one + other == pytest.approx(both, rel=1e-9, abs=size)
+            assert other == pytest.approx(others, rel=1e-9, abs=size)
+        again = sweep(few, g=g, gaussian_across=True)
+        assert not again.gaussian.any()
+        assert not again.gaussian_across.any()
+
+
+@PACKINGS
+def test_changes_are_those_of_the_factors_in_single_precision(by_row: bool) -> None:
+    """Each product errs by a few units in the last place of float32, and so does each sum."""
+    entries = made(15, (20, 300), KINDS, by_row=by_row)
+    bound = bind(entries, 2, keep=room(entries))
+    v = sweep(bound, x=np.repeat(np.eye(300 if by_row else 20)[..., None], 64, axis=-1), less=1.0)
+    dense = v.own.transpose(0, 2, 1)  # lines, draws, positions
+    x = weights(3, dense.shape[2], 3, LANES).astype(np.float32)
+    terms = dense.transpose(0, 2, 1)[:, :, None] * x.astype(np.float64)
+    size = np.abs(terms).sum(axis=1)
+    lost = 2.0**-24 * (dense.shape[2] + 4) * size
+    assert (np.abs(changes(bound, x) - terms.sum(axis=1)) <= lost).all()
+    assert (size > 0).any()
+
+
+def test_memory_begins_with_a_cache_line() -> None:
+    """What is stored past the caches must, or the processor refuses it."""
+    memory = Memory()
+    for rows in (1, 3, 1000, 7):
+        memory.clear(rows)
+        assert memory.take(rows).ctypes.data % 64 == 0
 
 
 def test_memory_that_is_too_small_is_refused() -> None:

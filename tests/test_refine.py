@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.elementary import log_sd
-from engine.kernels.fused import Memory, bind
+from engine.kernels.fused import Memory, bind, sweep
+from engine.kernels.inverse import Inverse, what_matters
 from engine.kernels.perturb import LOG2E, Cells, Term, pack, perturb
 from engine.kernels.refine import (
     MOST_CORRECTIONS,
     Begun,
     Certificate,
     Refined,
+    Rough,
     Start,
     System,
     begin,
@@ -144,7 +146,7 @@ def judged_by(
         g = np.abs(made.g[..., lane])
         u = np.abs(np.linalg.solve(magnitude.T, g)) * rng.uniform(0.0, 2.0, g.shape)
         near, far, first = none, np.where(counted[:, None], np.column_stack([u, v]), 0.0), v
-    start = Start(X0, np.empty((0, 0), np.float32), np.ones(n), near, far, counted)
+    start = started(X0, near, far, counted)
     functionals = made.g
     if kind == "near":
         functionals = np.einsum("lfd,lw->fwd", np.abs(made.g), near)
@@ -152,11 +154,20 @@ def judged_by(
     return judge, np.where(counted, first, 0.0)
 
 
+def started(X0: F64, near: F64, far: F64, counted: Bool) -> Start:
+    """With what certificates need of an estimate, and nothing else."""
+    n, none = len(X0), np.empty(0, np.float32)
+    nothing = Inverse(np.zeros(n + 1, np.int64), none.astype(np.int32), none, none.reshape(0, 0))
+    return Start(X0, np.zeros_like(X0), np.zeros(n), nothing, np.ones(n), near, far, counted)
+
+
 def begun(made: Made, start: Start) -> Begun:
     size = np.abs(made.B)
     none = np.empty((0, 0, LANES))
+    applied = np.einsum("led,ek->lkd", made.B, start.X0)
     return Begun(
-        applied=np.einsum("led,ek->lkd", made.B, start.X0),
+        applied=applied,
+        to_estimate=applied,
         sales=made.B.sum(axis=1),
         column_sums=made.B.sum(axis=0),
         near=np.einsum("led,ew->lwd", size, start.near),
@@ -233,9 +244,7 @@ def test_rows_that_are_not_positive_prove_nothing(kind: str) -> None:
         near, far = (wrong[:, None], np.empty((n, 0)))
         if kind == "far":
             near, far = far, rows
-        start = Start(
-            np.zeros((n, 1)), np.empty((0, 0), np.float32), np.ones(n), near, far, D[:, 0] > 0
-        )
+        start = started(np.zeros((n, 1)), near, far, D[:, 0] > 0)
         system = Made(B, D, y, g, D[:, 0] > 0, np.full(LANES, 2.0))
         functionals = np.einsum("lfd,lw->fwd", g, np.abs(near)) if kind == "near" else g
         judge = Certificate(start, begun(system, start), D, y, functionals, 0.99)
@@ -265,9 +274,7 @@ def test_a_small_residual_with_a_wrong_answer_is_caught(kind: str) -> None:
     near, far = right[:, None], np.empty((2, 0))
     if kind == "far":
         near, far = far, np.column_stack([right, right])
-    start = Start(
-        right[:, None], np.empty((0, 0), np.float32), np.ones(2), near, far, system.counted
-    )
+    start = started(right[:, None], near, far, system.counted)
     g = np.einsum("lfd,lw->fwd", ones, near) if kind == "near" else ones
     judge = Certificate(start, begun(system, start), ones[:, 0], ones, g, 1 - 1e-9)
     assert judge.proved.all()
@@ -296,9 +303,9 @@ class Watched:
 
     steps: list[tuple[F64, F64, F64]]
 
-    def __call__(self, X: F64, R: F64, bound: F64) -> Bool:
+    def __call__(self, X: F64, R: F64, bound: F64) -> F64:
         self.steps.append((X.copy(), R.copy(), bound.copy()))
-        return np.zeros(LANES, dtype=np.bool_)  # never good enough
+        return np.full(LANES, np.inf)  # never good enough
 
 
 def refined(
@@ -313,14 +320,15 @@ def refined(
     y0, g0 = rng.lognormal(0, 3, (n, 2)) * D0[:, None], rng.lognormal(0, 2, (n, 2))
     cells, counted = cells_of(B0, rsd, seed), np.ones(n, dtype=np.bool_)
     estimate = Estimate(B0, D0, counted)
-    inverse, none = estimate.inverse(), np.empty((n, 0))
+    X0, none = estimate.solve(y0), np.empty((n, 0))
+    inverse = what_matters(estimate.inverse(), D0, np.ones(n), 0.0 if all_kept else 1e-5)
     if kind == "near":
         squares = squared_errors(cells)
-        near, far = near_weights(estimate, inverse, squares, D0, D0), none
+        near, far = near_weights(estimate, inverse, squares, squares, X0, D0), none
     else:
         u = np.abs(estimate.solve_left(g0))
         near, far = none, np.column_stack([u, estimate.positive(D0, left=True)])
-    start = Start(estimate.solve(y0), inverse, np.ones(n), near, far, counted)
+    start = Start(X0, y0, B0.sum(axis=1), inverse, np.ones(n), near, far, counted)
     memory = Memory()
     memory.clear(2 * sum(len(entry.value) for entry in cells))
     B = bind(cells, seed, keep=memory if all_kept else None)
@@ -328,11 +336,14 @@ def refined(
     kept = B if all_kept else bind(some, seed, keep=memory)
     D = D0[:, None] * rng.lognormal(0, 0.02, (n, LANES))
     y, g = (a[..., None] * rng.lognormal(0, 0.3, (*a.shape, LANES)) for a in (y0, g0))
-    first = begin(B, start, forward=True, accounts=True)
+    sweep(kept)  # as for the departure
+    X = X0[..., None] * rng.lognormal(0, 0.1, (*X0.shape, LANES))
+    first = begin(B, start, X, forward=True, accounts=True)
     functionals = np.einsum("lfd,lw->fwd", g, near) if kind == "near" else g
     judge = Certificate(start, first, D, y, functionals, 0.999)
     watched = Watched([])
-    found = refine(System(B, kept, all_kept, D, D0, y), start, first, judge, watched)
+    rough = Rough(kept, all_kept, D - D0[:, None])
+    found = refine(System(B, D, y, rough), start, X, first, judge, watched, 0.0)
     draws = [perturb(cells, LANES * seed + lane) for lane in range(LANES)]
     system = Made(np.stack(draws, axis=-1), D, y, g, counted, np.zeros(LANES))
     assert (judge.proved <= (radius(system.B, D) < 0.999)).all()
@@ -354,21 +365,23 @@ def test_every_step_of_a_refinement_is_within_its_bound(
         )
         truth = system.truth()
         assert found.corrections <= MOST_CORRECTIONS
-        for X, R, bound in [*watched.steps, (found.X, found.R, found.bound)]:
+        for X, R, bound in watched.steps:
             error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
             assert (np.abs(error) <= bound).all()
             assert np.isfinite(R).all()
-        proved += int(np.isfinite(found.bound).all(axis=(0, 1)).sum())
+        assert (watched.steps[-1][0] == found.X).all()
+        proved += int(np.isfinite(watched.steps[-1][2]).all(axis=(0, 1)).sum())
     assert proved > (128 if rsd < 1 else 20)
 
 
 @KINDS
 def test_corrections_reach_the_last_digits(kind: str) -> None:
     """Bounds of 1e-11 of the answer where cells are well known, without a direct solution."""
-    system, _, found = refined(3, 12, kind, 0.05, 0.5, all_kept=True)
+    system, watched, found = refined(3, 12, kind, 0.05, 0.5, all_kept=True)
     size = np.einsum("lfd,lkd->fkd", system.g, np.abs(found.X))
-    assert np.isfinite(found.bound).all()
-    assert (found.bound < 1e-11 * size).all()
+    bound = watched.steps[-1][2]
+    assert np.isfinite(bound).all()
+    assert (bound < 1e-11 * size).all()
 
 
 @KINDS
@@ -376,11 +389,11 @@ def test_corrections_reach_the_last_digits(kind: str) -> None:
 def test_more_corrections_than_industries_do_no_harm(kind: str, n: int) -> None:
     """When no direction is left, what a correction offers is noise, and must be seen as it."""
     for seed, all_kept in ((0, True), (1, False), (2, True)):
-        system, watched, found = refined(seed, n, kind, 0.5, 0.7, all_kept=all_kept, spread=3.0)
+        system, watched, _ = refined(seed, n, kind, 0.5, 0.7, all_kept=all_kept, spread=3.0)
         truth = system.truth()
         for X, _, bound in watched.steps:
             error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
             assert (np.abs(error) <= bound).all()
-        first, last = watched.steps[0][2], found.bound
+        first, last = watched.steps[0][2], watched.steps[-1][2]
         proved = np.isfinite(last)
         assert (last[proved] <= first[proved] * (1 + 1e-12)).all()

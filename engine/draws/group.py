@@ -1,6 +1,7 @@
 """The 64 draws of one group at once: the same draws as the reference path, certified as closely.
 
-    draw emissions and demand -> first pass over the deliveries -> correct until certified -> parts
+    draw emissions and demand -> solve for the important cells' errors -> pass over all deliveries
+    -> correct until certified -> parts
 
 Notation as in `engine.kernels.refine`; the last axis of every drawn array is the draw. What cannot
 be certified within the tolerance is solved directly, and counted.
@@ -17,45 +18,50 @@ from engine.draws.attribution import Contributions
 from engine.draws.direct import draw_directly
 from engine.draws.outcome import DIRECTLY, Draws, Status, relative
 from engine.draws.ways import Way, draw_demand_and_emissions, way_of
-from engine.error_model import Method
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.fused import Bound, Memory, bind, bind_with
-from engine.kernels.refine import Begun, Certificate, System, begin, refine
+from engine.kernels.refine import (
+    Begun,
+    Certificate,
+    Departure,
+    Rough,
+    System,
+    begin,
+    depart,
+    refine,
+)
 from engine.kernels.streams import LANES
-from engine.plan import Direction
 from engine.prepare import Prepared
 
 
 def draw_group(prepared: Prepared, group: int) -> Draws:
     """Footprints of draws 64 group to 64 group + 63."""
     way = way_of(prepared, draw_demand_and_emissions(prepared, group))
-    B, kept = _deliveries(prepared, group)
-    start = prepared.start
-    accounts = prepared.method is Method.ACCOUNTS
-    forward = prepared.direction is Direction.FORWARD
-    begun = begin(B, start, forward=forward, accounts=accounts)
+    B, important = _deliveries(prepared, group)
+    start, whole = prepared.start, prepared.kept.whole
+    departed = departure(prepared, way, important, gaussian=True)
+    foreseen = Rough(important, whole, departed.D).solve(start, departed.R)
+    X = start.X0[..., None] + foreseen
+    begun = begin(B, start, X, forward=prepared.forward, accounts=prepared.accounts)
     D, feasible = _diagonal(prepared, begun.sales + way.sales)
     y = np.where(start.counted[:, None, None], way.y, 0.0)
-    certificate = Certificate(start, begun, D, y, way.functionals, prepared.r_max)
-
-    def error(X: F64, R: F64, bound: F64) -> F64:
-        return _certified_error(way, X, R, bound, prepared)
-
+    certificate = Certificate(start, begun, D, y, way.functionals(), prepared.r_max)
     found = refine(
-        System(B, kept, prepared.kept.whole, D, prepared.D0, y),
+        System(B, D, y, Rough(important, whole, D - prepared.D0[:, None])),
         start,
+        X,
         begun,
         certificate,
-        lambda *solution: error(*solution) <= prepared.tolerance,
+        lambda X, R, bound: _certified_error(way, X, R, bound, prepared),
+        prepared.tolerance,
     )
-    certified = error(found.X, found.R, found.bound)
     return settled(
         prepared,
         group,
         footprint=way.footprint(found.X, found.R),
         linear=way.linear(_first_residual(prepared, begun, D, y)),
-        gaussian=way.gaussian(_gaussian_residual(prepared, begun, way)),
-        error=certified,
+        gaussian=way.gaussian(_gaussian_residual(prepared, departed, begun, way)),
+        error=found.error,
         tolerance=prepared.tolerance,
         feasible=feasible,
         contributions=way.contributions(found.X, found.R),
@@ -68,14 +74,11 @@ def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], tupl
     """A or Z for the group, and its important cells."""
     cells, kept = prepared.cells[prepared.matrix], prepared.kept
     important = sum(len(some.value) for some in kept.cells)
-    if kept.slots:
-        return bind_with(cells, kept.cells, kept.slots, group, memory_of_thread(important))
-    whole = sum(len(some.value) for some in cells if some.terms)
-    memory = memory_of_thread(whole if kept.whole else whole + important)
+    memory = memory_of_thread(important + kept.rows)
+    if not kept.whole:
+        return bind_with(cells, kept.cells, kept.slots, group, memory, kept.rows)
     B = bind(cells, group, keep=memory)
-    if kept.whole:
-        return B, tuple(bound for bound in B if len(bound.kept))
-    return B, bind(kept.cells, group, keep=memory)
+    return B, tuple(bound for bound in B if len(bound.kept)) or bind(kept.cells, group)
 
 
 _of_thread = threading.local()
@@ -89,31 +92,46 @@ def memory_of_thread(rows: int) -> Memory:
     return memory
 
 
+def departure(
+    prepared: Prepared, way: Way, cells: tuple[Bound, ...], *, gaussian: bool
+) -> Departure:
+    """How far the drawn system is from the estimate's, as far as some deliveries tell."""
+    return depart(
+        cells,
+        prepared.start,
+        way.y,
+        way.sales,
+        forward=prepared.forward,
+        accounts=prepared.accounts,
+        gaussian=gaussian,
+    )
+
+
 def _diagonal(prepared: Prepared, x: F64) -> tuple[F64, Bool]:
     """D, (n,64), and in which draws every active industry has output."""
-    if prepared.method is Method.COEFFICIENTS:
+    if not prepared.accounts:
         return np.ones_like(x), np.ones(LANES, dtype=np.bool_)
     active = prepared.active
     return np.where(active[:, None], x, 1.0), np.asarray((x[active] > 0).all(axis=0))
 
 
 def _first_residual(prepared: Prepared, begun: Begun, D: F64, y: F64) -> F64:
-    R0 = y - D[:, None] * prepared.start.X0[..., None] + begun.applied
+    R0 = y - D[:, None] * prepared.start.X0[..., None] + begun.to_estimate
     return np.where(prepared.start.counted[:, None, None], R0, 0.0)
 
 
-def _gaussian_residual(prepared: Prepared, begun: Begun, way: Way) -> F64:
+def _gaussian_residual(prepared: Prepared, departed: Departure, begun: Begun, way: Way) -> F64:
     """The residual of the estimate's solution to first order in the normals, (n,k,64)."""
-    applied, sales = begun.gaussian
-    accounts = prepared.method is Method.ACCOUNTS
-    D = sales + way.gaussian_sales if accounts else np.zeros_like(sales)
+    both = zip(departed.gaussian, begun.gaussian, strict=True)
+    applied, sales = (some + others for some, others in both)
+    D = sales + way.gaussian_sales if prepared.accounts else np.zeros_like(sales)
     RG = way.gaussian_y - D[:, None] * prepared.start.X0[..., None] + applied
     return np.where(prepared.start.counted[:, None, None], RG, 0.0)
 
 
 def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -> F64:
     """Relative, (64,), infinite in draws without a certificate."""
-    if prepared.direction is Direction.ADJOINT:
+    if not prepared.forward:
         bound = bound.transpose(1, 0, 2)  # functionals are consumers, right-hand sides indicators
     total = way.footprint(X, R)[:, :, 0]
     return relative(bound + way.residual_shift(R), total, way.gross(X), prepared.tolerance)

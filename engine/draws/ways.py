@@ -6,7 +6,10 @@ indicators, c consumers, r regions; parts are total, domestic, foreign, direct.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +17,7 @@ import numpy as np
 from engine.draws.attribution import Contributions, contributions
 from engine.error_model import Quantity
 from engine.kernels.arrays import F64
-from engine.kernels.fused import Bound, bind, sweep
+from engine.kernels.fused import Bound, Sums, bind, sweep
 from engine.kernels.streams import LANES
 from engine.plan import Direction
 from engine.prepare import Prepared
@@ -75,8 +78,29 @@ def draw_demand_and_emissions(prepared: Prepared, group: int) -> Drawn:
 
 def _of_consumers(regions: F64, membership: F64) -> F64:
     """(q,c,64) of (r,q,64)."""
-    found: F64 = np.einsum("rqd,rc->qcd", regions, membership)
-    return found
+    return _weighed(membership, regions).transpose(1, 0, 2)
+
+
+def _weighed(weights: F64, lines: F64) -> F64:
+    """sum_l weights[l, a] lines[l, b], (a,b,64)."""
+    length, b, lanes = lines.shape
+    found: F64 = weights.T @ lines.reshape(length, b * lanes)
+    return found.reshape(-1, b, lanes)
+
+
+class _Last:
+    """A function that remembers its last result, for one who asks again of the same arrays."""
+
+    def __init__(self, function: Callable[..., F64]) -> None:
+        self._function = function
+        self._of: tuple[F64, ...] = ()
+        self._result: F64 | None = None
+
+    def __call__(self, *arrays: F64) -> F64:
+        same = len(self._of) == len(arrays) and all(map(operator.is_, self._of, arrays))
+        if self._result is None or not same:
+            self._of, self._result = arrays, self._function(*arrays)
+        return self._result
 
 
 class Way(Protocol):
@@ -84,19 +108,24 @@ class Way(Protocol):
 
     Attributes:
         y: right-hand sides, (n,k,64).
-        sales: to final demand in all, (n,64); `gaussian_sales` to first order in the normals.
-        functionals: as the certificate of this way takes them.
-        gaussian_y: y to first order in the normals, without the estimate, (n,k,64).
+        sales: to final demand in all, (n,64); used in accounts alone.
+        gaussian_y, gaussian_sales: to first order in the normals, without the estimate.
     """
 
-    y: F64
-    sales: F64
-    functionals: F64
-    gaussian_y: F64
-    gaussian_sales: F64
+    @property
+    def y(self) -> F64: ...
 
-    def changes(self) -> tuple[F64, F64]:
-        """How far y and the sales are from the estimate's."""
+    @property
+    def sales(self) -> F64: ...
+
+    @property
+    def gaussian_y(self) -> F64: ...
+
+    @property
+    def gaussian_sales(self) -> F64: ...
+
+    def functionals(self) -> F64:
+        """As the certificate of this way takes them."""
         ...
 
     def footprint(self, X: F64, R: F64) -> F64:
@@ -142,17 +171,11 @@ class Forward:
         self.sales = bought.along[:, -1]
         self.gaussian_y = bought.gaussian[:, :-1] + to_order.gaussian
         self.gaussian_sales = bought.gaussian[:, -1]
-        self.functionals = drawn.emitted.intensities
+        self.footprint = _Last(lambda X, R: self._parts(drawn.emitted, X, R))
+        self.gross = _Last(self._gross)
 
-    def changes(self) -> tuple[F64, F64]:
-        membership = self._prepared.membership
-        wanted = np.hstack([membership, np.ones((len(membership), 1))])
-        bought = sweep(self._drawn.Y, c=wanted, less=1.0).along
-        to_order = sweep(self._drawn.purchases, c=np.eye(membership.shape[1]), less=1.0).along
-        return bought[:, :-1] + to_order, bought[:, -1]
-
-    def footprint(self, X: F64, R: F64) -> F64:
-        return self._parts(self._drawn.emitted, X, R)
+    def functionals(self) -> F64:
+        return self._drawn.emitted.intensities
 
     def contributions(self, X: F64, R: F64) -> Contributions:
         if not (len(self._prepared.by_origin) or len(self._prepared.by_industry)):
@@ -161,7 +184,7 @@ class Forward:
             self._prepared, self._drawn.emitted.intensities, X, self._corrections(R)
         )
 
-    def gross(self, X: F64) -> F64:
+    def _gross(self, X: F64) -> F64:
         total = np.einsum("nqd,ncd->qcd", np.abs(self._drawn.emitted.intensities), np.abs(X))
         gross: F64 = total + np.abs(self._drawn.emitted.direct)
         return gross
@@ -193,10 +216,11 @@ class Forward:
 
     def _corrections(self, R: F64) -> tuple[F64, F64]:
         """What the residual stands for in the domestic and in the foreign part, (q,c,64) each."""
-        slopes = self._prepared.slopes
-        of_home: F64 = np.einsum("nqc,ncd->qcd", slopes[..., 1:], R)
-        of_abroad: F64 = np.einsum("nqc,ncd->qcd", slopes[..., :1] - slopes[..., 1:], R)
-        return of_home, of_abroad
+        slopes = np.ascontiguousarray(self._prepared.slopes.transpose(2, 1, 0))  # (1+c,q,n)
+        of_consumers = R.transpose(1, 0, 2)
+        of_home = np.matmul(slopes[1:], of_consumers)
+        of_abroad = np.matmul(slopes[:1] - slopes[1:], of_consumers)
+        return of_home.transpose(1, 0, 2), of_abroad.transpose(1, 0, 2)
 
 
 class Adjoint:
@@ -204,24 +228,37 @@ class Adjoint:
 
     def __init__(self, prepared: Prepared, drawn: Drawn) -> None:
         self._prepared, self._drawn = prepared, drawn
-        near, X0 = prepared.start.near, prepared.start.X0
-        ones = np.ones((len(prepared.membership), 1))
-        final = sweep(drawn.Y, c=near, signed_c=0, b=ones, g=X0, gaussian_across=True)
-        bought = sweep(drawn.purchases, c=near, signed_c=0, g=X0)
         self.y, self.gaussian_y = drawn.emitted.intensities, drawn.gaussian.intensities
-        self.sales, self.gaussian_sales = final.across[:, 0], final.gaussian_across[:, 0]
-        self.functionals = bought.along + np.einsum("rwd,rc->cwd", final.along, prepared.membership)
-        self._gaussian_demanded = _of_consumers(
-            final.gaussian, prepared.membership
-        ) + bought.gaussian.transpose(1, 0, 2)
+        self._demand = _Last(lambda X: self._demanded(X, less=0.0))
 
-    def changes(self) -> tuple[F64, F64]:
-        ones = np.ones((len(self._prepared.membership), 1))
-        sales = sweep(self._drawn.Y, b=ones, less=1.0).across[:, 0]
-        return self._drawn.change.intensities, sales
+    @property
+    def sales(self) -> F64:
+        if not self._prepared.accounts:
+            return np.zeros((len(self.y), LANES))
+        return self._final.across[:, 0]
+
+    @property
+    def gaussian_sales(self) -> F64:
+        return self._final.gaussian_across[:, 0]
+
+    def functionals(self) -> F64:
+        return _weighed(self._prepared.membership, self._final.along) + self._purchases.along
+
+    @cached_property
+    def _final(self) -> Sums:
+        """Of what regions buy, all that is the same for every solution."""
+        start, ones = self._prepared.start, np.ones((len(self._prepared.membership), 1))
+        return sweep(
+            self._drawn.Y, c=start.near, signed_c=0, b=ones, g=start.X0, gaussian_across=True
+        )
+
+    @cached_property
+    def _purchases(self) -> Sums:
+        start = self._prepared.start
+        return sweep(self._drawn.purchases, c=start.near, signed_c=0, g=start.X0)
 
     def footprint(self, X: F64, R: F64) -> F64:
-        indirect = self._demanded(X, less=0.0) + np.einsum("nqd,nc->qcd", R, self._prepared.slopes)
+        indirect = self._demand(X) + self._corrections(R)
         return self._totals(indirect, self._drawn.emitted.direct)
 
     def contributions(self, X: F64, R: F64) -> Contributions:
@@ -229,22 +266,21 @@ class Adjoint:
         return {}
 
     def gross(self, X: F64) -> F64:
-        gross: F64 = np.abs(self._demanded(X, less=0.0)) + np.abs(self._drawn.emitted.direct)
+        gross: F64 = np.abs(self._demand(X)) + np.abs(self._drawn.emitted.direct)
         return gross
 
     def residual_shift(self, R: F64) -> F64:
-        shift: F64 = np.einsum("nqd,nc->qcd", R, self._prepared.slopes)
-        return np.abs(shift)
+        return np.abs(self._corrections(R))
 
     def linear(self, R0: F64) -> F64:
         X0 = np.repeat(self._prepared.start.X0[..., None], LANES, axis=-1)
-        indirect = self._demanded(X0, less=1.0)
-        indirect += np.einsum("nqd,nc->qcd", R0, self._prepared.slopes)
+        indirect = self._demanded(X0, less=1.0) + self._corrections(R0)
         return self._totals(indirect, self._drawn.change.direct)
 
     def gaussian(self, RG: F64) -> F64:
-        indirect = self._gaussian_demanded + np.einsum("nqd,nc->qcd", RG, self._prepared.slopes)
-        return self._totals(indirect, self._drawn.gaussian.direct)
+        demanded = _of_consumers(self._final.gaussian, self._prepared.membership)
+        demanded += self._purchases.gaussian.transpose(1, 0, 2)
+        return self._totals(demanded + self._corrections(RG), self._drawn.gaussian.direct)
 
     def _demanded(self, X: F64, less: float) -> F64:
         regions = sweep(self._drawn.Y, x=X, less=less).own
@@ -252,6 +288,10 @@ class Adjoint:
         consumers = _of_consumers(regions, self._prepared.membership)
         found: F64 = consumers + bought.transpose(1, 0, 2)
         return found
+
+    def _corrections(self, R: F64) -> F64:
+        """What the residual stands for, (q,c,64)."""
+        return _weighed(self._prepared.slopes, R).transpose(1, 0, 2)
 
     @staticmethod
     def _totals(indirect: F64, direct: F64) -> F64:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,3 +13,9 @@ U32 = NDArray[np.uint32]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+
+
+def readonly(array: Any) -> Any:
+    """The array, no longer writeable: as from a file, so that kernels are compiled for one type."""
+    array.flags.writeable = False
+    return array

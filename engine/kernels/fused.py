@@ -14,7 +14,9 @@ g is the same in all draws. The first `signed` columns of c and b use v, those a
 magnitude |v|.
 
 A cell's factor is bit for bit that of `engine.kernels.perturb`; sums run in the order of the cells,
-in float64 and with explicit fma, so results depend on the packing alone.
+in float64 and with explicit fma, so results depend on the packing alone. Factors can be kept in
+memory for later passes. The errors behind them are not, so gaussian sums are of the cells that a
+pass draws itself.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.kernels.arrays import F32, F64, I32, I64, U32
+from engine.kernels.arrays import F32, F64, I32, I64, U32, readonly
 from engine.kernels.compiling import compiled, inline
 from engine.kernels.lanes import (
     add_magnitudes,
     add_plain,
+    store_past,
+    sum_changes,
     sum_lanes,
     sum_magnitudes,
     sum_plain,
@@ -50,8 +54,7 @@ from engine.kernels.streams import (
 
 _CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
 _LN2 = 0.6931471805599453
-_NO_SLOTS = np.empty(0, dtype=np.int32)
-_NO_SLOTS.flags.writeable = False
+_OWN_SLOTS = readonly(np.empty(0, dtype=np.int32))
 
 
 class _Packed(NamedTuple):
@@ -176,7 +179,7 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     streams: Any,
     kept: F32,
     slots: I32,
-    filled: bool,
+    filled: int,
     less: float,
     c: F64,
     signed_c: int,
@@ -196,7 +199,6 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     scatter = gaussian_across.shape[1] > 0
     drawn = streams.weights.size + streams.shared_weights.size > 0
     wanted, slot = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
-    all_kept, some_kept = kept.shape[0] > 0 and slots.size == 0, slots.size > 0
     lines = cells.rows.size if cells.by_row else cells.columns.size
     for segment in range(cells.starts.size - 1):
         line = segment % lines
@@ -205,19 +207,18 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
             size = min(_CHUNK, last - first)
             count = 0
             for q in range(size):
-                slot[q] = first + q if all_kept else slots[first + q] if some_kept else -1
-                if drawn and not (filled and slot[q] >= 0):
+                slot[q] = slots[first + q] if slots.size > 0 else first + q
+                if drawn and slot[q] >= filled:
                     wanted[count] = q
                     count += 1
             _draw(factors, eps, cells, streams, line, first, wanted, count)
             for q in range(size):
-                if filled and slot[q] >= 0:
+                if slot[q] < filled:
                     widen(v, q, cells.value[first + q], kept, slot[q], less)
                     continue
                 widen(v, q, cells.value[first + q], factors, q, less)
-                if slot[q] >= 0:
-                    for lane in range(LANES):
-                        kept[slot[q], lane] = factors[q, lane]
+                if slot[q] < kept.shape[0]:
+                    store_past(kept, slot[q], factors, q)
             for k in range(signed_c):
                 at = (line * kc + k) * LANES
                 sum_plain(along, at, v, c, cells.across, first, size, kc, k)
@@ -235,7 +236,7 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
                     add_magnitudes(across, (at + k) * LANES, v, q, b[line, k])
             for q in range(size if kg > 0 or scatter else 0):
                 slope = cells.value[first + q] * np.float64(cells.log2_sd[first + q]) * _LN2
-                widen(e, q, slope, eps, q, 0.0)
+                widen(e, q, slope if slot[q] >= filled else 0.0, eps, q, 0.0)
             for k in range(kg):
                 at = (line * kg + k) * LANES
                 sum_plain(gaussian, at, e, g, cells.across, first, size, kg, k)
@@ -249,16 +250,22 @@ class Bound:
     """Cells with the streams of one group of draws; factors are kept in memory if asked for.
 
     Attributes:
-        kept: factors, (kept cells,64), or (0,64) where every pass draws them anew.
-        slots: which of them each cell has, -1 for none, (cells,); empty where each has its own.
-        filled: whether a pass has filled `kept` yet.
+        kept: factors, (rows,64): none where every pass draws them anew.
+        slots: which of the rows each cell has, (cells,), beyond the last for none; empty where
+            each has its own.
+        filled: how many of the rows, from the first, passes have filled yet.
     """
 
     cells: _Packed
     streams: _Streams
     kept: F32
     slots: I32
-    filled: list[bool]
+    filled: list[int]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its cells carry errors."""
+        return self.streams.weights.size + self.streams.shared_weights.size > 0
 
 
 class Memory:
@@ -275,7 +282,7 @@ class Memory:
         """Forget what is kept; there will be room for so many rows."""
         self._used = 0
         if len(self._room) < rows:
-            self._room = np.empty((rows, LANES), Single)
+            self._room = _aligned(rows)
 
     def take(self, rows: int) -> F32:
         """The next (rows, 64) of the room.
@@ -289,43 +296,67 @@ class Memory:
         return self._room[self._used - rows : self._used]
 
 
+def _aligned(rows: int) -> F32:
+    """(rows, 64) that begin with a cache line, as `store_past` needs them."""
+    whole = np.empty(4 * LANES * rows + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    room: F32 = whole[first : first + 4 * LANES * rows].view(Single).reshape(rows, LANES)
+    return room
+
+
 def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:
     """The entries of one quantity, ready to be drawn for the 64 draws of `group`.
 
     Args:
         keep: where to keep the factors of the first pass for those that follow.
     """
-    return tuple(_bound(cells, group, keep if cells.terms else None) for cells in entries)
+    return tuple(
+        _bound(
+            cells,
+            group,
+            _NOTHING if keep is None or not cells.terms else keep.take(len(cells.value)),
+        )
+        for cells in entries
+    )
 
 
-def _bound(cells: Cells, group: int, keep: Memory | None) -> Bound:
+_NOTHING = np.empty((0, LANES), Single)
+
+
+def _bound(cells: Cells, group: int, kept: F32) -> Bound:
     packed = _Packed(*(getattr(cells, name) for name in _Packed._fields))
-    factors = np.empty((0, LANES), Single) if keep is None else keep.take(len(cells.value))
-    return Bound(packed, _streams(cells, group), factors, _NO_SLOTS, [False])
+    return Bound(packed, _streams(cells, group), kept, _OWN_SLOTS, [0])
 
 
 def bind_with(
     entries: Sequence[Cells],
-    kept: Sequence[Cells],
+    some: Sequence[Cells],
     slots: Sequence[I32],
     group: int,
     memory: Memory,
+    rows: int,
 ) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
     """The entries, and some of their cells whose factors are kept, in memory that both share.
 
     Args:
-        kept: of each entry that is drawn, the cells to keep.
-        slots: of each such entry, position in `kept` of every cell, or -1.
+        some: of each entry that is drawn, the cells whose factors are kept first; where none is
+            drawn, any.
+        slots: of each such entry, position in `some` of every cell; those of the others follow.
+        rows: how many factors to keep at most, beyond those of `some`.
     """
-    some = bind(kept, group, keep=memory)
-    shared = zip(some, slots, strict=True)
-    whole = []
-    for bound in bind(entries, group):
-        if bound.streams.weights.size + bound.streams.shared_weights.size:
-            other, own = next(shared)
-            bound = replace(bound, kept=other.kept, slots=own, filled=other.filled)  # noqa: PLW2901
-        whole.append(bound)
-    return tuple(whole), some
+    whole, few, rest = [], [], zip(some, slots, strict=True)
+    for cells in entries:
+        if not cells.terms:
+            whole.append(_bound(cells, group, _NOTHING))
+            continue
+        first, own = next(rest)
+        more = min(rows, len(cells.value) - len(first.value))
+        rows -= more
+        kept = memory.take(len(first.value) + more)
+        all_ = replace(_bound(cells, group, kept), slots=own)
+        whole.append(all_)
+        few.append(replace(_bound(first, group, kept[: len(first.value)]), filled=all_.filled))
+    return tuple(whole), tuple(few) or bind(some, group)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -364,17 +395,13 @@ def sweep(
     """One pass over all cells of a quantity, in 64 draws.
 
     Args:
-        c, g: (positions, columns); g needs factors that were not kept before.
+        c, g: (positions, columns); g and `gaussian_across` sum over the cells drawn in this pass,
+            not over those whose factors were kept before.
         x: (positions, columns, 64).
         b: (lines, columns).
         signed_c, signed_b: how many of the columns use v and not |v|; all if not given.
         less: subtracted from every factor: with 1, v is the change by the errors alone.
-
-    Raises:
-        ValueError: g is asked of factors kept before; the errors behind them are gone.
     """
-    if (g.size or gaussian_across) and any(bound.filled[0] for bound in entries):
-        raise ValueError("the errors behind kept factors are gone; ask for g in the first pass")
     rows, columns = entries[0].cells.rows.size, entries[0].cells.columns.size
     lines, positions = (rows, columns) if entries[0].cells.by_row else (columns, rows)
     x = np.empty((positions, 0, LANES)) if x is None else x
@@ -386,6 +413,8 @@ def sweep(
         gaussian_across=np.zeros((positions, int(gaussian_across), LANES)),
     )
     for bound in entries:
+        if less == 1.0 and not bound.drawn:
+            continue  # nothing changes
         _pass(
             bound.cells,
             bound.streams,
@@ -405,5 +434,33 @@ def sweep(
             sums.gaussian,
             sums.gaussian_across,
         )
-        bound.filled[0] = len(bound.kept) > 0
+        bound.filled[0] = max(bound.filled[0], len(bound.kept))
     return sums
+
+
+@compiled
+def _add_changes(cells: Any, kept: F32, x: F32, out: F32) -> None:
+    columns = x.shape[1]
+    lines = cells.rows.size if cells.by_row else cells.columns.size
+    for segment in range(cells.starts.size - 1):
+        line, first = segment % lines, cells.starts[segment]
+        size = cells.starts[segment + 1] - first
+        for k in range(columns if size > 0 else 0):
+            at, stride, offset = (line * columns + k) * LANES, columns * LANES, k * LANES
+            sum_changes(out, at, cells.value, kept, x, cells.across, first, size, stride, offset)
+
+
+def changes(entries: Sequence[Bound], x: F32) -> F32:
+    """sum_e q (factor - 1) x[e, k] of cells whose factors a pass has kept; roughly, in float32.
+
+    Args:
+        entries: each cell's factor in a row of its own, or none drawn.
+        x: (positions, columns, 64).
+    """
+    cells = entries[0].cells
+    lines = cells.rows.size if cells.by_row else cells.columns.size
+    out = np.zeros((lines, *x.shape[1:]), dtype=Single)
+    for bound in entries:
+        if bound.filled[0]:
+            _add_changes(bound.cells, bound.kept, x, out)
+    return out

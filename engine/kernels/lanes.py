@@ -21,6 +21,7 @@ _WIDTH, _VECTORS = 8, 8
 _INDEX = ir.IntType(64)
 _DOUBLES = ir.VectorType(ir.DoubleType(), _WIDTH)
 _SINGLES = ir.VectorType(ir.FloatType(), _WIDTH)
+_LINE = 64  # bytes of a cache line, which a store past the caches fills whole
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Any) -> Any:
@@ -38,13 +39,15 @@ def _item(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
 
 
 def _call(builder: Any, name: str, arguments: list[Any]) -> Any:
-    kind = ir.FunctionType(_DOUBLES, [_DOUBLES] * len(arguments))
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    vector = arguments[0].type
+    suffix = "v8f64" if vector == _DOUBLES else "v8f32"
+    kind = ir.FunctionType(vector, [vector] * len(arguments))
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{suffix}")
     return builder.call(function, arguments)
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return _call(builder, "llvm.fma.v8f64", [a, b, c])
+    return _call(builder, "fma", [a, b, c])
 
 
 def _spread(builder: Any, scalar: Any, vector: Any = _DOUBLES) -> Any:
@@ -57,14 +60,16 @@ def _spread(builder: Any, scalar: Any, vector: Any = _DOUBLES) -> Any:
 class _Sum:
     """64 running sums held in registers while a loop runs."""
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, index: Any) -> None:
-        self._builder = builder
+    def __init__(
+        self, context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Any = _DOUBLES
+    ) -> None:
+        self._builder, self._align = builder, 8 if vector == _DOUBLES else 4
         self._places = [
-            _place(context, builder, kind, array, _at(builder, index, block), _DOUBLES)
+            _place(context, builder, kind, array, _at(builder, index, block), vector)
             for block in range(_VECTORS)
         ]
         self._held = [
-            cgutils.alloca_once_value(builder, builder.load(place, align=8))
+            cgutils.alloca_once_value(builder, builder.load(place, align=self._align))
             for place in self._places
         ]
 
@@ -74,7 +79,7 @@ class _Sum:
 
     def store(self) -> None:
         for place, held in zip(self._places, self._held, strict=True):
-            self._builder.store(self._builder.load(held), place, align=8)
+            self._builder.store(self._builder.load(held), place, align=self._align)
 
 
 def _widened(context: Any, builder: Any, signature: Any, arguments: list[Any]) -> Any:
@@ -103,6 +108,91 @@ def _widen(typing: Any, v: Any, q: Any, value: Any, factors: Any, row: Any, less
 widen: Any = _widen
 
 
+def _stored_past(context: Any, builder: Any, signature: Any, arguments: list[Any]) -> Any:
+    kept, row, factors, q = arguments
+    size = ir.Constant(_INDEX, _WIDTH * _VECTORS)
+    past = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+    wide = ir.VectorType(ir.FloatType(), 2 * _WIDTH)
+    for block in range(0, _VECTORS, 2):
+        index = _at(builder, builder.mul(q, size), block)
+        place = _place(context, builder, signature.args[2], factors, index, wide)
+        whole = builder.load(place, align=4)
+        index = _at(builder, builder.mul(row, size), block)
+        place = _place(context, builder, signature.args[0], kept, index, wide)
+        builder.store(whole, place, align=_LINE).set_metadata("nontemporal", past)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _store_past(typing: Any, kept: Any, row: Any, factors: Any, q: Any) -> Any:
+    return types.none(kept, types.int64, factors, types.int64), _stored_past
+
+
+# kept[row, :] = factors[q, :], past the caches: it is not read again soon. `kept` begins at a
+# multiple of 64 bytes, and its rows are 256 bytes apart.
+store_past: Any = _store_past
+
+
+def _in_singles(
+    context: Any, builder: Any, signature: Any, arguments: list[Any], changes: bool
+) -> Any:
+    total, t, weights, factors, x, across, first, size, stride, offset = arguments
+    total_type, _, weights_type, factors_type, x_type, across_type = signature.args[:6]
+    sums, single = _Sum(context, builder, total_type, total, t, _SINGLES), ir.FloatType()
+    one = ir.Constant(_SINGLES, [1.0] * _WIDTH)
+    with cgutils.for_range(builder, size) as loop:
+        entry = builder.add(first, loop.index)
+        position = _item(context, builder, across_type, across, entry)
+        base = builder.add(builder.mul(builder.sext(position, _INDEX), stride), offset)
+        weight = _item(context, builder, weights_type, weights, entry)
+        if weight.type != single:
+            weight = builder.fptrunc(weight, single)
+        spread = _spread(builder, weight, _SINGLES)
+        own = builder.mul(entry, ir.Constant(_INDEX, _WIDTH * _VECTORS))
+        for block in range(_VECTORS):
+            place = _place(context, builder, x_type, x, _at(builder, base, block), _SINGLES)
+            lanes = builder.load(place, align=4)
+            if not changes:
+                sums.add(block, spread, lanes)
+                continue
+            at = _at(builder, own, block)
+            factor = builder.load(
+                _place(context, builder, factors_type, factors, at, _SINGLES), align=4
+            )
+            sums.add(block, builder.fsub(factor, one), builder.fmul(spread, lanes))
+    sums.store()
+    return context.get_dummy_value()
+
+
+def _of_singles(changes: bool) -> Any:
+    @intrinsic
+    def sum_singles(
+        typing: Any,
+        total: Any,
+        t: Any,
+        weights: Any,
+        factors: Any,
+        x: Any,
+        across: Any,
+        first: Any,
+        size: Any,
+        stride: Any,
+        offset: Any,
+    ) -> Any:
+        index = (types.int64,) * 4
+        signature = types.none(total, types.int64, weights, factors, x, across, *index)
+        return signature, lambda c, b, s, a: _in_singles(c, b, s, a, changes)
+
+    return sum_singles
+
+
+# In float32, with e = first + q, q < size:
+# total[t : t + 64] += sum_q weights[e] x[across[e] stride + offset : ... + 64]
+sum_weighed: Any = _of_singles(changes=False)
+# the same with weights[e] (factors[e, :] - 1)
+sum_changes: Any = _of_singles(changes=True)
+
+
 def _summed_along(
     context: Any, builder: Any, signature: Any, arguments: list[Any], kind: str
 ) -> Any:
@@ -121,7 +211,7 @@ def _summed_along(
                 _place(context, builder, v_type, v, _at(builder, own, block), _DOUBLES), align=8
             )
             if kind == "magnitudes":
-                cell = _call(builder, "llvm.fabs.v8f64", [cell])
+                cell = _call(builder, "fabs", [cell])
             factor = weight
             if kind == "lanes":
                 place = _place(context, builder, x_type, x, _at(builder, base, block), _DOUBLES)
@@ -169,7 +259,7 @@ def _scattered(context: Any, builder: Any, signature: Any, arguments: list[Any],
             align=8,
         )
         if kind == "magnitudes":
-            cell = _call(builder, "llvm.fabs.v8f64", [cell])
+            cell = _call(builder, "fabs", [cell])
         index = _at(builder, t, block)
         place = _place(context, builder, signature.args[0], total, index, _DOUBLES)
         builder.store(_fma(builder, scale, cell, builder.load(place, align=8)), place, align=8)

@@ -17,11 +17,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool
+from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool, readonly
 from engine.kernels.compiling import compiled
 from engine.kernels.elementary import log_sd
 from engine.kernels.machine import fma
@@ -106,10 +105,10 @@ class Cells:
         before = np.concatenate([[0], np.cumsum(chosen)])
         return replace(
             self,
-            starts=_readonly(before[self.starts]),
-            across=_readonly(self.across[chosen]),
-            value=_readonly(self.value[chosen]),
-            log2_sd=_readonly(self.log2_sd[chosen]),
+            starts=readonly(before[self.starts]),
+            across=readonly(self.across[chosen]),
+            value=readonly(self.value[chosen]),
+            log2_sd=readonly(self.log2_sd[chosen]),
         )
 
 
@@ -138,20 +137,14 @@ def pack(
     return Cells(
         shape=(values.shape[0], values.shape[1]),
         by_row=by_row,
-        starts=_readonly(starts),
-        across=_readonly(across[order].astype(np.int32)),
-        value=_readonly(values[i, j][order]),
-        log2_sd=_readonly(log2_sd[order]),
-        rows=_readonly(hashes[0].copy()),
-        columns=_readonly(hashes[1].copy()),
+        starts=readonly(starts),
+        across=readonly(across[order].astype(np.int32)),
+        value=readonly(values[i, j][order]),
+        log2_sd=readonly(log2_sd[order]),
+        rows=readonly(hashes[0].copy()),
+        columns=readonly(hashes[1].copy()),
         terms=terms,
     )
-
-
-def _readonly(array: Any) -> Any:
-    """As from a file: kernels are compiled for one type alone."""
-    array.flags.writeable = False
-    return array
 
 
 @compiled

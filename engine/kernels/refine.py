@@ -4,8 +4,10 @@ Notation. M X = y with M = diag(D) - B, lines l, positions e, all in 64 draws (l
 for output, B is A (or Z) and D is 1 (or x, the output); solving for multipliers, both are
 transposed. X0, M0: the estimate's. g: functionals, g X is what is asked.
 
-A correction solves M C = R = y - M X roughly: with the estimate's inverse, and iterating on the
-cells that matter most, whose factors are kept in memory. Corrections are combined so that R is
+The cells that matter most are drawn first, and the system is solved for their errors alone; the
+first pass over all cells then finds the residual of that solution, which only the other cells have
+left. A correction solves M C = R = y - M X roughly: with the estimate's inverse, and iterating on
+the important cells, whose factors are kept in memory. Corrections are combined so that R is
 smallest in a weighted norm (GCR: Eisenstat, Elman & Schultz 1983, SIAM J. Numer. Anal. 20:345); M C
 always comes from a full pass over the drawn cells in float64, and R is updated with it.
 
@@ -29,7 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.kernels.arrays import F32, F64, Bool
-from engine.kernels.fused import Bound, Sums, sweep
+from engine.kernels.fused import Bound, Sums, changes, sweep
+from engine.kernels.inverse import Inverse
 from engine.kernels.solve import rounding_of
 from engine.kernels.streams import LANES
 
@@ -46,8 +49,9 @@ class Start:
     """What the estimate gives to the solution of its draws.
 
     Attributes:
-        X0: solution of the estimate, (lines, k).
-        inverse: M0^-1, (lines, lines), in float32; zero rows where a line is left out.
+        X0, y0: solution and right-hand side of the estimate, (lines, k).
+        final: sales to final demand, (lines,).
+        inverse: M0^-1, as far as it matters.
         scale: size of a line's residual to the answer, (lines,): the norm is that of scale R.
         near: weights w, (lines, any number); empty where the far certificate serves.
         far: rows u and, last, v, (lines, functionals + 1); empty where the near one serves.
@@ -55,7 +59,9 @@ class Start:
     """
 
     X0: F64
-    inverse: F32
+    y0: F64
+    final: F64
+    inverse: Inverse
     scale: F64
     near: F64
     far: F64
@@ -63,58 +69,76 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Begun:
-    """The first pass over B: the estimate's solution in the drawn system.
+class Departure:
+    """How far a drawn system is from the estimate's, as far as some of its cells tell.
 
     Attributes:
-        applied: B X0, (lines, k, 64).
-        sales: sums over rows of A or Z, (n, 64); zero where D does not need them.
-        column_sums: of A or Z, (n, 64).
-        near: |B| w, (lines, w, 64).
-        far: u |B| and v |B|, (positions, functionals + 1, 64).
-        gaussian: what q sigma eps makes of B X0 and of the sales.
+        R: residual of the estimate's solution, (lines, k, 64).
+        D: change of the diagonal, (lines, 64).
+        column_sums: changes of those of A or Z, (n, 64).
+        gaussian: what q sigma eps of these cells makes of B X0 and of the sales.
     """
 
-    applied: F64
-    sales: F64
+    R: F64
+    D: F64
     column_sums: F64
-    near: F64
-    far: F64
     gaussian: tuple[F64, F64]
 
 
-def begin(B: Sequence[Bound], start: Start, *, forward: bool, accounts: bool) -> Begun:
-    """Apply the drawn B to everything that is the same in all draws, in one pass.
+def depart(
+    cells: Sequence[Bound],
+    start: Start,
+    y: F64,
+    sales: F64,
+    *,
+    forward: bool,
+    accounts: bool,
+    gaussian: bool,
+) -> Departure:
+    """Draw some cells, and apply their errors to the estimate's solution.
 
     Args:
+        cells: of B; each cell's change is its own.
+        y, sales: the drawn right-hand side, (lines, k, 64), and sales to final demand, (n, 64).
         forward: whether lines are rows, not columns.
         accounts: whether D depends on the sales.
+        gaussian: whether to add up the errors themselves too; zero if not.
     """
     n, k = start.X0.shape
     one, none = np.ones((n, 1)), np.empty((n, 0))
-    of_lines = one if accounts or not forward else none
-    of_positions = one if accounts or forward else none
-    sums: Sums = sweep(
-        B,
-        c=np.hstack([start.X0, of_lines, start.near]),
-        signed_c=k + of_lines.shape[1],
-        b=np.hstack([of_positions, start.far]),
-        signed_b=of_positions.shape[1],
-        g=np.hstack([start.X0, one if accounts and forward else none]),
-        gaussian_across=accounts and not forward,
+    of_lines, of_positions = _summed(n, forward=forward, accounts=accounts)
+    sums = sweep(
+        cells,
+        c=np.hstack([start.X0, of_lines]),
+        b=of_positions,
+        g=np.hstack([start.X0, one if accounts and forward else none]) if gaussian else none,
+        gaussian_across=accounts and not forward and gaussian,
+        less=1.0,
     )
-    along, near = np.split(sums.along, [k + of_lines.shape[1]], axis=1)
-    across, far = np.split(sums.across, [of_positions.shape[1]], axis=1)
-    rows, columns = (along[:, k:], across) if forward else (across, along[:, k:])
-    gaussian_sales = sums.gaussian[:, k:] if forward else sums.gaussian_across
-    return Begun(
-        applied=along[:, :k],
-        sales=_only(rows),
+    rows, columns = sums.along[:, k:], sums.across
+    if not forward:
+        rows, columns = columns, rows
+    D = np.zeros((n, LANES))
+    if accounts:
+        D = np.where(start.counted[:, None], _only(rows) + sales - start.final[:, None], 0.0)
+    R = y - start.y0[..., None] - D[:, None] * start.X0[..., None] + sums.along[:, :k]
+    return Departure(
+        R=np.where(start.counted[:, None, None], R, 0.0),
+        D=D,
         column_sums=_only(columns),
-        near=near,
-        far=far,
-        gaussian=(sums.gaussian[:, :k], _only(gaussian_sales)),
+        gaussian=_gaussian(sums, k, forward=forward),
     )
+
+
+def _summed(n: int, *, forward: bool, accounts: bool) -> tuple[F64, F64]:
+    """Columns of ones that add up lines and positions, where D or a column sum needs them."""
+    one, none = np.ones((n, 1)), np.empty((n, 0))
+    return one if accounts or not forward else none, one if accounts or forward else none
+
+
+def _gaussian(sums: Sums, k: int, *, forward: bool) -> tuple[F64, F64]:
+    of_sales = sums.gaussian[:, k:] if forward else sums.gaussian_across
+    return sums.gaussian[:, :k], _only(of_sales)
 
 
 def _only(sums: F64) -> F64:
@@ -124,18 +148,75 @@ def _only(sums: F64) -> F64:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """The first pass over all of B.
+
+    Attributes:
+        applied: B X, of the solution that it was begun with, (lines, k, 64).
+        to_estimate: B X0, of the estimate's, likewise.
+        sales: sums over rows of A or Z, (n, 64); zero where D does not need them.
+        column_sums: of A or Z, (n, 64).
+        near: |B| w, (lines, w, 64).
+        far: u |B| and v |B|, (positions, functionals + 1, 64).
+        gaussian: what q sigma eps makes of B X0 and of the sales, without the cells drawn before.
+    """
+
+    applied: F64
+    to_estimate: F64
+    sales: F64
+    column_sums: F64
+    near: F64
+    far: F64
+    gaussian: tuple[F64, F64]
+
+
+def begin(B: Sequence[Bound], start: Start, X: F64, *, forward: bool, accounts: bool) -> Begun:
+    """Apply the drawn B to a solution, and to all that is the same in all draws, in one pass.
+
+    Args:
+        X: (lines, k, 64).
+        forward, accounts: as for `depart`.
+    """
+    n, k = start.X0.shape
+    one, none = np.ones((n, 1)), np.empty((n, 0))
+    of_lines, of_positions = _summed(n, forward=forward, accounts=accounts)
+    sums = sweep(
+        B,
+        c=np.hstack([start.X0, of_lines, start.near]),
+        signed_c=k + of_lines.shape[1],
+        x=X,
+        b=np.hstack([of_positions, start.far]),
+        signed_b=of_positions.shape[1],
+        g=np.hstack([start.X0, one if accounts and forward else none]),
+        gaussian_across=accounts and not forward,
+    )
+    along, near = np.split(sums.along, [k + of_lines.shape[1]], axis=1)
+    across, far = np.split(sums.across, [of_positions.shape[1]], axis=1)
+    rows, columns = (along[:, k:], across) if forward else (across, along[:, k:])
+    return Begun(
+        applied=sums.own,
+        to_estimate=along[:, :k],
+        sales=_only(rows),
+        column_sums=_only(columns),
+        near=near,
+        far=far,
+        gaussian=_gaussian(sums, k, forward=forward),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Refined:
     """An approximate solution in 64 draws.
 
     Attributes:
         X, R: solution and residual, (lines, k, 64).
-        bound: guarantee on |g (X - X*)|, (functionals, k, 64); infinite where none holds.
+        error: as asked of `refine`, (64,).
         corrections: how many were made.
     """
 
     X: F64
     R: F64
-    bound: F64
+    error: F64
     corrections: int
 
 
@@ -217,56 +298,98 @@ def _products(rows: F64, columns: F64) -> F64:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rough:
+    """M with the errors of the important cells alone, which is quick to solve.
+
+    Attributes:
+        cells: their factors are kept.
+        whole: whether they are all there are.
+        D: change of the diagonal since the estimate, (lines, 64).
+    """
+
+    cells: Sequence[Bound]
+    whole: bool
+    D: F64
+
+    def solve(self, start: Start, R: F64) -> F64:
+        """C with M C = R, by iteration on the estimate's inverse, (lines, k, 64).
+
+        The first step takes all its entries, for what the important ones miss of R would stay.
+        """
+        unit = unit_of(R)
+        left, D = (R / unit).astype(np.float32), self.D[:, None].astype(np.float32)
+        scale, counted = start.scale.astype(np.float32), start.counted[:, None, None]
+        C = np.zeros_like(R)
+        size = first = _norm(left, scale)
+        enough = _ENOUGH_OF_ALL if self.whole else _ENOUGH
+        for number in range(_INNER_STEPS):
+            step = start.inverse.apply(left) if number else start.inverse.apply_whole(left)
+            C += step
+            left = changes(self.cells, step) - D * step
+            left = np.where(counted, left, np.float32(0))
+            size, last = _norm(left, scale), size
+            if (size <= enough * first).all() or (size >= last).all():
+                break
+        return C * unit
+
+
+def unit_of(R: F64) -> F64:
+    """The largest size in each column and draw, so that single precision neither over- nor
+    underflows."""
+    largest = np.maximum(R.max(axis=0), -R.min(axis=0))
+    unit: F64 = np.where(largest > 0, largest, 1.0)
+    return unit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class System:
     """M X = y in 64 draws, and what helps to solve it.
 
     Attributes:
         B: the cells of B.
-        important: those of them with which a correction is iterated, their factors kept.
-        whole: whether all are.
-        D, D0: (lines, 64) and the estimate's, (lines,).
+        D: (lines, 64).
         y: (lines, k, 64).
+        rough: what a correction is found with.
     """
 
     B: Sequence[Bound]
-    important: Sequence[Bound]
-    whole: bool
     D: F64
-    D0: F64
     y: F64
+    rough: Rough
 
 
 def refine(
     system: System,
     start: Start,
+    X: F64,
     begun: Begun,
     certificate: Certificate,
-    enough: Callable[[F64, F64, F64], Bool],
+    error_of: Callable[[F64, F64, F64], F64],
+    tolerance: float,
 ) -> Refined:
-    """Correct the estimate's solution until it is good enough in every draw, or no use.
+    """Correct a solution until its error is tolerable in every draw, or nothing is gained.
 
     Args:
-        enough: of X, R and the bound: in which draws they will do, (64,).
+        X: the solution that was begun with, (lines, k, 64).
+        error_of: what is certified of X, R and the bound on |g (X - X*)|, (64,).
     """
     counted = start.counted[:, None, None]
-    X = np.repeat(start.X0[..., None], LANES, axis=-1)
     R = np.where(counted, system.y - system.D[:, None] * X + begun.applied, 0.0)
-    reach = np.abs(X)  # magnitudes of all that X was added up from
+    reach = np.abs(X)  # magnitudes of all that X has been added up from since R was computed
     before: list[_Step] = []
-    size = _norm(R, start.scale)
+    size, last = _norm(R, start.scale), np.full(R.shape[1:], np.inf)
     while True:
-        bound = certificate.bound(R, reach)
-        open_ = certificate.proved & ~enough(X, R, bound)
-        if not open_.any() or len(before) == MOST_CORRECTIONS:
-            return Refined(X, R, bound, len(before))
-        step = _orthogonal(system, start, _correction(system, start, R), before)
+        error = error_of(X, R, certificate.bound(R, reach))
+        open_ = certificate.proved & ~(error <= tolerance)
+        stalled = (size > _STALLED * last)[:, open_].all()
+        if stalled or len(before) == MOST_CORRECTIONS:  # none open: of nothing, all are
+            return Refined(X, R, error, len(before))
+        step = _orthogonal(system, start, system.rough.solve(start, R), before)
         share = _projection(R, step.MC, start.scale)
         X, R = X + share * step.C, R - share * step.MC
         reach += np.abs(share) * step.reach
         before.append(step)
         size, last = _norm(R, start.scale), size
-        if (size > _STALLED * last)[:, open_].all(axis=0).all():
-            return Refined(X, R, certificate.bound(R, reach), len(before))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,41 +422,7 @@ def _orthogonal(system: System, start: Start, C: F64, before: Sequence[_Step]) -
     return _Step(np.where(fresh, C, 0.0), np.where(fresh, MC, 0.0), reach)
 
 
-def _correction(system: System, start: Start, R: F64) -> F64:
-    """Solve M C = R with the estimate's inverse and the important cells' own errors."""
-    unit = unit_of(R)
-    left, C = R, np.zeros_like(R)
-    size = first = _norm(R, start.scale)
-    enough = _ENOUGH_OF_ALL if system.whole else _ENOUGH
-    for _ in range(_INNER_STEPS):
-        step = by_inverse(start.inverse, left / unit) * unit
-        C += step
-        change = sweep(system.important, x=step, less=1.0).own if system.important else 0.0
-        left = change - (system.D - system.D0[:, None])[:, None] * step
-        left = np.where(start.counted[:, None, None], left, 0.0)
-        size, last = _norm(left, start.scale), size
-        if (size <= enough * first).all() or (size >= last).all():
-            break
-    return C
-
-
-def by_inverse(inverse: F32, R: F64) -> F64:
-    """The product in single precision, (lines, k, 64)."""
-    n, k, lanes = R.shape
-    product = inverse @ R.reshape(n, k * lanes).astype(np.float32)
-    solution: F64 = product.reshape(n, k, lanes).astype(np.float64)
-    return solution
-
-
-def unit_of(R: F64) -> F64:
-    """The largest size in each column and draw, so that single precision neither over- nor
-    underflows."""
-    largest = np.abs(R).max(axis=0)
-    unit: F64 = np.where(largest > 0, largest, 1.0)
-    return unit
-
-
-def _norm(R: F64, scale: F64) -> F64:
+def _norm(R: F64 | F32, scale: F64 | F32) -> F64:
     weighted = R * scale[:, None, None]
     norm: F64 = np.sqrt(np.einsum("lkd,lkd->kd", weighted, weighted))
     return norm

@@ -14,18 +14,19 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
-from engine.kernels.arrays import F32, F64, I32, Bool
+from engine.kernels.arrays import F32, F64, I32, Bool, readonly
+from engine.kernels.inverse import Inverse
 from engine.kernels.perturb import LOG2E, Cells
 from engine.kernels.streams import LANES
 
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
 _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
+_LEVEL = 0.3  # of a line's usual residual, below which no slack is made
 _RAISES = 4  # of the slack, each of which adds to the noise a little
-IMPORTANT = 0.08  # share of the cells with which a correction is iterated
+IMPORTANT = 0.2  # share of the cells with which a correction is iterated
 FEW = 20_000  # cells that are all important
-KEEP_ALL = 2**30  # bytes of factors for which all are kept while a group is solved
+KEEP = 2**30  # bytes of factors that are kept while a group is solved
 _FACTORS = 4 * LANES  # bytes a cell
-_ROWS = 64  # of the inverse, worked on together
 
 
 class Estimate:
@@ -105,25 +106,27 @@ def _factorised(system: F64) -> tuple[F64, I32] | None:
 
 def near_weights(
     estimate: Estimate,
-    inverse: F32,
+    inverse: Inverse,
     squares: scipy.sparse.csr_array,
-    y_sd: F64,
+    rest: scipy.sparse.csr_array,
+    X0: F64,
     natural: F64,
 ) -> F64:
-    """Two rows w for the near certificate, (lines, 2), one for every kind of residual.
+    """Two rows w of the near certificate, (lines, 2), one for every kind of residual.
 
-    The first suits residuals alike on all lines; the second those of the second correction, which
-    are larger on lines with large errors. Each line's slack is made to survive its own noise.
+    The first suits residuals alike on all lines, such as rounding; the second what is left after
+    one correction, which is large on lines where the unimportant cells are uncertain. Each line's
+    slack is made to survive its own noise.
 
     Args:
-        squares: (value sd)^2 of every cell, (lines, positions).
-        y_sd: standard deviation of the estimate's residual, (lines,).
+        squares: (value sd)^2 of every cell, (lines, positions); `rest` of the unimportant ones.
         natural: the size of D0 X0 on each line.
     """
-    second = np.sqrt(squares @ _spread(inverse, y_sd))
-    relative = np.divide(second, natural, out=np.zeros_like(natural), where=natural > 0)
+    foreseen = rest @ np.square(np.abs(X0).sum(axis=1))
+    left = np.sqrt(rest @ inverse.variance(foreseen))
+    relative = np.divide(left, natural, out=np.zeros_like(natural), where=natural > 0)
     middle = np.median(relative[relative > 0]) if (relative > 0).any() else 1.0
-    shapes = (np.ones_like(natural), np.sqrt(relative / middle) + 1e-3)
+    shapes = (np.ones_like(natural), relative / middle + _LEVEL)
     weights = [robust_weights(estimate, squares, natural * shape, left=False) for shape in shapes]
     return np.stack(weights, axis=1)
 
@@ -162,19 +165,38 @@ def squared_errors(entries: Sequence[Cells]) -> scipy.sparse.csr_array:
     return total
 
 
+def residual_variance(squares: scipy.sparse.csr_array, X0: F64, of_y: F64, natural: F64) -> F64:
+    """Variance of the residual that the estimate's solution leaves in a draw, (lines,).
+
+    To first order, with the right-hand sides added up in magnitude. What one correction leaves
+    also reaches lines without errors; they count as if they had a tenth of the common one.
+
+    Args:
+        of_y: variance of the right-hand side, (lines,).
+        natural: the size of D0 X0 on each line, (lines,).
+    """
+    variance = squares @ np.square(np.abs(X0).sum(axis=1)) + of_y
+    common = variance.sum() / (np.square(natural).sum() or 1.0)
+    found: F64 = variance + 0.01 * common * np.square(natural)
+    return found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """Cells whose factors are kept while a group is solved.
 
     Attributes:
-        cells: of each entry that is drawn, the important ones.
-        slots: of each such entry, position in `cells` of every cell, or -1, (cells,); empty where
-            the factors of all cells are kept, not of the important ones alone.
+        cells: of each entry that is drawn, the important ones; where none is drawn, one without
+            cells.
+        slots: of each such entry, position in `cells` of every cell, the others' following in
+            their order, (cells,); nothing where all are important.
+        rows: how many more factors are kept, of the others.
         whole: whether all cells are important.
     """
 
     cells: tuple[Cells, ...]
     slots: tuple[I32, ...]
+    rows: int
     whole: bool
 
 
@@ -183,49 +205,52 @@ def how_many_important(cells: int) -> int:
     return max(int(IMPORTANT * cells), min(cells, FEW))
 
 
-def all_kept(cells: int) -> bool:
-    """Whether the factors of all cells of a group wait in memory, and are drawn once."""
-    return cells * _FACTORS <= KEEP_ALL
+def how_many_kept(cells: int) -> int:
+    """How many cells' factors of a group wait in memory, and are drawn once."""
+    return max(min(cells, KEEP // _FACTORS), how_many_important(cells))
 
 
-def important(entries: Sequence[Cells], inverse: F32, y_sd: F64, scale: F64) -> Kept:
+def all_important(entries: Sequence[Cells]) -> bool:
+    """Whether corrections are iterated with every cell that is drawn."""
+    count = sum(len(cells.value) for cells in entries if cells.terms)
+    return how_many_important(count) == count
+
+
+def important(entries: Sequence[Cells], inverse: Inverse, variance: F64, scale: F64) -> Kept:
     """The cells with which corrections are iterated.
 
     A cell matters by what its error does, to first order, to the residual that one correction
     leaves: (value sd)^2 times the variance of the correction at its position, in the norm.
+
+    Args:
+        variance: of the residual of the estimate's solution, (lines,).
+        scale: size of a line's residual to the answer, (lines,).
     """
     drawn = [cells for cells in entries if cells.terms]
+    if not drawn:
+        nothing = np.zeros(len(entries[0].value), dtype=np.bool_)
+        return Kept((entries[0].only(nothing),), (), 0, whole=True)
+    if all_important(entries):
+        return Kept(tuple(drawn), (), 0, whole=True)
     count = sum(len(cells.value) for cells in drawn)
     wanted = how_many_important(count)
-    if wanted == count:
-        return Kept(tuple(drawn), (), whole=True)
-    spread = _spread(inverse, y_sd)
+    spread = inverse.variance(variance)
     scores = [_score(cells, spread, scale) for cells in drawn]
     threshold = np.partition(np.concatenate(scores), -wanted)[-wanted]
     chosen = [score >= threshold for score in scores]
     return Kept(
         tuple(cells.only(own) for cells, own in zip(drawn, chosen, strict=True)),
-        () if all_kept(count) else tuple(_slots(own) for own in chosen),
+        tuple(_slots(own) for own in chosen),
+        how_many_kept(count) - wanted,
         whole=False,
     )
 
 
 def _slots(chosen: Bool) -> I32:
-    slots = np.where(chosen, np.cumsum(chosen, dtype=np.int32) - 1, -1).astype(np.int32)
-    slots.flags.writeable = False
+    first = np.cumsum(chosen, dtype=np.int32)
+    others = first[-1] + np.cumsum(~chosen, dtype=np.int32)
+    slots: I32 = readonly(np.where(chosen, first, others) - np.int32(1))
     return slots
-
-
-def _spread(inverse: F32, y_sd: F64) -> F64:
-    """Variance of the correction on every line, (lines,), in a unit of its own.
-
-    The unit keeps squares within the range of float32.
-    """
-    largest = max(inverse.max(initial=0.0), -inverse.min(initial=0.0)) or 1.0
-    variance = np.square(y_sd / (y_sd.max() or 1.0))
-    # A few rows at a time: in the product they become float64, which all would be twice over.
-    pieces = np.array_split(inverse, 1 + len(inverse) // _ROWS)
-    return np.concatenate([np.square(rows / largest) @ variance for rows in pieces])
 
 
 def _score(cells: Cells, spread: F64, scale: F64) -> F64:

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.error_model import Method, Quantity
 from engine.errors import StoreError
+from engine.kernels.inverse import Inverse
 from engine.kernels.perturb import Cells, Groups, Term
 from engine.kernels.refine import Start
 from engine.kernels.start import Kept
@@ -39,7 +40,8 @@ _WHOLE = (
     "slopes",
     "intensities",
 )
-_OF_START = ("X0", "inverse", "scale", "near", "far", "counted")
+_OF_START = ("X0", "y0", "final", "scale", "near", "far", "counted")
+_OF_INVERSE = ("starts", "across", "value", "whole")
 _OF_CELLS = ("starts", "across", "value", "log2_sd", "rows", "columns")
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
 
@@ -72,6 +74,8 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
             np.save(folder / f"{name}.npy", getattr(prepared, name))
         for name in _OF_START:
             np.save(folder / f"start_{name}.npy", getattr(prepared.start, name))
+        for name in _OF_INVERSE:
+            np.save(folder / f"inverse_{name}.npy", getattr(prepared.start.inverse, name))
         content = {
             "ensemble": ensemble,
             "year": prepared.year,
@@ -150,7 +154,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
                 for quantity, entries in content["cells"].items()
             },
             kept=_load_kept(content["kept"], folder),
-            start=Start(*(_map(folder, f"start_{name}") for name in _OF_START)),
+            start=_load_start(folder),
             split=_load_split(content["split"], folder) if "split" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
         )
@@ -162,17 +166,25 @@ def load(folder: Path, ensemble: str) -> Prepared:
         ) from error
 
 
+def _load_start(folder: Path) -> Start:
+    fields = {name: _map(folder, f"start_{name}") for name in _OF_START}
+    arrays = {name: _map(folder, f"inverse_{name}") for name in _OF_INVERSE}
+    return Start(**fields, inverse=Inverse(**arrays))
+
+
 def _save_kept(kept: Kept, folder: Path) -> dict[str, Any]:
     for e, slots in enumerate(kept.slots):
         np.save(folder / f"kept{e}_slots.npy", slots)
     cells = _save_all(kept.cells, folder, "kept")
-    return {"cells": cells, "slots": len(kept.slots), "whole": kept.whole}
+    count = len(kept.slots)
+    return {"cells": cells, "slots": count, "rows": kept.rows, "whole": kept.whole}
 
 
 def _load_kept(described: dict[str, Any], folder: Path) -> Kept:
     return Kept(
         _load_all(described["cells"], folder, "kept"),
         tuple(_map(folder, f"kept{e}_slots") for e in range(described["slots"])),
+        described["rows"],
         described["whole"],
     )
 
