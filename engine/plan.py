@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.errors import ConfigError
+from engine.kernels.inverse import KEEP as KEEP_INVERSE
 from engine.kernels.speed import Rates
 from engine.kernels.start import how_many_important, how_many_kept
 from engine.kernels.streams import LANES
@@ -37,14 +38,14 @@ def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = Fals
 
 
 _SOLVING = 19  # arrays of all right-hand sides in 64 draws, while a group is solved; measured
-_CELL = 18  # bytes of a packed cell, its share of the important ones with it
-_SLOT = 4  # more where only the important ones' factors are kept: which of them a cell is
-_CORRECTIONS = {Direction.FORWARD: 3, Direction.ADJOINT: 2}  # of a usual group; measured
-_INNER = 4.7  # products with the inverse for each correction
-_INNER_OF_ALL = 12  # in all, where every cell is important: one correction does nearly all
-_PACE = 0.4  # of a small table's, at which a large one's cells are applied
-_IMPORTANT_PACE = 0.3  # the same of the important cells alone, which lie far apart
-_NUMPY = 3500  # applications in the time that all of numpy takes with one number of a solution
+_CELL = 24  # bytes of a packed cell: its share of the important ones and its slot with it
+_ENTRY = 8  # bytes of an entry of the inverse that matters
+_CORRECTIONS = 1  # of a usual group; none where all cells are important
+_STEPS, _STEPS_OF_ALL = 4.5, 12  # of a solution by the important cells, and where these are all
+_FROM_MEMORY = 2.2  # right-hand sides in the time that reading a cell's factors takes
+_SPARSE = 2.5  # entries of the inverse applied in the time of one cell
+_DENSE = 0.85  # of the rate of a square product, at which the whole inverse is applied
+_NUMPY = 1800  # applications in the time that all of numpy takes with one number of a solution
 _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
@@ -156,14 +157,23 @@ class Shape:
         return self.c if self.direction is Direction.FORWARD else self.q
 
     @property
-    def all_kept(self) -> bool:
-        """Whether all factors of a group wait in memory, so that they are drawn once."""
-        return how_many_kept(self.cells) == self.cells
+    def kept(self) -> int:
+        """Cells whose factors wait in memory while a group is solved, and are drawn once."""
+        return how_many_kept(self.cells)
 
     @property
     def important(self) -> int:
         """Cells with which corrections are iterated (`engine.kernels.start`)."""
         return how_many_important(self.cells)
+
+    @property
+    def inverse(self) -> tuple[int, int]:
+        """Entries of the inverse that are kept: all, or none, and those that matter; as measured.
+
+        Tables are the more uneven the larger they are.
+        """
+        whole = self.n**2 if 4 * self.n**2 <= KEEP_INVERSE else 0
+        return whole, int(min(1.0, 5 / self.n**0.5) * self.n**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +221,10 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     n, square, cells, columns = shape.n, shape.n**2, shape.cells, shape.columns
     small = n * (shape.r + shape.k + 2 * shape.c)
     lane = 8 * GROUP  # bytes of one number in 64 draws
-    # The packed cells, the important ones again, the inverse, and the slopes of every part.
-    cell = _CELL if shape.all_kept else _CELL + _SLOT
-    year = cell * cells + 4 * square + 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
+    whole, matter = shape.inverse
+    # The packed cells, the inverse, and the slopes of every part.
+    year = _CELL * cells + 4 * whole + _ENTRY * matter
+    year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING
@@ -221,7 +232,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         matrix=8 * square,
         # A year for each slot while one gives way to the next, and one more that is still open.
         shared=(1 + min(len(sampling.years), slots)) * year,
-        workspace=4 * GROUP * _kept(shape)
+        workspace=4 * GROUP * shape.kept
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),
         directly=_DIRECTLY * square,
@@ -251,27 +262,22 @@ def _year(shape: Shape, rates: Rates) -> float:
 
 
 def _group(shape: Shape, rates: Rates) -> float:
-    """Seconds of one group on one thread (`engine.kernels.refine`)."""
+    """Seconds of one group on one thread (`engine.draws.group`)."""
     k, every, few = shape.columns, GROUP * shape.cells, GROUP * shape.important
-    whole = shape.important == shape.cells
-    corrections = 1 if whole else _CORRECTIONS[shape.direction]
-    inner = _INNER_OF_ALL if whole else _INNER * corrections
-    drawn_anew = 0.0 if shape.all_kept else corrections * (every - few)
-    # Solution, first order and certificate; then each correction's residual, its factors read.
-    forward = shape.direction is Direction.FORWARD
-    first = 2 * k + (shape.q + 3 if forward else 4)
-    applied = every * (first + corrections * (k + 0.6)) / _PACE
-    applied += inner * few * (k + 0.6) / (_PACE if whole else _IMPORTANT_PACE)
+    all_important = shape.important == shape.cells
+    corrections = 0 if all_important else _CORRECTIONS
+    steps = _STEPS_OF_ALL if all_important else _STEPS * (1 + corrections)
+    drawn_anew = corrections * (every - GROUP * shape.kept)
+    # The estimate's solution and the foreseen one, first order, sums of lines and certificate.
+    first = 2.2 * k + (shape.q + 2 if shape.direction is Direction.FORWARD else 4)
+    applied = every * first + corrections * every * (k + _FROM_MEMORY)
+    applied += few * (k + 3.5) + steps * few * (0.7 * k + 0.9)
+    whole, matter = shape.inverse
+    products = 1 + corrections if whole else 0
+    applied += (steps - products) * matter * k * GROUP / _SPARSE
     return (
         shape.normals * (every + drawn_anew) / rates.normals
         + (applied + _NUMPY * shape.n * k * GROUP) / rates.applied
-        + inner * 2 * shape.n**2 * k * GROUP / rates.single
+        + products * 2 * whole * k * GROUP / (_DENSE * rates.single)
         + _OVERHEAD
     )
-
-
-def _kept(shape: Shape) -> int:
-    """Cells whose factors wait in memory while a group is solved."""
-    if not shape.all_kept:
-        return shape.important
-    return shape.cells if shape.important == shape.cells else shape.cells + shape.important

@@ -219,12 +219,12 @@ class Planned:
         plan, needs, shape = self.sampling, self.needs, self.shape
         blocks = plan.draws // plan.block * len(plan.years)
         starting = needs.starting * self.scenarios + _STARTING[self.cluster.executor]
-        factors = "kept in memory" if shape.all_kept else "drawn anew for every correction"
+        factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
         yield self.summary()
         yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
         yield f"direction:         {shape.direction}, {shape.columns} at once, {self.why}"
         yield f"cells with errors: {shape.cells:,} a year, {shape.normals:.3g} normals each"
-        yield f"factors of cells:  {factors}, for {GROUP} draws at a time"
+        yield f"factors of cells:  {factors}, for {GROUP} draws at a time; others drawn twice"
         yield f"memory, shared:    {_size(needs.shared)} of prepared tables"
         yield f"memory, each slot: {_size(needs.workspace)}"
         yield f"memory, preparing: {_size(needs.preparing)}"
@@ -269,7 +269,9 @@ def plan(
     baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
     available = psutil.virtual_memory().available
     table = readers.read(config.tables, sampling.years[0])
-    shapes = [_shape(table, config.question, scenario) for scenario in config.scenarios]
+    shapes = [
+        _shape(table, config.question, scenario, sampling.years) for scenario in config.scenarios
+    ]
     largest = max(shapes, key=lambda shape: shape.cells * shape.normals)
     needed = needs(largest, sampling, slots, rates)
     peak = needed.peak(slots, baseline)
@@ -308,11 +310,19 @@ def _sampling(config: Config, draws: int | None) -> SamplingPlan:
     return replace(config.sampling, draws=whole_blocks(draws, config.sampling.block))
 
 
-def _shape(table: MRIO, question: Question, scenario: ErrorModel) -> Shape:
+def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[int, ...]) -> Shape:
+    """Sizes of a run whose tables are all like this one.
+
+    Args:
+        years: over which the normals of a cell are averaged: AR(1) needs one to eight of them.
+    """
     flows = {"Z": table.Z, "A": table.Z, "E": table.E, "s": table.E, "Y": table.Y, "F_Y": table.F_Y}
     cells = {q: int(np.count_nonzero(values)) for q, values in flows.items()}
     drawn = [
-        (cells.get(entry.quantity, 0), len(component.time.nodes(table.year)))
+        (
+            cells.get(entry.quantity, 0),
+            sum(len(component.time.nodes(year)) for year in years) / len(years),
+        )
         for entry in scenario
         for component in entry.components
         if component.group == ("cell",)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.kernels.speed import Rates
-from engine.kernels.start import KEEP_ALL
+from engine.kernels.start import KEEP
 from engine.plan import (
     GROUP,
     Block,
@@ -96,15 +96,26 @@ def test_parts_of_many_consumers_cost_more_than_totals_alone() -> None:
     assert needed(PARTS).workspace > needed(TOTALS).workspace
 
 
-def test_factors_are_kept_as_long_as_they_have_room() -> None:
-    most = KEEP_ALL // (4 * GROUP)
-    kept, anew = replace(TOTALS, cells=most), replace(TOTALS, cells=most + 1)
-    assert kept.all_kept
-    assert not anew.all_kept
-    assert needed(kept).workspace - needed(anew).workspace == pytest.approx(KEEP_ALL, rel=1e-3)
-    assert needed(anew).seconds - needed(kept).seconds == pytest.approx(
-        2 * GROUP * (most - kept.important) / 1e9, rel=1e-3
-    )  # two corrections
+def test_factors_that_have_no_room_are_drawn_twice() -> None:
+    most = KEEP // (4 * GROUP)
+    kept, more = replace(TOTALS, cells=most), replace(TOTALS, cells=most + 100)
+    assert kept.kept == more.kept == most
+    assert needed(kept).workspace == needed(more).workspace
+    few = more.important - kept.important
+    drawn = GROUP * (100 + 100) / 1e9  # each of the hundred in both passes
+    first, again, inner = 2.2 + 4, 1 + 2.2, 1 + 3.5 + 2 * 4.5 * (0.7 + 0.9)
+    applied = GROUP * (100 * (first + again) + few * inner) / 1e9
+    slower = needed(more).seconds - needed(kept).seconds
+    assert slower == pytest.approx(drawn + applied, rel=1e-6)
+
+
+def test_an_inverse_that_is_too_large_is_not_kept_whole() -> None:
+    assert TOTALS.inverse[0] == 3000**2
+    huge = replace(TOTALS, n=20_000)
+    whole, matter = huge.inverse
+    assert whole == 0
+    assert matter < 0.1 * 20_000**2
+    assert needed(huge).shared < 4 * 20_000**2
 
 
 def test_the_peak_is_without_direct_solutions_and_holds_the_tables_once() -> None:

@@ -24,7 +24,7 @@ _STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
 _LEVEL = 0.3  # of a line's usual residual, below which no slack is made
 _RAISES = 4  # of the slack, each of which adds to the noise a little
 IMPORTANT = 0.2  # share of the cells with which a correction is iterated
-FEW = 20_000  # cells that are all important
+FEW = 60_000  # cells that are all important
 KEEP = 2**30  # bytes of factors that are kept while a group is solved
 _FACTORS = 4 * LANES  # bytes a cell
 
