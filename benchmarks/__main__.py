@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import comparison, figures, limits, pipeline, scaling
+from benchmarks import comparison, figures, limits, pipeline, planned, scaling
 from benchmarks.records import Report, Result, write_json, write_markdown
 from benchmarks.settings import WIOD, Settings, say
 from benchmarks.tables import SHAPES
@@ -20,6 +20,7 @@ SUITES: dict[str, Callable[[Settings], Iterator[Result]]] = {
     "accuracy": comparison.measure_accuracy,
     "peers": comparison.measure_peers,
     "run": pipeline.measure_run,
+    "planned": planned.measure_planned,
     "scaling": scaling.measure_scaling,
     "store": pipeline.measure_store,
     "scheduler": pipeline.measure_scheduler,

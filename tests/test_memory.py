@@ -11,51 +11,18 @@ import pytest
 
 from configs import SMALL, written
 
-# Peak of what the processes hold together: each one's own pages, and once what they share. (The
-# proportional set size would also divide shared libraries by whoever else has them open.)
-MEASURE = """
-import json, sys, threading, time
-from pathlib import Path
-import psutil
-
-def watch(peak, done):
-    me = psutil.Process()
-    while not done.is_set():
-        own, shared = 0, 0
-        for process in [me, *me.children(recursive=True)]:
-            try:
-                held = process.memory_full_info()
-            except psutil.Error:
-                continue
-            own, shared = own + held.uss, max(shared, held.rss - held.uss)
-        peak.append(max(peak[-1], own + shared))
-        time.sleep(0.01)
-
-if __name__ == "__main__":
-    import engine
-    config = engine.load_config(sys.argv[1])
-    cluster = engine.ClusterSpec(engine.Executor(sys.argv[2]), 2)
-    predicted = engine.plan_run(config, cluster=cluster).peak
-    peak, done = [0], threading.Event()
-    watcher = threading.Thread(target=watch, args=(peak, done))
-    watcher.start()
-    engine.run(config, Path(sys.argv[3]), cluster=cluster)
-    done.set()
-    watcher.join()
-    print(json.dumps([peak[-1], predicted]))
-"""
+ROOT = Path(__file__).parent.parent
 
 
 def measured_and_predicted(config: Path, executor: str) -> tuple[int, int]:
-    script = config.parent / "measure.py"
-    script.write_text(MEASURE)
+    command = [sys.executable, "-m", "benchmarks.watched", str(config), executor]
     done = subprocess.run(
-        [sys.executable, str(script), str(config), executor, str(config.parent / "run")],
-        capture_output=True, text=True, check=False,
+        [*command, str(config.parent / "run")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    peak, predicted = json.loads(done.stdout)
-    return peak, predicted
+    found = json.loads(done.stdout.splitlines()[-1])
+    return found["peak"], found["predicted peak"]
 
 
 @pytest.mark.slow
@@ -72,7 +39,7 @@ def test_a_thousand_industries(tmp_path: Path, executor: str) -> None:
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_a_real_table_at_full_resolution(tmp_path: Path, data: Path) -> None:
-    configs = Path(__file__).parent.parent / "configs"
+    configs = ROOT / "configs"
     text = (configs / "wiod13.toml").read_text().replace("manifests/", f"{configs}/manifests/")
     text = text.replace("last = 2005", "last = 2001").replace("draws = 1024", "draws = 128")
     peak, predicted = measured_and_predicted(written(tmp_path, text), "threads")
