@@ -37,11 +37,11 @@ from engine.kernels.elementary import log_sd, power
 from engine.kernels.inverse import MISSING, what_matters
 from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
-from engine.kernels.refine import Start
 from engine.kernels.start import (
     HEADROOM,
     Estimate,
     Kept,
+    Start,
     all_important,
     important,
     near_weights,

@@ -16,7 +16,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from engine.error_model import Method, Quantity
+from engine.error_model import Quantity
 from engine.kernels.arrays import F64
 from engine.kernels.first_order import (
     Gradient,
@@ -25,9 +25,9 @@ from engine.kernels.first_order import (
     coefficients_gradients,
     common_sums,
     inner,
-    solve,
+    solution,
 )
-from engine.kernels.leontief import output, per_unit_output
+from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate
 from engine.prepare import Prepared
 
@@ -88,20 +88,30 @@ class Linearised:
 
 
 def linearised(prepared: Prepared) -> Linearised:
-    """Solve the estimate of one year and differentiate its footprints."""
-    values = {quantity: estimate(entries) for quantity, entries in prepared.cells.items()}
-    matrix, emissions, Y = values[prepared.matrix], values[prepared.emissions], values[Quantity.Y]
-    membership, weights = prepared.membership, prepared.characterisation
-    demand = Y @ membership + values[Quantity.PURCHASES]
-    direct = weights @ (values[Quantity.F_Y] @ membership)
-    if prepared.method is Method.COEFFICIENTS:
-        solution = solve(matrix, weights @ emissions, demand, prepared.domestic, direct)
-        found = coefficients_gradients(solution, prepared.domestic, membership, weights)
+    """Differentiate the footprints of one year at its estimate, whose solution is known.
+
+    Gradients of the domestic and foreign parts are NaN where draws are solved for totals alone.
+    """
+    values = {
+        quantity: estimate(prepared.cells[quantity])
+        for quantity in (prepared.emissions, Quantity.F_Y)
+    }
+    membership, weights, active = prepared.membership, prepared.characterisation, prepared.active
+    domestic, D0, slopes = prepared.domestic, prepared.D0, prepared.slopes
+    if prepared.forward:
+        output, multipliers, of_home = prepared.start.X0, slopes[..., 0], slopes[..., 1:]
     else:
-        x, active = output(matrix, Y), prepared.active
-        A, s = per_unit_output(matrix, x, active), per_unit_output(emissions, x, active)
-        solution = solve(A, weights @ s, demand, prepared.domestic, direct)
-        found = accounts_gradients(solution, x, active, prepared.domestic, membership, weights)
+        output, multipliers = slopes, prepared.start.X0
+        of_home = np.full((*multipliers.shape, output.shape[1]), np.nan)
+    direct = weights @ (values[Quantity.F_Y] @ membership)
+    s = weights @ values[prepared.emissions]
+    if prepared.accounts:
+        s = per_unit_output(s, D0, active)
+    solved = solution(output * D0[:, None], multipliers, of_home, s, domestic, direct)
+    if prepared.accounts:
+        found = accounts_gradients(solved, D0, active, domestic, membership, weights)
+    else:
+        found = coefficients_gradients(solved, domestic, membership, weights)
     gradients = {
         prepared.matrix: found.intermediate,
         prepared.emissions: found.emissions,
@@ -109,7 +119,7 @@ def linearised(prepared: Prepared) -> Linearised:
         Quantity.F_Y: found.direct,
         Quantity.PURCHASES: found.purchases,
     }
-    return Linearised(solution.footprint, gradients)
+    return Linearised(solved.footprint, gradients)
 
 
 # --- one entry of the error model, all years ----------------------------------------------------

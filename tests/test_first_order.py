@@ -13,6 +13,7 @@ from engine.kernels.changes import DetectionRule
 from engine.kernels.first_order import (
     Gradient,
     Gradients,
+    Solution,
     accounts_gradients,
     add_group_sums,
     change,
@@ -22,12 +23,20 @@ from engine.kernels.first_order import (
     inventory_trend,
     ipcc_trend_correlated,
     ipcc_trend_uncorrelated,
-    solve,
 )
+from engine.kernels.first_order import solution as known
 from engine.kernels.leontief import output, per_unit_output, required_output
 from engine.question import PARTS
 
 TOTAL, DOMESTIC, FOREIGN, DIRECT = range(len(PARTS))
+
+
+def solve(A: F64, s: F64, y: F64, domestic: np.ndarray, direct: F64) -> Solution:
+    """The estimate solved by an inverse, as preparing it would."""
+    L = np.linalg.inv(np.eye(len(A)) - A)
+    of_home = np.stack([(s * home) @ L for home in domestic.T], axis=-1)
+    return known(L @ y, (s @ L).T, of_home.transpose(1, 0, 2), s, domestic, direct)
+
 
 # --- two regions, by hand -------------------------------------------------------------------------
 

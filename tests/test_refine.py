@@ -15,22 +15,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.kernels.arrays import F64, Bool
+from engine.kernels.certificate import MOST_CORRECTIONS, Certificate
 from engine.kernels.elementary import log_sd
 from engine.kernels.fused import Memory, bind, sweep
 from engine.kernels.inverse import Inverse, what_matters
+from engine.kernels.passes import Begun, begin
 from engine.kernels.perturb import LOG2E, Cells, Term, pack, perturb
-from engine.kernels.refine import (
-    MOST_CORRECTIONS,
-    Begun,
-    Certificate,
-    Refined,
-    Rough,
-    Start,
-    System,
-    begin,
-    refine,
-)
-from engine.kernels.start import Estimate, near_weights, squared_errors
+from engine.kernels.refine import Refined, Rough, System, refine
+from engine.kernels.start import Estimate, Start, near_weights, squared_errors
 from engine.kernels.streams import LANES, stream_key
 
 Long = NDArray[np.longdouble]

@@ -3,7 +3,7 @@
     draw emissions and demand -> solve for the important cells' errors -> pass over all deliveries
     -> correct until certified -> parts
 
-Notation as in `engine.kernels.refine`; the last axis of every drawn array is the draw. What cannot
+Notation as in `engine.kernels.passes`; the last axis of every drawn array is the draw. What cannot
 be certified within the tolerance is solved directly, and counted.
 """
 
@@ -19,17 +19,10 @@ from engine.draws.direct import draw_directly
 from engine.draws.outcome import DIRECTLY, Draws, Status, relative
 from engine.draws.ways import Way, draw_demand_and_emissions, way_of
 from engine.kernels.arrays import F64, Bool
+from engine.kernels.certificate import Certificate
 from engine.kernels.fused import Bound, Memory, bind, bind_with
-from engine.kernels.refine import (
-    Begun,
-    Certificate,
-    Departure,
-    Rough,
-    System,
-    begin,
-    depart,
-    refine,
-)
+from engine.kernels.passes import Begun, Departure, begin, depart
+from engine.kernels.refine import Rough, System, refine
 from engine.kernels.streams import LANES
 from engine.prepare import Prepared
 
@@ -65,7 +58,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
         tolerance=prepared.tolerance,
         feasible=feasible,
         contributions=way.contributions(found.X, found.R),
-        corrections=found.corrections,
+        corrections=1 + found.corrections,  # that by the important cells counts as one
         above_one=above_one(prepared, begun.column_sums, D),
     )
 

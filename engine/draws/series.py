@@ -1,6 +1,6 @@
 """The 64 draws of one group in split mode: a short series in the estimate's inverse.
 
-Notation as in `engine.kernels.refine`. With Delta = (B - B0) - (D - D0) of the split deliveries
+Notation as in `engine.kernels.passes`. With Delta = (B - B0) - (D - D0) of the split deliveries
 (`engine.split`), whose unimportant cells have lost their own noise,
 
     R_0 = y - M X0 = (y - y0) + Delta X0,   C_k = M0^-1 R_k,   R_k+1 = Delta C_k,

@@ -1,6 +1,6 @@
 """The two ways from drawn cells to a footprint: forward by output, adjoint by multipliers.
 
-Notation as in `engine.kernels.refine`; the last axis of every drawn array is the draw. q
+Notation as in `engine.kernels.passes`; the last axis of every drawn array is the draw. q
 indicators, c consumers, r regions; parts are total, domestic, foreign, direct.
 """
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -83,27 +82,23 @@ class Solution:
     footprint: F64
 
 
-def solve(A: F64, s: F64, y: F64, domestic: Bool, direct: F64) -> Solution:
-    """Solve for output and for the multipliers of every part, with one factorisation.
+def solution(
+    X: F64, multipliers: F64, domestic_multipliers: F64, s: F64, domestic: Bool, direct: F64
+) -> Solution:
+    """The estimate's solution, as it is known from preparing it.
 
     Args:
+        X: output that each consumer requires, (n,c).
+        multipliers: of all emissions, (n,q).
+        domestic_multipliers: of each consumer's domestic ones, (n,q,c); NaN where unknown, as then
+            are the gradients of the domestic and foreign parts.
         s: emission intensities of the indicators, (q,n).
-        y: final demand of the consumers, (n,c).
         domestic: whether an industry lies inside a consumer, (n,c).
         direct: direct emissions of the consumers, (q,c).
     """
-    (q, n), c = s.shape, y.shape[1]
-    system = -A
-    system.flat[:: n + 1] += 1.0
-    # The transpose of a row-major matrix is what LAPACK factorises without a copy.
-    factors = scipy.linalg.lu_factor(system.T, overwrite_a=True, check_finite=False)
-    X = scipy.linalg.lu_solve(factors, y, trans=1, check_finite=False)
-    counted = _counted(domestic)[..., 1:3]
-    emitted = (s.T[:, :, None, None] * counted).reshape(n, -1)
-    m = np.zeros((n, q, c, 4))
-    solved = scipy.linalg.lu_solve(factors, emitted, check_finite=False)
-    m[..., 1:3] = solved.reshape(n, q, c, 2)
-    m[..., 0] = m[..., 1] + m[..., 2]
+    m = np.zeros((*domestic_multipliers.shape, 4))
+    m[..., 0], m[..., 1] = multipliers[..., None], domestic_multipliers
+    m[..., 2] = m[..., 0] - m[..., 1]
     return Solution(m, X, parts(s, X, domestic, direct))
 
 

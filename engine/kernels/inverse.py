@@ -1,6 +1,6 @@
 """What matters of the estimate's inverse: the entries that carry nearly all of a correction.
 
-Notation as in `engine.kernels.refine`: a correction is C = M0^-1 R, and to first order the residual
+Notation as in `engine.kernels.passes`: a correction is C = M0^-1 R, and to first order the residual
 R is noise with a known standard deviation on every line. An entry (l, e) matters by the variance
 that it brings to C in the norm of corrections,
 

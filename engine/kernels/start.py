@@ -1,6 +1,6 @@
 """What one year's estimate gives to the solution of its draws; computed once, before any draw.
 
-Notation as in `engine.kernels.refine`: M0 X0 = y0 with M0 = diag(D0) - B0.
+Notation as in `engine.kernels.passes`: M0 X0 = y0 with M0 = diag(D0) - B0.
 """
 
 from __future__ import annotations
@@ -27,6 +27,30 @@ IMPORTANT = 0.2  # share of the cells with which a correction is iterated
 FEW = 60_000  # cells that are all important
 KEEP = 2**30  # bytes of factors that are kept while a group is solved
 _FACTORS = 4 * LANES  # bytes a cell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """What the estimate gives to the solution of its draws.
+
+    Attributes:
+        X0, y0: solution and right-hand side of the estimate, (lines, k).
+        final: sales to final demand, (lines,).
+        inverse: M0^-1, as far as it matters.
+        scale: size of a line's residual to the answer, (lines,): the norm is that of scale R.
+        near: weights w, (lines, any number); empty where the far certificate serves.
+        far: rows u and, last, v, (lines, functionals + 1); empty where the near one serves.
+        counted: lines that take part, (lines,).
+    """
+
+    X0: F64
+    y0: F64
+    final: F64
+    inverse: Inverse
+    scale: F64
+    near: F64
+    far: F64
+    counted: Bool
 
 
 class Estimate:

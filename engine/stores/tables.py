@@ -21,8 +21,7 @@ from engine.error_model import Method, Quantity
 from engine.errors import StoreError
 from engine.kernels.inverse import Inverse
 from engine.kernels.perturb import Cells, Groups, Term
-from engine.kernels.refine import Start
-from engine.kernels.start import Kept
+from engine.kernels.start import Kept, Start
 from engine.plan import Direction
 from engine.prepare import Prepared, Split
 from engine.stores.durable import storing, write_atomically

@@ -1,0 +1,104 @@
+"""The guarantee of one system's solution in 64 draws.
+
+Notation. M X = y with M = diag(D) - B, lines l, positions e, all in 64 draws (last axis); X* the
+solution, R the residual of X. g: functionals, g X is what is asked.
+
+Certificates, for |B| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6):
+
+    w > 0, D w - |B| w > 0:   |X - X*| <= w max_l |R_l| / (D w - |B| w)_l                  (near)
+    v > 0, v D - v |B| > 0:   |g (X - X*)| <= (u + tau v) |R| for every u >= 0,            (far)
+                              tau = max_e (|g| - (u D - u |B|))_e^+ / (v D - v |B|)_e
+
+Either proves the spectral radius below one, and below r if it holds with r D for D. What rounding
+may have hidden from R is added (Higham 2002, section 3.5): it is in proportion to the magnitudes
+of all that X was added up from, not to X, for corrections may cancel. Both are guarantees; neither
+believes the residual alone. The far one is tighter but needs a row u for each functional.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.arrays import F64, Bool
+from engine.kernels.passes import Begun
+from engine.kernels.solve import rounding_of
+from engine.kernels.start import Start
+
+MOST_CORRECTIONS = 12
+
+
+class Certificate:
+    """The guarantee of one system in 64 draws, evaluated as the residual shrinks.
+
+    Args:
+        D, y: of the system, (lines, 64) and (lines, k, 64).
+        g: functionals, (lines, functionals, 64); for the near certificate their products
+            |g| w instead, (functionals, w, 64).
+        r_max: the spectral radius to be proved.
+    """
+
+    def __init__(self, start: Start, begun: Begun, D: F64, y: F64, g: F64, r_max: float) -> None:
+        # Products of n terms; the few operations more of every update of C, X and R.
+        self._gamma = rounding_of(len(D) + 2 * MOST_CORRECTIONS + 8)
+        self._start, self._D, self._y, self._g = start, D, np.abs(y), np.abs(g)
+        self._far = start.far.shape[1] > 0
+        weights = start.far if self._far else start.near
+        self._used = begun.far if self._far else begun.near
+        given = D[:, None] * weights[..., None]
+        lost = self._used * (1 + self._gamma) + self._gamma * given
+        self._slack = given - lost
+        judging = slice(-1, None) if self._far else slice(None)
+        proofs = ((r_max * given - lost)[start.counted][:, judging] > 0).all(axis=0)
+        proofs &= (weights[start.counted][:, judging, None] > 0).all(axis=0)
+        self._proofs: Bool = np.asarray(proofs)  # (w, 64)
+        self.proved: Bool = np.asarray(proofs.any(axis=0))  # (64,)
+        if self._far:
+            self._tau = self._largest_shortfall()
+            v = start.far[:, -1:, None]
+            self._rows = start.far[:, :-1, None] + self._tau * v
+
+    def _largest_shortfall(self) -> F64:
+        """tau, (functionals, 64)."""
+        counted = self._start.counted
+        short = self._g * (1 + self._gamma) - self._slack[:, :-1]
+        slack = np.where(self.proved, self._slack[:, -1:], 1.0)
+        ratio: F64 = np.maximum(short[counted] / slack[counted], 0.0).max(axis=0)
+        return ratio
+
+    def bound(self, R: F64, size: F64) -> F64:
+        """On |g (X - X*)|, (functionals, k, 64); infinite in lanes without proof.
+
+        Args:
+            R: residual of X, (lines, k, 64).
+            size: magnitudes of all that X was added up from, likewise.
+        """
+        counted = self._start.counted[:, None, None]
+        hidden = 3 * self._gamma * (self._y + self._D[:, None] * size)
+        missed = np.where(counted, np.abs(R) + hidden, 0.0)
+        found = self._far_bound(missed, size) if self._far else self._near_bound(missed, size)
+        return np.where(self.proved, found, np.inf)
+
+    def _far_bound(self, missed: F64, size: F64) -> F64:
+        passed = self._used[:, :-1] + self._tau * self._used[:, -1:]
+        own = 3 * self._gamma * (passed + self._g)
+        found: F64 = _products(self._rows, missed) + _products(own, size)
+        return found
+
+    def _near_bound(self, missed: F64, size: F64) -> F64:
+        counted, w = self._start.counted, self._start.near
+        best = np.full((len(self._g), *missed.shape[1:]), np.inf)
+        for one in np.flatnonzero(self._proofs.any(axis=1)):
+            proved = self._proofs[one]
+            largest = (size[counted] / w[counted, one, None, None]).max(axis=0)
+            hidden = 3 * self._gamma * self._used[counted, one, None] * largest
+            slack = np.where(proved, self._slack[counted, one], 1.0)[:, None]
+            tau = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
+            reached = self._g[:, one] * (1 + 3 * self._gamma)
+            best = np.minimum(best, reached[:, None] * tau)
+        return best
+
+
+def _products(rows: F64, columns: F64) -> F64:
+    """rows (lines, f, 64) times columns (lines, k, 64), in each draw: (f, k, 64)."""
+    product: F64 = np.einsum("lfd,lkd->fkd", rows, columns)
+    return product
