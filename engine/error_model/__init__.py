@@ -1,0 +1,67 @@
+"""What is uncertain, by how much, and what its errors have in common: a pure description.
+
+A cell q of year t becomes `q exp(sigma eps - sigma^2/2)` with `sigma^2 = ln(1 + rsd^2)`, so its
+mean is kept. The standardised error eps is a sum of independent components,
+
+    eps = sum_m sqrt(pi_m) u_m[group_m(cell), time_m(year)],    sum_m pi_m = 1,
+
+each u standard normal, shared by the cells of a group and by the years of a time key. The pi are
+correlations of eps; factors correlate a little less (`factor_correlation`).
+"""
+
+from __future__ import annotations
+
+from engine.error_model.checks import check_rsd, check_size
+from engine.error_model.entries import Component, Errors
+from engine.error_model.model import ErrorModel, only_independent_cells
+from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, kind
+from engine.error_model.sizes import (
+    LARGEST_RSD,
+    SMALLEST_RSD,
+    ByLabel,
+    Constant,
+    ErrorSize,
+    FromFile,
+    PowerLaw,
+)
+from engine.error_model.times import (
+    AR1,
+    AR1_WINDOW,
+    PERIOD_NODES,
+    Period,
+    Persistent,
+    TimeKey,
+    Yearly,
+    factor_correlation,
+    inter_year_correlation,
+)
+
+__all__ = [
+    "AR1",
+    "AR1_WINDOW",
+    "KEYS",
+    "LARGEST_RSD",
+    "PERIOD_NODES",
+    "PERTURBED",
+    "SMALLEST_RSD",
+    "ByLabel",
+    "Component",
+    "Constant",
+    "ErrorModel",
+    "ErrorSize",
+    "Errors",
+    "FromFile",
+    "Method",
+    "Period",
+    "Persistent",
+    "PowerLaw",
+    "Quantity",
+    "TimeKey",
+    "Yearly",
+    "check_rsd",
+    "check_size",
+    "factor_correlation",
+    "inter_year_correlation",
+    "kind",
+    "only_independent_cells",
+]

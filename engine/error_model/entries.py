@@ -1,0 +1,97 @@
+"""The errors of one quantity, and the components that make them up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.error_model.checks import check_key, check_only, check_size, check_source
+from engine.error_model.quantities import Quantity
+from engine.error_model.sizes import ErrorSize
+from engine.error_model.times import TimeKey
+from engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A share of an error's variance, with what shares it.
+
+    Attributes:
+        name: part of the key of its random numbers.
+        weight: pi, the share of the variance of eps.
+        group: keys of the cells that share one normal: ("cell",), ("all",), or label keys of
+            the quantity such as ("stressor", "region").
+        time: which years share one normal.
+        shared_with: (quantity, component) whose normals it uses instead of its own, in groups of
+            the same labels; a cell's own normal is nobody else's, so `cell` cannot be shared.
+    """
+
+    name: str
+    weight: float
+    group: tuple[str, ...]
+    time: TimeKey
+    shared_with: tuple[Quantity, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The errors of one quantity, or of the part of it that `only` selects.
+
+    Attributes:
+        quantity: the array perturbed.
+        only: labels by key; a cell belongs when each key's label is listed. Empty: all cells.
+        size: the relative standard deviation.
+        components: how the error's variance is shared, weights adding up to one.
+        source: a citation, or "assumption".
+    """
+
+    quantity: Quantity
+    only: Mapping[str, tuple[str, ...]]
+    size: ErrorSize
+    components: tuple[Component, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        where = f"errors of {self.quantity}"
+        check_source(self.source, where)
+        check_size(self.size, self.quantity, where)
+        for key, names in self.only.items():
+            check_key(key, self.quantity, where)
+            check_only(names, f"{where}, only {key}")
+        total = math.fsum(component.weight for component in self.components)
+        if not self.components or abs(total - 1) > 1e-9:
+            raise ConfigError(
+                f"the weights of the components add up to {total:g}, not 1",
+                where=where,
+                remedy="weights are shares of the error's variance; make them add up to one",
+            )
+        for component in self.components:
+            _check_component(component, self.quantity, where)
+
+    def canonical_components(self) -> tuple[Component, ...]:
+        """Shared components before the cells' own, each sorted by name: the order of summation.
+
+        So the order in which a configuration lists components changes no bit of a draw.
+        """
+        return tuple(sorted(self.components, key=lambda c: (c.group == ("cell",), c.name)))
+
+
+def _check_component(component: Component, quantity: Quantity, where: str) -> None:
+    where = f"{where}, component {component.name}"
+    if not 0 < component.weight <= 1:
+        raise ConfigError(
+            f"weight {component.weight:g} is not a share of variance",
+            where=where,
+            remedy="use a number above 0 and at most 1",
+        )
+    if component.group in (("cell",), ("all",)):
+        return
+    if not component.group:
+        raise ConfigError("has no group", where=where, remedy="use `cell`, `all` or label keys")
+    for key in component.group:
+        if key in ("cell", "all"):
+            raise ConfigError(
+                f"`{key}` cannot be combined with other keys", where=where, remedy="use it alone"
+            )
+        check_key(key, quantity, where)

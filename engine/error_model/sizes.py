@@ -1,0 +1,74 @@
+"""How large an error is: a relative standard deviation for all cells, a label or a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import ConfigError
+
+SMALLEST_RSD, LARGEST_RSD = 1e-6, 100.0  # below, float32 factors are too coarse; above, absurd
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One relative standard deviation for all cells."""
+
+    rsd: float
+
+
+@dataclass(frozen=True, slots=True)
+class ByLabel:
+    """A relative standard deviation for each combination of labels.
+
+    Attributes:
+        keys: what the labels are, such as ("stressor", "region").
+        rsd: by one label a key; a cell without an entry is an error, never an assumption.
+        unmet: entries whose stated interval no mean-one lognormal can have, in words.
+    """
+
+    keys: tuple[str, ...]
+    rsd: Mapping[tuple[str, ...], float]
+    unmet: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLaw:
+    """rsd = a v^b, held between floor and ceiling (the form of Lenzen et al. 2010).
+
+    v is the size of the cell's flow (for coefficients the flow behind them) in `currency`, of
+    which one unit of the table makes `per_table_unit`, one number or one a year. Emissions have no
+    such law: their flows are not money.
+    """
+
+    a: float
+    b: float
+    floor: float
+    ceiling: float
+    currency: str
+    per_table_unit: float | Mapping[int, float]
+
+    def conversion(self, year: int) -> float:
+        """How many units of the law's currency one unit of the table is worth in `year`."""
+        if not isinstance(self.per_table_unit, Mapping):
+            return self.per_table_unit
+        try:
+            return self.per_table_unit[year]
+        except KeyError:
+            raise ConfigError(
+                f"the power law has no currency conversion for {year}",
+                where="errors, per_table_unit",
+                remedy=f"add {year} to the conversions into {self.currency}",
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """A relative standard deviation a cell, from a .npy file of the quantity's own shape."""
+
+    path: Path
+    sha256: str
+
+
+ErrorSize = Constant | ByLabel | PowerLaw | FromFile
