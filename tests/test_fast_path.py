@@ -11,7 +11,6 @@ import pytest
 from test_draws import ACCOUNTS, COEFFICIENTS, entry, world
 from threadpoolctl import threadpool_limits
 
-from engine import prepare as preparing
 from engine.draws import (
     DIRECTLY,
     Draws,
@@ -30,7 +29,7 @@ from engine.kernels import inverse, start
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO
 from engine.plan import Direction
-from engine.prepare import Prepared, prepare
+from engine.prepare import Prepared, prepare, solution
 from engine.question import Consumer, Question
 from engine.twin import linearised
 
@@ -408,7 +407,7 @@ def test_corrections_on_some_cells_are_certified_alike(
     for name, value in (("FEW", 5), ("IMPORTANT", important), ("KEEP", keep)):
         monkeypatch.setattr(start, name, value)
     monkeypatch.setattr(inverse, "KEEP", 2**30 if whole else 0)
-    monkeypatch.setattr(preparing, "MISSING", 1e-4)
+    monkeypatch.setattr(solution, "MISSING", 1e-4)
     for name in ("accounts", "shared, A"):
         prepared = ready(MODELS[name], direction, tolerance=1e-9)
         assert not prepared.kept.whole

@@ -1,0 +1,13 @@
+"""A table and an error model made ready to draw: labels become hashes, sizes become arrays.
+
+Everything that is the same for all draws of a year is settled here, once, so that a draw is
+arithmetic alone.
+"""
+
+from __future__ import annotations
+
+from engine.prepare.labels import Addresses, addresses
+from engine.prepare.prepared import TOLERANCE, Prepared, Split
+from engine.prepare.preparing import prepare
+
+__all__ = ["TOLERANCE", "Addresses", "Prepared", "Split", "addresses", "prepare"]

@@ -1,0 +1,156 @@
+"""The nonzero cells of every quantity, packed with the terms of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.error_model import KEYS, Component, ErrorModel, Errors, Quantity
+from engine.errors import ConfigError
+from engine.kernels.arrays import F32, F64, I32, Bool
+from engine.kernels.elementary import log_sd
+from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
+from engine.kernels.streams import stream_key
+from engine.mrio import MRIO
+from engine.plan import Direction
+from engine.prepare.labels import Addresses, Label, addressed, axis_labels, hashes_of
+from engine.prepare.sizes import piecewise, sizes
+from engine.question import Question
+
+
+def cells_of(
+    errors: ErrorModel,
+    values: Mapping[Quantity, F64],
+    table: MRIO,
+    question: Question,
+    seed: int,
+    hashes: Addresses,
+    way: Direction,
+) -> dict[Quantity, tuple[Cells, ...]]:
+    """All nonzero cells of every quantity: those with errors by entry, then those without."""
+    found: dict[Quantity, tuple[Cells, ...]] = {}
+    for quantity, value in values.items():
+        labels = axis_labels(quantity, table, question)
+        flows = _flows(quantity, table, values)
+        own, by_row = hashes_of(quantity, labels, hashes), _by_row(quantity, way)
+        packed: list[Cells] = []
+        free = value != 0
+        for entry in sorted(errors, key=_place_of):
+            if entry.quantity is quantity:
+                i, j, log2_sd = _errors_of(entry, value, flows, labels, table.year)
+                if not free[i, j].all():
+                    _refuse_overlap(errors.name, quantity)
+                free[i, j] = False
+                terms = _terms_of(entry, table.year, seed, labels, hashes)
+                packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
+        i, j = _positions(free)
+        if len(i) or not packed:
+            none = np.zeros(len(i), dtype=np.float32)
+            packed.append(pack(value, i, j, none, own, (), by_row=by_row))
+        found[quantity] = tuple(packed)
+    return found
+
+
+def _place_of(entry: Errors) -> str:
+    """Entries of one quantity cover different cells; sums must not depend on who came first."""
+    return str(sorted((key, sorted(names)) for key, names in entry.only.items()))
+
+
+def _by_row(quantity: Quantity, way: Direction) -> bool:
+    """Emissions are added up by industry or region, whatever else by the lines of the system."""
+    emissions = (Quantity.E, Quantity.S, Quantity.F_Y)
+    return quantity not in emissions and way is Direction.FORWARD
+
+
+def _refuse_overlap(scenario: str, quantity: Quantity) -> None:
+    """Two entries on one cell would multiply their errors without anybody having said so."""
+    raise ConfigError(
+        "two entries cover the same cell",
+        where=f"scenario {scenario}, errors of {quantity}",
+        remedy="narrow one of them with `only`",
+    )
+
+
+def _flows(quantity: Quantity, table: MRIO, values: Mapping[Quantity, F64]) -> F64:
+    """The published flow behind each cell of a quantity, coefficients included."""
+    match quantity:
+        case Quantity.A:
+            return table.Z
+        case Quantity.S:
+            return table.E
+        case _:
+            return values[quantity]
+
+
+def _errors_of(
+    entry: Errors, values: F64, flows: F64, labels: tuple[list[Label], list[Label]], year: int
+) -> tuple[I32, I32, F32]:
+    """Rows, columns and sigma log2(e) of the cells that an entry perturbs."""
+    chosen = values != 0
+    chosen[~_selected(entry, 0, labels[0])] = False
+    chosen[:, ~_selected(entry, 1, labels[1])] = False
+    i, j = _positions(chosen)
+    rsd = sizes(entry, flows, i, j, labels, year)
+    return i, j, piecewise(lambda some: log_sd(some) * LOG2E, rsd, np.float32)
+
+
+def _selected(entry: Errors, axis: int, labels: list[Label]) -> Bool:
+    """Rows (axis 0) or columns (1) whose label every key of `only` on this axis lists."""
+    keys = KEYS[entry.quantity][axis]
+    chosen = np.ones(len(labels), dtype=np.bool_)
+    for key, wanted in entry.only.items():
+        if key in keys:
+            part = keys.index(key)
+            present = {label[part] for label in labels}
+            for name in wanted:
+                if name not in present:
+                    raise ConfigError(
+                        f"no cell has {key} {name}",
+                        where=f"errors of {entry.quantity}, only",
+                        remedy="use the names of the tables (footfall check lists them)",
+                    )
+            chosen &= np.array([label[part] in wanted for label in labels])
+    return chosen
+
+
+def _positions(chosen: Bool) -> tuple[I32, I32]:
+    """Rows and columns of the cells chosen, in row-major order, as 32-bit integers throughout."""
+    i = np.repeat(np.arange(len(chosen), dtype=np.int32), np.count_nonzero(chosen, axis=1))
+    j = np.empty_like(i)
+    np.concatenate([np.flatnonzero(row).astype(np.int32) for row in chosen], out=j)
+    return i, j
+
+
+def _terms_of(
+    entry: Errors,
+    year: int,
+    seed: int,
+    labels: tuple[list[Label], list[Label]],
+    hashes: Addresses,
+) -> tuple[Term, ...]:
+    return tuple(
+        term
+        for component in entry.canonical_components()
+        for term in _terms(component, entry.quantity, year, seed, labels, hashes)
+    )
+
+
+def _terms(
+    component: Component,
+    quantity: Quantity,
+    year: int,
+    seed: int,
+    labels: tuple[list[Label], list[Label]],
+    hashes: Addresses,
+) -> list[Term]:
+    """A component's terms, one a time node."""
+    owner, name = component.shared_with or (quantity, component.name)
+    key, groups = stream_key(seed, owner, name), None
+    if component.group != ("cell",):
+        rows, row_of = addressed(component.group, quantity, 0, labels[0], hashes)
+        columns, column_of = addressed(component.group, quantity, 1, labels[1], hashes)
+        groups = Groups(rows, columns, row_of, column_of)
+    share = float(np.sqrt(component.weight))
+    nodes = component.time.nodes(year)
+    return [Term(share * weight, key, node, groups) for node, weight in nodes]

@@ -1,0 +1,100 @@
+"""One year of one scenario, ready to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.error_model import Method, Quantity
+from engine.kernels.arrays import F64, I64, Bool
+from engine.kernels.perturb import Cells
+from engine.kernels.start import Kept, Start
+from engine.plan import Direction
+
+TOLERANCE = 1e-6  # certified relative error of a footprint, if nothing else is asked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The deliveries with the unimportant cells' own noise cut (`engine.split`).
+
+    Attributes:
+        kept: the important cells, with all their errors.
+        rest: the others with the errors that they share; empty where they share none.
+        column_sums: of the estimate, (n,).
+        order: terms of the series.
+        share: of the variance of every asked level and change that is kept, to first order.
+    """
+
+    kept: tuple[Cells, ...]
+    rest: tuple[Cells, ...]
+    column_sums: F64
+    order: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One year of one scenario, ready to draw.
+
+    Attributes:
+        year: the year.
+        method: what the draws perturb.
+        direction: whether draws are solved for output or for multipliers.
+        r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
+        active: industries with positive output in the estimate, (n,).
+        weights: w > 0 that certifies the base table, (n,).
+        membership, domestic, characterisation, region_of, by_origin, by_industry: the question
+            (see `engine.question.Asked`).
+        cells: the nonzero cells of every quantity perturbed or needed.
+        kept: the cells of A or Z whose factors are kept while a group is solved.
+        start: the estimate's solution.
+        D0: the diagonal of the estimate's system: 1, or output in accounts, (n,).
+        slopes: what a residual or a change of intensities does to the footprint: forward, the
+            multipliers of all emissions and of each consumer's domestic ones, (n,q,1+c);
+            adjoint, the output each consumer requires, (n,c).
+        intensities: of the indicators in the estimate (in accounts the emissions), (n,q).
+        split: what split mode draws; None where every draw is exact.
+    """
+
+    year: int
+    method: Method
+    direction: Direction
+    r_max: float
+    tolerance: float
+    active: Bool
+    weights: F64
+    membership: F64
+    domestic: Bool
+    characterisation: F64
+    region_of: I64
+    by_origin: I64
+    by_industry: I64
+    cells: Mapping[Quantity, tuple[Cells, ...]]
+    kept: Kept
+    start: Start
+    D0: F64
+    slopes: F64
+    intensities: F64
+    split: Split | None = None
+
+    @property
+    def accounts(self) -> bool:
+        """Whether the published accounts are perturbed, not the coefficients."""
+        return self.method is Method.ACCOUNTS
+
+    @property
+    def forward(self) -> bool:
+        """Whether draws are solved for output, not for multipliers."""
+        return self.direction is Direction.FORWARD
+
+    @property
+    def matrix(self) -> Quantity:
+        """The quantity that holds the intermediate deliveries."""
+        return self.method.matrix
+
+    @property
+    def emissions(self) -> Quantity:
+        """The quantity that holds the industries' emissions."""
+        return self.method.emissions

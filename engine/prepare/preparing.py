@@ -1,0 +1,90 @@
+"""One year of one scenario prepared: names resolved, cells packed, the estimate solved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.error_model import ErrorModel, Method, Quantity
+from engine.errors import ConfigError
+from engine.kernels.arrays import F64
+from engine.kernels.leontief import per_unit_output
+from engine.mrio import MRIO
+from engine.prepare.cells import cells_of
+from engine.prepare.labels import Addresses, addresses
+from engine.prepare.prepared import TOLERANCE, Prepared
+from engine.prepare.solution import solution_of
+from engine.question import Asked, Question, resolve
+
+
+def prepare(
+    table: MRIO,
+    errors: ErrorModel,
+    question: Question,
+    seed: int,
+    *,
+    r_max: float = 0.99,
+    tolerance: float = TOLERANCE,
+    hashes: Addresses | None = None,
+) -> Prepared:
+    """Resolve names, sizes and streams of one year.
+
+    Args:
+        r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
+        hashes: `addresses` of all years of the run; of this table alone if not given.
+
+    Raises:
+        ConfigError: a name the table lacks, a cell without an error size, or entries that overlap.
+        TableError: the estimate itself has a spectral radius that cannot be certified.
+    """
+    asked = resolve(question, table.labels, table.year)
+    _refuse_purchases_of_nothing(asked, table)
+    hashes = addresses([table.labels], question) if hashes is None else hashes
+    values: dict[Quantity, F64] = {
+        Quantity.Y: table.Y,
+        Quantity.F_Y: table.F_Y,
+        Quantity.PURCHASES: asked.purchases,
+    }
+    if errors.method is Method.ACCOUNTS:
+        values |= {Quantity.Z: table.Z, Quantity.E: table.E}
+    else:
+        values |= {
+            Quantity.A: per_unit_output(table.Z, table.x, table.active),
+            Quantity.S: per_unit_output(table.E, table.x, table.active),
+        }
+    way, method = question.direction, errors.method
+    cells = cells_of(errors, values, table, question, seed, hashes, way)
+    matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
+    solution = solution_of(way, matrix, emissions, table, asked, cells, method)
+    return Prepared(
+        year=table.year,
+        method=method,
+        direction=way,
+        r_max=r_max,
+        tolerance=tolerance,
+        active=table.active,
+        weights=solution.weights,
+        membership=asked.membership,
+        domestic=asked.domestic,
+        characterisation=asked.characterisation,
+        region_of=asked.region_of,
+        by_origin=asked.by_origin,
+        by_industry=asked.by_industry,
+        cells=cells,
+        kept=solution.kept,
+        start=solution.start,
+        D0=solution.D0,
+        slopes=solution.slopes,
+        intensities=emissions.T,
+    )
+
+
+def _refuse_purchases_of_nothing(asked: Asked, table: MRIO) -> None:
+    """What a demand vector buys from an inactive industry would count as free of emissions."""
+    for row, _ in np.argwhere(asked.purchases[~table.active] != 0):
+        region, sector = table.labels.industries[int(np.flatnonzero(~table.active)[row])]
+        raise ConfigError(
+            f"a demand vector buys from {region} {sector}, which has no output",
+            where=f"purchases, year {table.year}",
+            remedy="assign this purchase to an industry that produces in that year",
+        )

@@ -1,0 +1,129 @@
+"""Error sizes resolved: a relative standard deviation for each cell of a year."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.error_model import (
+    KEYS,
+    LARGEST_RSD,
+    SMALLEST_RSD,
+    ByLabel,
+    Constant,
+    Errors,
+    FromFile,
+    PowerLaw,
+    check_rsd,
+)
+from engine.errors import ConfigError
+from engine.kernels.arrays import F64, I32, I64
+from engine.kernels.elementary import power
+from engine.prepare.labels import Label
+
+_PIECE = 2**14  # cells whose temporaries stay in a near cache
+
+
+def piecewise(
+    formula: Callable[[F64], F64], values: F64, kind: type[np.floating[Any]]
+) -> NDArray[Any]:
+    """A formula of each value by itself, some values at a time."""
+    found = np.empty(len(values), dtype=kind)
+    for first in range(0, len(values), _PIECE):
+        piece = slice(first, first + _PIECE)
+        found[piece] = formula(values[piece])
+    return found
+
+
+def sizes(
+    entry: Errors,
+    flows: F64,
+    i: I32,
+    j: I32,
+    labels: tuple[list[Label], list[Label]],
+    year: int,
+) -> F64:
+    """rsd of the cells (i, j), (cells,)."""
+    match entry.size:
+        case Constant(rsd):
+            return np.full(len(i), rsd)
+        case ByLabel():
+            return _by_label(entry, entry.size, i, j, labels)
+        case PowerLaw():
+            return _by_power(entry.size, flows[i, j], year)
+        case FromFile():
+            return _from_file(entry.size, flows.shape)[i, j]
+
+
+def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:
+    """`a v^b` between floor and ceiling; no flow is zero here, for zeros carry no error."""
+    conversion = law.conversion(year)
+
+    def size(some: F64) -> F64:
+        rsd = law.a * power(np.abs(some) * conversion, law.b)
+        return np.clip(rsd, law.floor, law.ceiling)
+
+    return piecewise(size, flows, np.float64)
+
+
+def _by_label(
+    entry: Errors, size: ByLabel, i: I32, j: I32, labels: tuple[list[Label], list[Label]]
+) -> F64:
+    """Look each combination of labels up once: the cells repeat the few that matter."""
+    (row_kinds, row_of), (column_kinds, column_of) = (
+        _kinds(KEYS[entry.quantity][axis], size.keys, labels[axis]) for axis in (0, 1)
+    )
+    pairs = row_of[i] * np.int64(len(column_kinds)) + column_of[j]
+    distinct, position = np.unique(pairs, return_inverse=True)
+    rsd = np.empty(len(distinct))
+    for place, pair in enumerate(distinct):
+        row, column = row_kinds[pair // len(column_kinds)], column_kinds[pair % len(column_kinds)]
+        label = tuple(a or b for a, b in zip(row, column, strict=True))
+        if label not in size.rsd:
+            raise ConfigError(
+                f"the table of error sizes has no entry for {' '.join(label)}",
+                where=f"errors of {entry.quantity}",
+                remedy="add it; a missing size is never read as zero",
+            )
+        rsd[place] = size.rsd[label]
+    return rsd[position]
+
+
+def _kinds(
+    own: tuple[str, ...], keys: tuple[str, ...], labels: list[Label]
+) -> tuple[list[Label], I64]:
+    """What `keys` say of each position of one axis ("" for keys of the other), and which it has."""
+    said = [tuple(label[own.index(key)] if key in own else "" for key in keys) for label in labels]
+    places: dict[Label, int] = {}
+    of = np.array([places.setdefault(label, len(places)) for label in said], dtype=np.int64)
+    return list(places), of
+
+
+def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
+    where = f"file {size.path}"
+    try:
+        content = size.path.read_bytes()
+        rsd = np.load(io.BytesIO(content), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(
+            f"cannot be read as an array ({error})", where=where, remedy="give a .npy file"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != size.sha256:
+        raise ConfigError(
+            "changed since the configuration was read", where=where, remedy="run again"
+        )
+    if not isinstance(rsd, np.ndarray) or rsd.shape != shape or rsd.dtype.kind != "f":
+        raise ConfigError(
+            f"does not hold floats in the quantity's shape {shape}",
+            where=where,
+            remedy="one relative standard deviation a cell, in the order of the table",
+        )
+    impossible = ~((rsd == 0) | ((rsd >= SMALLEST_RSD) & (rsd <= LARGEST_RSD)))
+    if impossible.any():
+        check_rsd(float(rsd[impossible][0]), where)
+    return rsd.astype(np.float64)
