@@ -1,0 +1,152 @@
+"""A checked file to the specs of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.clusters import ClusterSpec, Executor
+from engine.config import schema, tables
+from engine.config.question import question, refuse_shadowed_names
+from engine.config.scenarios import check_scenario_names, errors
+from engine.error_model import ErrorModel, Method
+from engine.errors import ConfigError
+from engine.kernels.changes import DetectionRule
+from engine.plan import GROUP, SamplingPlan, whole_blocks
+from engine.question import Question
+from engine.readers import Source
+from engine.split import Keep
+
+MOST_DRAWS = 2**31  # a draw's number is one 32-bit word of its counter
+LARGEST_R_MAX = 0.9999  # nearer to one, rounding leaves the certificate no room
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run needs, each part for the function that needs it.
+
+    Attributes:
+        path: the file it was read from.
+        title: what the user calls the run.
+        tables: where the tables come from.
+        question: whose footprint, of what, in which parts; the unit of a plain stressor is empty
+            until a table has told it (`engine.question.with_units`).
+        scenarios: error models, the first one first in every result.
+        r_max: largest spectral radius accepted.
+        tolerance: largest certified relative error of a footprint accepted.
+        keep: what split mode keeps; None where every draw is exact.
+        sampling: seed, draws (rounded up to whole blocks) and block.
+        draws_asked: the number of draws before rounding.
+        detection: confidence and power of verdicts.
+        cluster: where to run.
+    """
+
+    path: Path
+    title: str
+    tables: Source
+    question: Question
+    scenarios: tuple[ErrorModel, ...]
+    r_max: float
+    tolerance: float
+    keep: Keep | None
+    sampling: SamplingPlan
+    draws_asked: int
+    detection: DetectionRule
+    cluster: ClusterSpec
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending; names the run folder by default."""
+        return self.path.stem
+
+    @property
+    def errors(self) -> ErrorModel:
+        """The error model of the first scenario."""
+        return self.scenarios[0]
+
+
+def config(file: schema.File, path: Path) -> Config:
+    years = tables.years(file.tables.years)
+    check_scenario_names(file.scenarios)
+    refuse_shadowed_names(file)
+    for name, scenario in file.scenarios.items():
+        if scenario.known_totals:
+            raise ConfigError(
+                "known totals have their place here but cannot be drawn yet",
+                where=f"scenarios.{name}.known_totals",
+                remedy="leave them out, and state the sectors' own errors with shared components",
+            )
+    method = Method(file.method.perturb)
+    scenarios = tuple(
+        ErrorModel(name, method, tuple(errors(entry, path) for entry in scenario.errors))
+        for name, scenario in file.scenarios.items()
+    )
+    if not scenarios:
+        raise ConfigError(
+            "there is no scenario", where="scenarios", remedy="describe at least one error model"
+        )
+    return Config(
+        path=path,
+        title=file.title,
+        tables=tables.source(file.tables, path),
+        question=question(file, path),
+        scenarios=scenarios,
+        r_max=_r_max(file.method.r_max),
+        tolerance=_within(file.method.tolerance, 9.9e-10, 1e-3, "method.tolerance"),
+        keep=None if file.split is None else _keep(file.split),
+        sampling=_sampling(file.sampling, years),
+        draws_asked=file.sampling.draws,
+        detection=DetectionRule(
+            confidence=_within(file.detection.confidence, 0.5, 1, "detection.confidence"),
+            power=_within(file.detection.power, 0, 1, "detection.power"),
+        ),
+        cluster=ClusterSpec(
+            Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
+        ),
+    )
+
+
+def _r_max(value: float) -> float:
+    if 0 < value <= LARGEST_R_MAX:
+        return value
+    raise ConfigError(
+        f"{value:g} is not a radius that can be certified",
+        where="method.r_max",
+        remedy=f"give a number above 0 and at most {LARGEST_R_MAX}",
+    )
+
+
+def _keep(split: schema.Split) -> Keep:
+    if split.order < 3:
+        raise ConfigError(
+            f"{split.order} terms are too few for a change's error to be small",
+            where="split.order",
+            remedy="use 3 or more",
+        )
+    if split.exact_draws <= 0 or split.exact_draws % GROUP:
+        raise ConfigError(
+            f"{split.exact_draws} exact draws are not a whole number of groups of {GROUP}",
+            where="split.exact_draws",
+            remedy=f"use a multiple of {GROUP}: they measure the error of all the others",
+        )
+    share = _within(split.variance, 0.5, 1, "split.variance")
+    return Keep(share=share, order=split.order, exact_draws=split.exact_draws)
+
+
+def _within(value: float, low: float, high: float, where: str) -> float:
+    if low < value < high:
+        return value
+    raise ConfigError(
+        f"{value:g} is not between {low:g} and {high:g}", where=where, remedy="give a fraction"
+    )
+
+
+def _sampling(asked: schema.Sampling, years: tuple[int, ...]) -> SamplingPlan:
+    if not 0 < asked.draws < MOST_DRAWS:
+        raise ConfigError(
+            f"{asked.draws} draws cannot be made",
+            where="sampling.draws",
+            remedy=f"ask for 1 to {MOST_DRAWS - 1}",
+        )
+    draws = whole_blocks(asked.draws, asked.block) if asked.block > 0 else asked.draws
+    return SamplingPlan(asked.seed, draws, years, asked.block)

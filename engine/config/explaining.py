@@ -1,0 +1,46 @@
+"""What pydantic refuses, as one error in the words of the configuration."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from engine.config import schema
+from engine.errors import ConfigError
+
+CHOICES = {
+    "time": "choose how errors correlate between years, there is no default: "
+    '"persistent", "yearly", { ar1 = 0.9 } or { period = [2000, 2005] }',
+    "source": 'cite where the numbers come from, or write source = "assumption"',
+    "by_origin": 'write true for every consumer, or list some, such as ["NLD"]',
+    "by_industry": 'list one consumer or a few, such as ["NLD"], or write true for all',
+    "seed": "any whole number; it makes the run reproducible",
+    "members": "list one region or more",
+    "home": "list one region or more: an origin there is domestic",
+    "weights": "give each stressor its factor, such as { CO2 = 1.0, CH4 = 28.0 }",
+}
+
+
+def explained(error: ValidationError, where: str) -> ConfigError:
+    """The first of pydantic's complaints, with the others counted and listed after it."""
+    complaints = []
+    # Of a union's branches, the one that understood the value best speaks first.
+    for item in sorted(error.errors(), key=lambda item: item["type"] != "value_error"):
+        # Branches of a union show in `loc` as class names; a reader of TOML has no use for them.
+        place = ".".join(str(part) for part in item["loc"] if not _is_branch(part))
+        complaints.append((place, item["msg"].removeprefix("Value error, ")))
+    first, message = complaints[0]
+    others = "; ".join(f"{place}: {text}" for place, text in complaints[1:5] if place != first)
+    key = first.rpartition(".")[2]
+    remedy = CHOICES.get(key, "correct the value")
+    return ConfigError(
+        message + (f" (also {others})" if others else ""),
+        where=f"{where}, {first}" if first else where,
+        remedy="use a key that exists" if "unknown key" in message else remedy,
+    )
+
+
+def _is_branch(part: object) -> bool:
+    return isinstance(part, str) and ("[" in part or part in _BRANCHES)
+
+
+_BRANCHES = ("int", "float", "str", "bool", schema.Years.__name__)

@@ -1,0 +1,143 @@
+"""The error model of a scenario: names, sizes, components and time keys."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.config import schema
+from engine.config.paths import resolved
+from engine.error_model import (
+    AR1,
+    ByLabel,
+    Component,
+    Constant,
+    Errors,
+    ErrorSize,
+    FromFile,
+    Period,
+    Persistent,
+    PowerLaw,
+    Quantity,
+    TimeKey,
+    Yearly,
+    check_size,
+)
+from engine.errors import ConfigError
+from engine.readers.sizes import read_size_table
+
+# A scenario is a folder beside `run.json` and `report-<scenario>`, on Windows too.
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TAKEN_NAME = re.compile(
+    r"report.*|run\.json|.*\.|(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE
+)
+
+
+def check_scenario_names(scenarios: Mapping[str, schema.Scenario]) -> None:
+    """A scenario's name is its folder's, so it must be one on every file system."""
+    folders: dict[str, str] = {}
+    for name in scenarios:
+        if not _FOLDER_NAME.fullmatch(name) or _TAKEN_NAME.fullmatch(name):
+            raise ConfigError(
+                f"a scenario cannot be called {name!r}, for its folder has the same name",
+                where=f"scenarios.{name}",
+                remedy="use up to 64 letters, digits, `_`, `-` and `.`, a letter or digit first, "
+                "and no name of a report or a device",
+            )
+        other = folders.setdefault(name.casefold(), name)
+        if other != name:
+            raise ConfigError(
+                f"differs from the scenario `{other}` by capitals alone",
+                where=f"scenarios.{name}",
+                remedy="use another name; some file systems would give both the same folder",
+            )
+
+
+def errors(entry: schema.Errors, path: Path) -> Errors:
+    return Errors(
+        quantity=Quantity(entry.quantity),
+        only={key: tuple(names) for key, names in entry.only.items()},
+        size=_size(entry, path),
+        components=tuple(_component(component) for component in entry.components),
+        source=entry.source,
+    )
+
+
+def _size(entry: schema.Errors, path: Path) -> ErrorSize:
+    where = f"scenarios, errors of {entry.quantity}"
+    given = [
+        key for key in ("rsd", "power_law", "table", "file") if getattr(entry, key) is not None
+    ]
+    if len(given) != 1:
+        raise ConfigError(
+            f"the size of the error is given {len(given)} times",
+            where=where,
+            remedy="give exactly one of `rsd`, `power_law`, `table` (CSV) and `file` (.npy)",
+        )
+    if entry.rsd is not None:
+        return Constant(entry.rsd)
+    if entry.power_law is not None:
+        return _power_law(entry.power_law, where)
+    if entry.table is not None:
+        csv = resolved(entry.table, path, f"{where}, table")
+        table = read_size_table(csv)
+        sizes = ByLabel(table.keys, table.rsd, table.unmet)
+        check_size(sizes, Quantity(entry.quantity), f"{where}, table {csv}")
+        return sizes
+    file = resolved(entry.file or "", path, f"{where}, file")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read ({error})", where=f"{where}, file", remedy="give a .npy file"
+        ) from error
+    return FromFile(file, hashlib.sha256(content).hexdigest())
+
+
+def _power_law(law: schema.PowerLaw, where: str) -> PowerLaw:
+    rate = law.per_table_unit
+    try:
+        conversion = rate if isinstance(rate, float) else {int(y): v for y, v in rate.items()}
+    except ValueError:
+        raise ConfigError(
+            "the keys of `per_table_unit` are not years",
+            where=f"{where}, power_law",
+            remedy='write per_table_unit = { "2000" = 0.66, "2001" = 0.69 }',
+        ) from None
+    return PowerLaw(law.a, law.b, law.floor, law.ceiling, law.currency, conversion)
+
+
+def _component(component: schema.Component) -> Component:
+    group = component.group
+    shared = None
+    if component.shared_with is not None:
+        quantity, _, name = component.shared_with.partition(".")
+        if quantity not in list(Quantity) or not name:
+            raise ConfigError(
+                f"`shared_with` is {component.shared_with}, not QUANTITY.COMPONENT",
+                where=f"component {component.name}",
+                remedy='write for example shared_with = "E.national"',
+            )
+        shared = (Quantity(quantity), name)
+    return Component(
+        name=component.name,
+        weight=component.weight,
+        group=(group,) if isinstance(group, str) else tuple(group),
+        time=_time(component.time),
+        shared_with=shared,
+    )
+
+
+def _time(asked: str | schema.TimeTable) -> TimeKey:
+    match asked:
+        case "persistent":
+            return Persistent()
+        case "yearly":
+            return Yearly()
+        case schema.TimeTable(ar1=float(phi)):
+            return AR1(phi)
+        case schema.TimeTable(period=list(starts)):
+            return Period(tuple(starts))
+    raise AssertionError(asked)

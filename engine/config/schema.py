@@ -1,0 +1,186 @@
+"""The tables and keys of the TOML file, and the types of their values."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from engine.plan import GROUP
+from engine.prepare import TOLERANCE
+
+Filled = TypeVar("Filled", list[str], dict[str, float])
+
+
+class _Section(BaseModel):
+    """A table of the TOML file: no unknown keys, no coercion, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        for key in values:
+            if key not in cls.model_fields:
+                near = get_close_matches(key, cls.model_fields, n=1, cutoff=0.5)
+                hint = (
+                    f"did you mean `{near[0]}`?"
+                    if near
+                    else f"known: {', '.join(cls.model_fields)}"
+                )
+                raise ValueError(f"unknown key `{key}`; {hint}")
+        return values
+
+
+def _filled(value: Filled) -> Filled:
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+_Names = Annotated[list[str], AfterValidator(_filled)]
+
+
+class Years(_Section):
+    first: int
+    last: int
+
+
+class Tables(BaseModel):
+    """The reader and the years; what else there is belongs to the reader."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    reader: Literal["toy", "arrays", "pymrio"]
+    years: Years | list[int]
+
+
+class Group(_Section):
+    members: _Names | None = None
+    standard: str | None = None
+    codes: Literal["iso3", "iso2"] = "iso3"
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.members is None) == (self.standard is None):
+            raise ValueError("give either `members` or `standard`")
+        return self
+
+
+class Purchases(_Section):
+    file: str
+    home: _Names
+
+
+class Indicator(_Section):
+    unit: str
+    weights: Annotated[dict[str, float], AfterValidator(_filled)]
+    source: str
+
+
+class Attribution(_Section):
+    by_origin: bool | list[str] = False
+    by_industry: bool | list[str] = False
+
+
+class Question(_Section):
+    consumers: list[str]
+    stressors: list[str]
+    parts: list[Literal["total", "domestic", "foreign", "direct"]] = [
+        "total",
+        "domestic",
+        "foreign",
+        "direct",
+    ]
+    attribution: Attribution = Attribution()
+
+
+class Method(_Section):
+    perturb: Literal["accounts", "coefficients"]
+    r_max: float = 0.99
+    tolerance: float = TOLERANCE
+
+
+class Split(_Section):
+    variance: float = 0.999
+    order: int = 3
+    exact_draws: int = 2 * GROUP
+
+
+class Sampling(_Section):
+    seed: int
+    draws: int
+    block: int = 4 * GROUP
+
+
+class Detection(_Section):
+    confidence: float = 0.95
+    power: float = 0.80
+
+
+class Cluster(_Section):
+    executor: Literal["serial", "threads", "processes"] = "threads"
+    workers: int | None = None
+    dashboard: bool = True
+
+
+class PowerLaw(_Section):
+    a: float
+    b: float
+    floor: float
+    ceiling: float
+    currency: str
+    per_table_unit: float | dict[str, float]
+
+
+class TimeTable(_Section):
+    ar1: float | None = None
+    period: list[int] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.ar1 is None) == (self.period is None):
+            raise ValueError("give either `ar1` or `period`")
+        return self
+
+
+class Component(_Section):
+    name: str
+    weight: float
+    group: str | list[str]
+    time: Literal["persistent", "yearly"] | TimeTable
+    shared_with: str | None = None
+
+
+class Errors(_Section):
+    quantity: Literal["Z", "E", "A", "s", "Y", "F_Y", "purchases"]
+    only: dict[str, list[str]] = {}
+    rsd: float | None = None
+    power_law: PowerLaw | None = None
+    table: str | None = None
+    file: str | None = None
+    components: list[Component]
+    source: str
+
+
+class Scenario(_Section):
+    errors: list[Errors]
+    known_totals: list[dict[str, Any]] = []
+
+
+class File(_Section):
+    title: str
+    tables: Tables
+    question: Question
+    groups: dict[str, Group] = {}
+    purchases: dict[str, Purchases] = {}
+    indicators: dict[str, Indicator] = {}
+    method: Method
+    split: Split | None = None
+    sampling: Sampling
+    detection: Detection = Detection()
+    cluster: Cluster = Cluster()
+    scenarios: dict[str, Scenario]

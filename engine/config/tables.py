@@ -1,0 +1,54 @@
+"""Which tables: the years, and the reader with what it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.config import schema
+from engine.config.explaining import explained
+from engine.config.paths import resolved
+from engine.errors import ConfigError
+from engine.readers import Arrays, Pymrio, Source, Toy
+
+
+def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
+    years = tuple(asked) if isinstance(asked, list) else tuple(range(asked.first, asked.last + 1))
+    if not years or list(years) != sorted(set(years)):
+        raise ConfigError(
+            f"the years {list(years)} are not ascending, each named once",
+            where="tables.years",
+            remedy="list them in order, such as [2000, 2005], or { first = 2000, last = 2005 }",
+        )
+    return years
+
+
+_READERS: Mapping[str, type[Source]] = {"toy": Toy, "arrays": Arrays, "pymrio": Pymrio}
+
+
+def source(tables: schema.Tables, path: Path) -> Source:
+    """The reader's own spec: its fields are the keys, its types the check."""
+    reader = _READERS[tables.reader]
+    given = dict(tables.model_extra or {})
+    known = {field.name: str(field.type) for field in dataclasses.fields(reader)}
+    for key, value in given.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(
+                f"the reader `{tables.reader}` has no key `{key}`; {hint}",
+                where=f"tables.{key}",
+                remedy="use a key that exists",
+            )
+        if "Path" in known[key] and isinstance(value, str):
+            given[key] = str(resolved(value, path, f"tables.{key}"))
+    try:
+        spec: Source = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
+    except ValidationError as error:
+        raise explained(error, f"{path}, tables") from error
+    return spec
