@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from configs import SERIAL, SMALL, arrays, loaded, written
-from engine import workflow
+from engine import readers, workflow
 from engine.clusters import ClusterSpec, Executor, connect
 from engine.config import Config, load_config
 from engine.errors import (
@@ -28,6 +29,7 @@ from engine.errors import (
 )
 from engine.mrio import MRIO
 from engine.runs import Progress
+from engine.stores.record import Record
 
 
 def small(folder: Path, *changes: tuple[str, str]) -> Config:
@@ -209,8 +211,8 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, truth: dict[str,
         workflow.Run(tmp_path / "run", _record("base")).open()
 
 
-def _record(scenario: str) -> workflow.Record:
-    return workflow.Record("t", (scenario,), 0.95, 0.8, "", {}, (), ())
+def _record(scenario: str) -> Record:
+    return Record("t", (scenario,), 0.95, 0.8, "", {}, (), ())
 
 
 def test_a_failed_block_stops_nothing_else_and_is_reported(
@@ -289,7 +291,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_starts(
     class Tiny:
         available = 2**20
 
-    monkeypatch.setattr(workflow.psutil, "virtual_memory", lambda: Tiny)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Tiny)
     with pytest.raises(PlanError, match="this machine has 1 MiB free"):
         workflow.plan(small(tmp_path))
 
@@ -345,7 +347,7 @@ def test_a_task_refuses_tables_prepared_for_another_ensemble(tmp_path: Path) -> 
     from engine.stores import tables
 
     config = small(tmp_path)
-    table = workflow.readers.read(config.tables, 2000)
+    table = readers.read(config.tables, 2000)
     prepared = prepare(table, config.errors, everything(table), 7)
     tables.save(prepared, tmp_path / "2000", "one digest")
     assert tables.load(tmp_path / "2000", "one digest").year == 2000
@@ -356,7 +358,7 @@ def test_a_task_refuses_tables_prepared_for_another_ensemble(tmp_path: Path) -> 
 def test_a_table_that_changes_while_it_is_read_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, calls = workflow.readers.read, []
+    read, calls = readers.read, []
 
     def unsteady(source: object, year: int) -> object:
         table = read(source, year)  # type: ignore[arg-type]
@@ -367,7 +369,7 @@ def test_a_table_that_changes_while_it_is_read_is_noticed(
             )
         return table
 
-    monkeypatch.setattr(workflow.readers, "read", unsteady)
+    monkeypatch.setattr(readers, "read", unsteady)
     with pytest.raises(TableError, match="changed while"):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
 

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from configs import SERIAL
-from engine import analysis, workflow
+from engine import analysis, readers, workflow
 from engine.config import load_config
+from engine.draws import reference
+from engine.prepare import prepare
+from engine.question import with_units
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -61,10 +64,10 @@ def test_pymrios_test_table_runs_from_check_to_report(tmp_path: Path) -> None:
 def test_wiod_reference_through_the_configuration(tmp_path: Path, data: Path) -> None:
     """The stored reference of a run equals the shared footprints, part by part (1e-9 relative)."""
     config = load_config(CONFIGS / "wiod13.toml")
-    table = workflow.readers.read(config.tables, 2000)
-    question = workflow.with_units(config.question, table.labels)
-    prepared = workflow.prepare(table, config.errors, question, config.sampling.seed)
-    found = workflow.reference(prepared)[0] / 1000  # kt to Mt
+    table = readers.read(config.tables, 2000)
+    question = with_units(config.question, table.labels)
+    prepared = prepare(table, config.errors, question, config.sampling.seed)
+    found = reference(prepared)[0] / 1000  # kt to Mt
     names = [consumer.name for consumer in question.consumers]
     path = data / "wiod13" / "reference_footprints_dev_2000_2005.csv"
     table_of = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")

@@ -1,0 +1,33 @@
+"""The verbs of footfall, from a configuration on: check, plan, preview, run, detect, report.
+
+The command line and `import engine` both speak through these functions.
+"""
+
+from __future__ import annotations
+
+from engine.workflow.checking import check
+from engine.workflow.folders import Run, folder_of, open_run, run_folder
+from engine.workflow.judging import at_look, overridden, rule_of
+from engine.workflow.planning import plan
+from engine.workflow.previewing import preview, previewed
+from engine.workflow.reporting import report
+from engine.workflow.running import run
+from engine.workflow.telling import detect, status
+
+__all__ = [
+    "Run",
+    "at_look",
+    "check",
+    "detect",
+    "folder_of",
+    "open_run",
+    "overridden",
+    "plan",
+    "preview",
+    "previewed",
+    "report",
+    "rule_of",
+    "run",
+    "run_folder",
+    "status",
+]

@@ -1,0 +1,101 @@
+"""The verb `check`: every table read, every name resolved, every error described."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from engine import wording
+from engine.config import Config
+from engine.draws import reference
+from engine.error_model import (
+    ByLabel,
+    Constant,
+    ErrorModel,
+    Period,
+    factor_correlation,
+    inter_year_correlation,
+    only_independent_cells,
+)
+from engine.mrio import MRIO, findings
+from engine.prepare import prepare
+from engine.question import Consumer, Question, with_units
+from engine.workflow.reading import Reader
+
+
+def check(config: Config) -> Iterator[str]:
+    """Read every table and resolve every name; yields what was found, line by line.
+
+    Raises:
+        InputError: the first thing that makes a run impossible.
+    """
+    tables = Reader(config)
+    question, before = config.question, None
+    for year in config.sampling.years:
+        table = tables.read(year)
+        question = with_units(question, table.labels)
+        for scenario in config.scenarios:
+            reference(prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max))
+        if _origin(table) != before:
+            before = _origin(table)
+            yield before
+        yield f"{year}: sha256 {table.sha256[:16]}"
+        for finding in findings(table):
+            yield f"  {finding.kind}: {finding.count} ({finding.detail})"
+    yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
+    yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
+    for scenario in config.scenarios:
+        yield from _described_errors(scenario, config.sampling.years, buys(question))
+
+
+def buys(question: Question) -> bool:
+    """Whether a demand vector is among the consumers."""
+    return any(consumer.purchases is not None for consumer in question.consumers)
+
+
+def _origin(table: MRIO) -> str:
+    labels, provenance = table.labels, table.provenance
+    unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
+    name = f"{'SYNTHETIC: ' if unsaid else ''}{provenance.source} {provenance.version}".strip()
+    return (
+        f"{name}; licence {provenance.licence}\n"
+        f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
+        f"{', '.join(labels.stressors)}; {labels.currency}\n"
+        f"regions: {' '.join(labels.regions)}\n"
+        f"sectors: {', '.join(labels.sectors)}"
+    )
+
+
+def _membership(consumer: Consumer) -> str:
+    if consumer.purchases is not None:
+        return f"{consumer.name} (purchases, home {', '.join(consumer.members)})"
+    regions = len(consumer.members)
+    return consumer.name if regions == 1 else f"{consumer.name} ({regions} regions)"
+
+
+def _described_errors(
+    scenario: ErrorModel, years: tuple[int, ...], purchases: bool
+) -> Iterator[str]:
+    yield f"scenario {scenario.name}, perturbing {scenario.method}:"
+    first, second = years[0], years[min(1, len(years) - 1)]
+    for entry in scenario:
+        rho = math.fsum(
+            component.weight * inter_year_correlation(component.time, first, second)
+            for component in entry.components
+        )
+        yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}"
+        rsd = entry.size.rsd if isinstance(entry.size, Constant) else None
+        if wording.largest(entry.size) > 1:
+            yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
+        factors = f", of factors {factor_correlation(rho, rsd, rsd):.4g}" if rsd else ""
+        yield f"    correlation of {first} and {second}: of eps {rho:.4g}{factors}"
+        yield f"    source: {entry.source}"
+        if isinstance(entry.size, ByLabel):
+            for unmet in entry.size.unmet:
+                yield f"    warning: cannot be met by a mean-one lognormal: {unmet}"
+        if any(isinstance(component.time, Period) for component in entry.components):
+            yield "    warning: `period` errors manufacture a change at every benchmark"
+    for words in wording.exact_in_words(scenario, purchases):
+        yield f"  {words}: taken as exact"
+    if only_independent_cells(scenario):
+        yield "  warning: all errors are independent cells, which is optimistic (Rodrigues 2018)"

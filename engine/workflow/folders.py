@@ -1,0 +1,80 @@
+"""Run folders: where a run lives, and what is in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from engine.config import Config
+from engine.errors import StoreError
+from engine.stores.ensemble import Ensemble, open_ensemble
+from engine.stores.record import Record, read_record
+
+
+def run_folder(config: Config) -> Path:
+    """Where a configuration's run lives unless the user says otherwise: `runs/<name>`."""
+    return Path("runs") / config.name
+
+
+def folder_of(run: Path) -> Path:
+    """A run folder, given itself or the configuration it came from."""
+    return Path("runs") / run.stem if run.suffix == ".toml" else run
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder and the scenarios in it."""
+
+    folder: Path
+    record: Record
+
+    def ensemble(self, scenario: str | None = None) -> Ensemble:
+        """The stored ensemble of a scenario, of the first one if none is named.
+
+        Raises:
+            StoreError: there is no such scenario in this run.
+        """
+        names = self.record.scenarios
+        name = scenario or names[0]
+        if name not in names:
+            raise StoreError(
+                f"there is no scenario `{name}`",
+                where=str(self.folder),
+                remedy=f"it has {', '.join(names)}",
+            )
+        return open_ensemble(self.folder / name)
+
+    def open(self, scenario: str | None = None) -> xr.Dataset:
+        """The labelled ensemble of a scenario, read from disk as it is used.
+
+        Raises:
+            StoreError: it is not complete; running again completes it.
+        """
+        return self.ensemble(scenario).dataset()
+
+    def load(self, scenario: str | None = None) -> xr.Dataset:
+        """The same, read into memory at once.
+
+        Raises:
+            StoreError: it is not complete, or damaged on disk.
+        """
+        try:
+            with self.open(scenario) as ensemble:
+                return ensemble.load()
+        except (RuntimeError, ValueError) as error:  # what zarr's codecs raise on damaged bytes
+            raise StoreError(
+                f"a block is damaged ({error})",
+                where=str(self.folder),
+                remedy="`footfall status --verify` names it, then `footfall run` computes it anew",
+            ) from error
+
+
+def open_run(folder: str | Path) -> Run:
+    """An existing run folder.
+
+    Raises:
+        StoreError: it holds no run.
+    """
+    return Run(Path(folder), read_record(Path(folder)))

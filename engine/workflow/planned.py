@@ -1,0 +1,97 @@
+"""A prediction of what a run needs, and how it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from engine.clusters import ClusterSpec, Executor
+from engine.plan import GROUP, Needs, SamplingPlan, Shape
+
+# Seconds until workers are at work, measured: imports and compiled kernels from their cache.
+_STARTING = {Executor.SERIAL: 0.5, Executor.THREADS: 1.5, Executor.PROCESSES: 5.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run's predicted needs, and what this machine has.
+
+    Attributes:
+        shape: of the scenario that needs most.
+        why: the reason for the direction in which its draws are solved.
+        split: whether split mode is asked for.
+    """
+
+    needs: Needs
+    shape: Shape
+    why: str
+    split: bool
+    sampling: SamplingPlan
+    scenarios: int
+    cluster: ClusterSpec
+    peak: int
+    available: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all scenarios."""
+        each = self.needs.starting + self.needs.seconds
+        return each * self.scenarios + _STARTING[self.cluster.executor]
+
+    def summary(self) -> str:
+        """One line, for the start of a run."""
+        plan = self.sampling
+        return (
+            f"{plan.draws} draws x {len(plan.years)} years x {self.scenarios} scenario(s) on "
+            f"{self.cluster.slots} {self.cluster.executor}; about "
+            f"{duration(self.seconds)}, {size(self.peak)} of memory"
+        )
+
+    def extended(self, draws: int) -> Planned:
+        """The same for so many draws a year: time and disk grow, memory does not."""
+        more = draws / self.sampling.draws
+        needs = replace(
+            self.needs,
+            seconds=self.needs.seconds * more,
+            ensemble=round(self.needs.ensemble * more),
+        )
+        return replace(self, needs=needs, sampling=replace(self.sampling, draws=draws))
+
+    def lines(self) -> Iterator[str]:
+        """Everything predicted, line by line."""
+        plan, needs, shape = self.sampling, self.needs, self.shape
+        blocks = plan.draws // plan.block * len(plan.years)
+        starting = needs.starting * self.scenarios + _STARTING[self.cluster.executor]
+        factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
+        yield self.summary()
+        yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
+        yield f"direction:         {shape.direction}, {shape.columns} at once, {self.why}"
+        yield f"cells with errors: {shape.cells:,} a year, {shape.normals:.3g} normals each"
+        yield f"factors of cells:  {factors}, for {GROUP} draws at a time; others drawn twice"
+        yield f"memory, shared:    {size(needs.shared)} of prepared tables"
+        yield f"memory, each slot: {size(needs.workspace)}"
+        yield f"memory, preparing: {size(needs.preparing)}"
+        yield f"memory, peak:      {size(self.peak)} of {size(self.available)} available"
+        yield f"memory, directly:  {self._directly()}"
+        yield f"disk:              {size((needs.ensemble + needs.prepared) * self.scenarios)}"
+        yield f"time, preparing:   {duration(starting)}"
+        yield f"time, drawing:     {duration(needs.seconds * self.scenarios)} (speed measured now)"
+        if self.split:
+            yield "                   at most: most draws of split mode take a fraction of that"
+
+    def _directly(self) -> str:
+        """What draws that cannot be certified add to the peak."""
+        added = self.needs.directly
+        fits = self.peak + self.cluster.slots * added <= self.available
+        end = "which fits" if fits else "which does NOT FIT in all slots at once: use fewer workers"
+        return f"{size(added)} more in each slot for a draw not certified, {end}"
+
+
+def size(amount: float) -> str:
+    return f"{amount / 2**30:.2f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,117 @@
+"""The verb `plan`: memory, disk and time predicted, before anything of the run is computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import psutil
+
+from engine import readers
+from engine.clusters import ClusterSpec, Executor, one_blas_thread
+from engine.config import Config
+from engine.error_model import ErrorModel
+from engine.errors import PlanError
+from engine.kernels.speed import measure
+from engine.mrio import MRIO
+from engine.plan import Direction, SamplingPlan, Shape, needs, whole_blocks
+from engine.question import Question
+from engine.workflow.planned import Planned, size
+
+# Measured memory of what a plan's own process does not hold yet: scheduler, dashboard and compiler
+# in this process; and each idle worker process.
+_CLUSTER, _WORKER = 50 * 2**20, 185 * 2**20
+
+
+def plan(
+    config: Config, *, draws: int | None = None, cluster: ClusterSpec | None = None
+) -> Planned:
+    """Predict memory, disk and time; compute nothing of the run.
+
+    Raises:
+        PlanError: the run cannot fit this machine's memory.
+    """
+    sampling, cluster = sampling_of(config, draws), cluster or config.cluster
+    slots, processes = cluster.slots, cluster.executor is Executor.PROCESSES
+    with one_blas_thread():
+        rates = measure()
+    baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
+    available = psutil.virtual_memory().available
+    table = readers.read(config.tables, sampling.years[0])
+    shapes = [
+        _shape(table, config.question, scenario, sampling.years) for scenario in config.scenarios
+    ]
+    largest = max(shapes, key=lambda shape: shape.cells * shape.normals)
+    needed = needs(largest, sampling, slots, rates)
+    peak = needed.peak(slots, baseline)
+    if peak > available:
+        raise PlanError(
+            f"the run needs {size(peak)} of memory, this machine has {size(available)} free",
+            where="cluster.workers",
+            remedy=f"use fewer than {slots} workers, or a smaller table",
+        )
+    return Planned(
+        needs=needed,
+        shape=largest,
+        why=_why(config.question, largest.direction),
+        split=config.keep is not None,
+        sampling=sampling,
+        scenarios=len(config.scenarios),
+        cluster=cluster,
+        peak=peak,
+        available=available,
+    )
+
+
+def _why(question: Question, way: Direction) -> str:
+    if way is Direction.ADJOINT:
+        return "one an indicator: totals alone are asked, of more consumers than indicators"
+    if question.attributed:
+        return "one a consumer: contributions are asked"
+    if {"domestic", "foreign"} & set(question.parts):
+        return "one a consumer: domestic or foreign parts are asked"
+    return "one a consumer: there are no more of them than indicators"
+
+
+def sampling_of(config: Config, draws: int | None) -> SamplingPlan:
+    if draws is None:
+        return config.sampling
+    return replace(config.sampling, draws=whole_blocks(draws, config.sampling.block))
+
+
+def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[int, ...]) -> Shape:
+    """Sizes of a run whose tables are all like this one.
+
+    Args:
+        years: over which the normals of a cell are averaged: AR(1) needs one to eight of them.
+    """
+    flows = {"Z": table.Z, "A": table.Z, "E": table.E, "s": table.E, "Y": table.Y, "F_Y": table.F_Y}
+    cells = {q: int(np.count_nonzero(values)) for q, values in flows.items()}
+    drawn = [
+        (
+            cells.get(entry.quantity, 0),
+            sum(len(component.time.nodes(year)) for year in years) / len(years),
+        )
+        for entry in scenario
+        for component in entry.components
+        if component.group == ("cell",)
+    ]
+    perturbed = sum(cells.get(entry.quantity, 0) for entry in scenario)
+    return Shape(
+        n=len(table.labels.industries),
+        r=len(table.labels.regions),
+        k=len(table.labels.stressors),
+        q=len(question.indicators),
+        c=len(question.consumers),
+        parts=len(question.parts),
+        cells=perturbed,
+        normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
+        direction=question.direction,
+        contributions=8
+        * len(question.indicators)
+        * (
+            len(question.by_origin) * len(table.labels.regions)
+            + len(question.by_industry) * len(table.labels.industries)
+        ),
+        negative=bool(table.Z.min(initial=0.0) < 0),
+    )

@@ -1,0 +1,77 @@
+"""The verb `report`: the page of one scenario, and how to reproduce it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import xarray as xr
+
+from engine import analysis
+from engine.errors import StoreError
+from engine.report import Assumption, Subject, write
+from engine.workflow.folders import Run
+from engine.workflow.judging import at_look, changes, contributions, rule_of
+from engine.workflow.planned import duration
+
+
+def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:
+    """Write the page of one scenario and the data of its figures; returns the page.
+
+    Args:
+        folder: where to, `RUN/report-<scenario>` if not given.
+
+    Raises:
+        StoreError: the ensemble is not complete, or the page cannot be written.
+    """
+    name = scenario or run.record.scenarios[0]
+    folder = folder or run.folder / f"report-{name}"
+    ensemble, looks = run.load(name), run.record.looks
+    rule = at_look(rule_of(run), looks, ensemble.sizes["draw"])
+    subject = Subject(
+        title=run.record.title,
+        scenario=name,
+        other_scenarios=tuple(other for other in run.record.scenarios if other != name),
+        ensemble=ensemble,
+        changes=changes(ensemble, rule_of(run), looks),
+        levels=analysis.levels(ensemble, rule),
+        controlled=analysis.of_ensemble(ensemble, rule),
+        rule=rule,
+        assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
+        indicators=run.record.indicators,
+        reproduce=_reproduction(run, ensemble),
+        contributions=tuple(
+            row
+            for by in analysis.kinds(ensemble)
+            for row in contributions(ensemble, by, rule_of(run), looks)
+        ),
+    )
+    try:
+        return write(subject, folder)
+    except OSError as error:
+        raise StoreError(
+            f"the report cannot be written ({error})",
+            where=str(folder),
+            remedy="free space or name another folder with --output",
+        ) from error
+
+
+def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:
+    identity = json.loads(ensemble.attrs["identity"])
+    machine = json.loads(ensemble.attrs["machine"])
+    sittings, draws, looks = run.record.sittings, ensemble.sizes["draw"], run.record.looks
+    where = {f"{s['workers']} {s['executor']} on {s['host']}" for s in sittings}
+    return {
+        "command": f"footfall run CONFIG --draws {draws}, CONFIG as below",
+        **({"judged as": looks.in_words(draws)} if looks else {}),
+        "seed": str(identity["seed"]),
+        "digest of the ensemble": ensemble.attrs["digest"],
+        "tables (sha256 of numbers and labels)": ", ".join(
+            f"{year} {sha[:16]}" for year, sha in identity["tables"].items()
+        ),
+        "versions": ", ".join(f"{name} {v}" for name, v in machine["versions"].items()),
+        "BLAS": ", ".join(machine["blas"]),
+        "computed": "; ".join(sorted(where)),
+        "wall time": duration(sum(float(s["seconds"]) for s in sittings)),
+        "configuration": run.record.config,
+    }

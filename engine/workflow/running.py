@@ -1,0 +1,126 @@
+"""The verb `run`: every scenario drawn, with a record of each sitting."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine import wording
+from engine.clusters import ClusterSpec, one_blas_thread
+from engine.config import Config
+from engine.errors import StoreError
+from engine.jobs import Job, settled
+from engine.plan import SamplingPlan
+from engine.question import Question, with_units
+from engine.runs import Listener
+from engine.runs import run as run_jobs
+from engine.stores.record import Record, read_record, write_record
+from engine.workflow.checking import buys
+from engine.workflow.folders import Run, run_folder
+from engine.workflow.planning import sampling_of
+from engine.workflow.reading import Reader
+
+
+def run(
+    config: Config,
+    folder: str | Path | None = None,
+    *,
+    draws: int | None = None,
+    cluster: ClusterSpec | None = None,
+    listener: Listener = lambda _: None,
+) -> Run:
+    """Run, resume or extend every scenario of a configuration.
+
+    Args:
+        folder: the run folder, `runs/<config name>` if not given.
+        draws: draws a year instead of the configuration's own, rounded up to whole blocks.
+        cluster: where to run, instead of the configuration's own. Processes need a script whose
+            own work stands under `if __name__ == "__main__":`; threads do not.
+        listener: told of progress after every block.
+
+    Raises:
+        InputError: the configuration or a table cannot be used.
+        StoreError: the folder holds another run, is in use, or cannot be written.
+        RunError: the run stopped before it was complete.
+    """
+    folder = Path(folder) if folder else run_folder(config)
+    cluster = cluster or config.cluster
+    sampling = sampling_of(config, draws)
+    tables = Reader(config)
+    question = with_units(config.question, tables.read(sampling.years[0]).labels)
+    jobs = [
+        Job(
+            folder=folder / scenario.name,
+            title=config.title,
+            read=tables.read,
+            question=question,
+            errors=scenario,
+            sampling=sampling,
+            r_max=config.r_max,
+            tolerance=config.tolerance,
+            keep=config.keep,
+        )
+        for scenario in config.scenarios
+    ]
+    began = time.time()
+    with one_blas_thread(), settled(jobs) as ready:
+        record = _record(config, question, _earlier(folder))
+        write_record(folder, record)
+        try:
+            run_jobs(ready, cluster, listener)
+        finally:
+            sittings = (*record.sittings, _sitting(began, sampling, cluster))
+            record = replace(record, sittings=sittings)
+            write_record(folder, record)
+    return Run(folder, record)
+
+
+def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict[str, Any]:
+    return {
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - began, 1),
+        "draws": sampling.draws,
+        "executor": str(cluster.executor),
+        "workers": cluster.slots,
+        "host": platform.node(),
+    }
+
+
+def _earlier(folder: Path) -> Record | None:
+    """What the folder remembers; nothing where there is no readable record."""
+    try:
+        return read_record(folder)
+    except StoreError:
+        return None
+
+
+def _record(
+    config: Config,
+    question: Question,
+    earlier: Record | None,
+) -> Record:
+    return Record(
+        title=config.title,
+        scenarios=tuple(scenario.name for scenario in config.scenarios),
+        confidence=config.detection.confidence,
+        power=config.detection.power,
+        config=config.path.read_text(encoding="utf-8-sig"),
+        assumptions={
+            s.name: wording.assumptions(s, purchases=buys(question)) for s in config.scenarios
+        },
+        indicators=tuple(
+            {
+                "name": indicator.name,
+                "unit": indicator.unit,
+                "weights": ", ".join(f"{w:g} x {name}" for name, w in indicator.weights.items()),
+                "source": indicator.source,
+            }
+            for indicator in question.indicators
+        ),
+        sittings=earlier.sittings if earlier else (),
+        looks=earlier.looks if earlier else None,
+    )
