@@ -456,7 +456,12 @@ def changes(entries: Sequence[Bound], x: F32) -> F32:
     Args:
         entries: each cell's factor in a row of its own, or none drawn.
         x: (positions, columns, 64).
+
+    Raises:
+        ValueError: a cell's factor lies in the row of another.
     """
+    if any(bound.slots.size for bound in entries):
+        raise ValueError("these cells share rows of factors with others; bind them on their own")
     cells = entries[0].cells
     lines = cells.rows.size if cells.by_row else cells.columns.size
     out = np.zeros((lines, *x.shape[1:]), dtype=Single)
