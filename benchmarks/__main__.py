@@ -39,10 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> Report:
     machine, others = limits.machine(), limits.Others()
     for name in chosen:
         say(f"{name} ({time.time() - began:.0f} s)")
-        results += SUITES[name](settings)
-        report = Report(machine, _described(settings, chosen, began, others), tuple(results))
-        # After every suite, so that an interrupted run keeps what it has.
-        write_json(report, asked.output / "benchmarks.json")
+        for result in SUITES[name](settings):
+            results.append(result)
+            report = Report(machine, _described(settings, chosen, began, others), tuple(results))
+            # After every result, so that an interrupted run keeps what it has.
+            write_json(report, asked.output / "benchmarks.json")
     drawn = figures.draw(report, asked.output)
     write_markdown(report, asked.output / "benchmarks.md", drawn)
     say(f"{asked.output / 'benchmarks.md'} ({time.time() - began:.0f} s)")

@@ -206,12 +206,16 @@ def direct(prepared: Prepared, number: int) -> F64:
     return np.stack([total + final, at_home, total - at_home, final], axis=-1)
 
 
-def error(drawn: Drawn, prepared: Prepared, numbers: range) -> float:
-    """Largest error of some draws' totals against `direct`, relative; NaN if none was accepted."""
+def error(drawn: Drawn, truths: Sequence[F64]) -> float:
+    """Largest error of the first draws' totals, relative; NaN if none was accepted.
+
+    Args:
+        truths: of each of these draws, as `direct` finds it.
+    """
     worst = [np.nan]
-    for number in numbers:
+    for number, whole in enumerate(truths):
         if drawn.accepted[number]:
-            true = direct(prepared, number)[..., 0]
+            true = whole[..., 0]
             there = np.abs(true) > 1e-6 * np.abs(true).max(axis=1, keepdims=True)
             gap = np.abs(drawn.footprint[number, ..., 0] - true)
             worst.append(float((gap[there] / np.abs(true[there])).max()))
