@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SUITE",
         help=f"{', '.join(SUITES)}; all of them if none is named",
     )
-    parser.add_argument("--quick", action="store_true", help="small tables, half a minute")
+    parser.add_argument("--quick", action="store_true", help="small tables, a minute")
     parser.add_argument("--output", type=Path, default=_RESULTS, help="folder of the report")
     parser.add_argument("--repeats", type=int, help="rounds, at most (7; quick: 3)")
     parser.add_argument(

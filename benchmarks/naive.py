@@ -1,8 +1,8 @@
 """The loop a user would write: numpy normals, lognormal factors, one LU solution, all in float64.
 
 It is written with care (no copies, arrays made once, the transpose LAPACK likes, the adjoint
-solution where only totals are asked) and may use every core through BLAS where that is faster, so
-that a ratio against it is a ratio against a good program. numpy's generator knows no threads.
+solution where only totals are asked) and may use every core through BLAS where that is faster. Like
+the usual loop it keeps dense arrays, and draws normals for their zeros too, on one core.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ A **mode** is a way to compute a draw, with the error it promises. To add one, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -206,14 +206,14 @@ def direct(prepared: Prepared, number: int) -> F64:
     return np.stack([total + final, at_home, total - at_home, final], axis=-1)
 
 
-def error(drawn: Drawn, truths: Sequence[F64]) -> float:
-    """Largest error of the first draws' totals, relative; NaN if none was accepted.
+def error(drawn: Drawn, truths: Mapping[int, F64]) -> float:
+    """Largest error of some draws' totals, relative; NaN if none was accepted.
 
     Args:
-        truths: of each of these draws, as `direct` finds it.
+        truths: by number of the draw, as `direct` finds it.
     """
     worst = [np.nan]
-    for number, whole in enumerate(truths):
+    for number, whole in truths.items():
         if drawn.accepted[number]:
             true = whole[..., 0]
             there = np.abs(true) > 1e-6 * np.abs(true).max(axis=1, keepdims=True)

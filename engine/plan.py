@@ -137,6 +137,7 @@ class Shape:
         direction: what draws are solved for.
         contributions: bytes of one draw's footprints by origin and by industry.
         negative: whether any delivery is, so that magnitudes are factorised too.
+        shared: normals that groups of cells share in one draw.
     """
 
     n: int
@@ -150,6 +151,7 @@ class Shape:
     direction: Direction
     contributions: int = 0
     negative: bool = False
+    shared: int = 0
 
     @property
     def columns(self) -> int:
@@ -232,7 +234,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         matrix=8 * square,
         # A year for each slot while one gives way to the next, and one more that is still open.
         shared=(1 + min(len(sampling.years), slots)) * year,
-        workspace=4 * GROUP * shape.kept
+        workspace=4 * GROUP * (shape.kept + shape.shared)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),
         directly=_DIRECTLY * square,

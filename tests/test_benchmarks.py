@@ -147,7 +147,7 @@ def test_a_mode_keeps_its_promise(ask: Callable, mode: subject.Mode) -> None:
     (prepared,) = subject.in_mode(subject.ready([table], ask(table)), mode)
     drawn = subject.footprints(prepared, mode, 5)
     assert drawn.accepted.all()
-    truths = [subject.direct(prepared, number) for number in range(5)]
+    truths = {number: subject.direct(prepared, number) for number in range(5)}
     found = subject.error(drawn, truths)
     assert found <= (mode.promise or 0.05)
 

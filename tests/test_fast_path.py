@@ -24,7 +24,17 @@ from engine.draws import (
 )
 from engine.draws.outcome import NEGLIGIBLE, relative
 from engine.draws.ways import draw_demand_and_emissions, way_of
-from engine.error_model import AR1, Constant, ErrorModel, Method, Period, Persistent, Yearly
+from engine.error_model import (
+    AR1,
+    ByLabel,
+    Constant,
+    ErrorModel,
+    Method,
+    Period,
+    Persistent,
+    Yearly,
+)
+from engine.errors import ConfigError
 from engine.kernels import inverse, start
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO
@@ -85,7 +95,7 @@ def assert_as_certified(prepared: Prepared, drawn: Draws, group: int, step: int 
     """Each draw, or each `step`-th, has the reference's status, and its footprint within the
     certified error.
 
-    What is nothing beside the largest footprint of its indicator is held to that footprint.
+    What is nothing beside what its consumer's demand would usually carry is held to that.
     """
     columns = parts_of(prepared)
     for lane in range(0, 64, step):
@@ -99,8 +109,7 @@ def assert_as_certified(prepared: Prepared, drawn: Draws, group: int, step: int 
         allowed = drawn.certified_error[lane] + truth.certified_error
         assert np.isfinite(drawn.footprint[lane][..., columns]).all()
         size = np.abs(truth.footprint[..., :1])
-        nothing = NEGLIGIBLE * np.abs(truth.footprint[..., 1:]).sum(axis=2).max(axis=1)
-        nothing = 2 * prepared.tolerance * nothing[:, None, None]
+        nothing = 2 * prepared.tolerance * NEGLIGIBLE * prepared.usual[..., None]
         assert (gap <= np.maximum(allowed * size, np.where(size > 0, nothing, 0.0))).all()
         assert drawn.certified_error[lane] <= max(prepared.tolerance, 1e-9)
 
@@ -305,10 +314,10 @@ def test_radii_on_both_sides_of_r_max_are_told_apart_as_the_reference_does() -> 
 # --- judging an error -----------------------------------------------------------------------------
 
 
-def one_error(bound: F64, total: F64, gross: F64) -> float:
+def one_error(bound: F64, total: F64, usual: F64) -> float:
     """Of one indicator and two consumers, in one draw."""
-    one, two, three = (a.reshape(1, 2, 1) for a in (bound, total, gross))
-    return float(relative(one, two, three, 1e-6)[0])
+    one, two = (a.reshape(1, 2, 1) for a in (bound, total))
+    return float(relative(one, two, usual.reshape(1, 2), 1e-6)[0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -319,8 +328,7 @@ def test_what_is_not_finite_has_no_small_error(bad: float) -> None:
     ill = np.array([1.0, bad])
     assert not one_error(np.abs(ill), one, one) <= 1e-6
     assert not one_error(small, ill, one) <= 1e-6
-    assert not one_error(small, ill, np.abs(ill)) <= 1e-6
-    assert not one_error(np.abs(ill), ill, np.abs(ill)) <= 1e-6
+    assert not one_error(np.abs(ill), ill, one) <= 1e-6
 
 
 def test_a_negligible_total_needs_a_negligible_bound() -> None:
@@ -330,6 +338,64 @@ def test_a_negligible_total_needs_a_negligible_bound() -> None:
     assert one_error(np.array([1e-9, 1e-12]), np.array([1.0, 1e-7]), np.ones(2)) == 1e-9
     assert one_error(np.array([1e-9, 1e-11]), np.array([1.0, 1e-7]), np.ones(2)) > 1e-5
     assert one_error(np.zeros(2), np.zeros(2), np.zeros(2)) == 0.0
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-9])
+@pytest.mark.parametrize("direction", list(Direction))
+def test_a_small_consumer_is_certified_like_a_large_one(
+    direction: Direction, size: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's purchases beside those of whole regions: its error is its own."""
+    for name, value in (("FEW", 5), ("IMPORTANT", 0.05)):
+        monkeypatch.setattr(start, name, value)
+    table = world(seed=2, regions=5, sectors=6)
+    bought = {table.year: {("R0", "S1"): size, ("R3", "S2"): 2 * size}}
+    company = Consumer("company", ("R1",), bought)
+    question = replace(asked(table, direction), consumers=(*everything(table).consumers, company))
+    prepared = prepare(table, MODELS["shared, A"], question, 3, tolerance=1e-4)
+    drawn, seen = draw_group(prepared, 0), 0
+    for lane in np.flatnonzero((drawn.status == Status.ACCEPTED) & (drawn.corrections != DIRECTLY)):
+        truth = draw_directly(prepared, int(lane)).footprint[:, -1, 0]
+        error = np.abs(drawn.footprint[lane, :, -1, 0] / truth - 1).max()
+        assert error <= drawn.certified_error[lane] <= 1e-4
+        seen += 1
+    assert seen > 32
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_an_entry_without_cells_and_cells_without_errors(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that sells nothing, and sizes of zero, which would all be equally important."""
+    for name, value in (("FEW", 5), ("IMPORTANT", 0.2)):
+        monkeypatch.setattr(start, name, value)
+    table = world(seed=2, regions=5, sectors=6)
+    Z = table.Z.copy()
+    Z[[row for row, (_, sector) in enumerate(table.labels.industries) if sector == "S3"]] = 0
+    table = replace(table, Z=Z)
+    sizes = {("S3",): 0.3, ("S1",): 0.3} | {(s,): 0.0 for s in ("S0", "S2", "S4", "S5")}
+    for model in (
+        (
+            replace(entry("A", Constant(0.3)), only={"row_sector": ("S3",)}),
+            replace(
+                entry("A", Constant(0.3), ("other", 1.0, ("cell",), Yearly())),
+                only={"row_sector": ("S1", "S2")},
+            ),
+        ),
+        (entry("A", ByLabel(("row_sector",), sizes)),),
+    ):
+        errors = ErrorModel("b", Method.COEFFICIENTS, model)
+        prepared = prepare(table, errors, asked(table, direction), 3)
+        cells = sum(len(one.value) for one in prepared.cells[prepared.matrix] if one.terms)
+        assert sum(len(one.value) for one in prepared.kept.cells) == max(int(0.2 * cells), 5)
+        assert_as_certified(prepared, draw_group(prepared, 0), 0, step=7)
+
+
+@pytest.mark.parametrize("r_max", [2.0, 1.0 + 1e-12, 0.0, -0.5, np.nan])
+def test_a_radius_that_cannot_be_certified_is_refused(r_max: float) -> None:
+    table = world(seed=2, regions=5, sectors=6)
+    with pytest.raises(ConfigError, match="radius"):
+        prepare(table, ACCOUNTS, everything(table), 3, r_max=r_max)
 
 
 @pytest.mark.parametrize("direction", list(Direction))

@@ -31,11 +31,12 @@ from engine.error_model import (
     Yearly,
 )
 from engine.errors import ConfigError, DriftError, InputError
+from engine.kernels import start
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.perturb import LOG2E
 from engine.kernels.two_level import deviation, two_level_mean, two_level_sd, two_level_variance
 from engine.plan import Direction
-from engine.prepare import Prepared, prepare
+from engine.prepare import Prepared, prepare, solution
 from engine.question import Consumer, Indicator, Question
 from engine.readers import toy
 from engine.split import Keep, split
@@ -289,6 +290,27 @@ def test_two_levels_are_nearly_as_good_as_exact_draws_throughout() -> None:
     assert found.mcse.mean() < 1.25 * 2 / math.sqrt(4096)
     assert two_level_mean(x[:1], e[:1]).value.shape == (200,)
     assert np.isnan(two_level_variance(x, np.full_like(e, np.nan)).value).all()
+
+
+@WAYS
+@BOTH
+def test_what_the_inverse_lacks_is_all_that_a_long_series_gets_wrong(
+    method: Method, direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every cell kept: the floor falls with what is missing, and nothing missing has none."""
+    monkeypatch.setattr(start, "FEW", 5)  # or a small table keeps its inverse whole
+    found = []
+    for missing in (1e-3, 1e-6, 0.0):
+        monkeypatch.setattr(solution, "MISSING", missing)
+        years = tables(model(method), direction)
+        (table, *_) = split(years, Keep(fraction=1.0, order=14))
+        drawn, exact = (how(table, range(64)).footprint for how in (draw_prepared, draw_exactly))
+        here = slice(0, 3) if direction is Direction.FORWARD else slice(0, 1)
+        gap = (drawn - exact)[..., here] / exact[..., here].std(axis=0)
+        found.append(float(np.sqrt(np.square(gap).mean())))
+    assert found[0] > 5 * found[1]
+    assert 0.1 > found[0] > 1e-4
+    assert found[2] < 1e-5
 
 
 def test_deviations_are_those_of_the_draws_made_both_ways() -> None:

@@ -127,7 +127,7 @@ def _certified_error(way: Way, X: F64, R: F64, bound: F64, prepared: Prepared) -
     if not prepared.forward:
         bound = bound.transpose(1, 0, 2)  # functionals are consumers, right-hand sides indicators
     total = way.footprint(X, R)[:, :, 0]
-    return relative(bound + way.residual_shift(R), total, way.gross(X), prepared.tolerance)
+    return relative(bound + way.residual_shift(R), total, prepared.usual, prepared.tolerance)
 
 
 def above_one(prepared: Prepared, columns: F64, D: F64) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.arrays import F64
 
-NEGLIGIBLE = 1e-6  # of an indicator's largest footprint
+NEGLIGIBLE = 1e-6  # of what a consumer's demand would carry at the middle multiplier
 DIRECTLY = 255  # in the place of a number of corrections
 
 
@@ -66,20 +66,20 @@ class Draws:
     by_industry: F64 | None = None
 
 
-def relative(bound: F64, total: F64, gross: F64, tolerance: float) -> F64:
+def relative(bound: F64, total: F64, usual: F64, tolerance: float) -> F64:
     """The largest bound on an error, relative to its total; one for each draw.
 
-    A total that is nothing beside its indicator's largest, such as that of a consumer whose demand
-    reaches no emissions, has no relative error worth the name and does not fail the others. What
-    is not finite has an infinite one, or none (NaN).
+    A total that is nothing beside what its consumer's demand would usually carry, such as that of
+    one whose demand reaches no emissions, has no relative error worth the name and does not fail
+    the others. What is not finite has an infinite one, or none (NaN).
 
     Args:
-        bound, total, gross: (indicators, consumers, ...): the bounds, the totals, and the sums
-            of the magnitudes of what the totals are made of.
+        bound, total: (indicators, consumers, ...).
+        usual: what each consumer's demand would carry, likewise, without more axes.
     """
-    nothing = NEGLIGIBLE * gross.max(axis=1, keepdims=True)
+    nothing = (NEGLIGIBLE * usual).reshape(*usual.shape, *(1,) * (total.ndim - 2))
     negligible = (np.abs(total) <= nothing) & (bound <= tolerance * nothing)
-    counts = ~(negligible & np.isfinite(gross))
+    counts = ~negligible
     size = np.where(counts, np.abs(total), 1.0)
     known = (size > 0) & np.isfinite(size)
     ratio = np.divide(bound, size, out=np.full_like(bound, np.inf), where=known)

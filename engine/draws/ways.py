@@ -136,10 +136,6 @@ class Way(Protocol):
         """Of origins and industries, where asked, draws first."""
         ...
 
-    def gross(self, X: F64) -> F64:
-        """The sum of the magnitudes of what a total is made of, (q,c,64)."""
-        ...
-
     def residual_shift(self, R: F64) -> F64:
         """How far the correction by the residual moved any part, at most, (q,c,64)."""
         ...
@@ -172,7 +168,6 @@ class Forward:
         self.gaussian_y = bought.gaussian[:, :-1] + to_order.gaussian
         self.gaussian_sales = bought.gaussian[:, -1]
         self.footprint = _Last(lambda X, R: self._parts(drawn.emitted, X, R))
-        self.gross = _Last(self._gross)
 
     def functionals(self) -> F64:
         return self._drawn.emitted.intensities
@@ -183,11 +178,6 @@ class Forward:
         return contributions(
             self._prepared, self._drawn.emitted.intensities, X, self._corrections(R)
         )
-
-    def _gross(self, X: F64) -> F64:
-        total = np.einsum("nqd,ncd->qcd", np.abs(self._drawn.emitted.intensities), np.abs(X))
-        gross: F64 = total + np.abs(self._drawn.emitted.direct)
-        return gross
 
     def residual_shift(self, R: F64) -> F64:
         of_home, of_abroad = self._corrections(R)
@@ -229,7 +219,7 @@ class Adjoint:
     def __init__(self, prepared: Prepared, drawn: Drawn) -> None:
         self._prepared, self._drawn = prepared, drawn
         self.y, self.gaussian_y = drawn.emitted.intensities, drawn.gaussian.intensities
-        self._demand = _Last(lambda X: self._demanded(X, less=0.0))
+        self.footprint = _Last(self._footprint)
 
     @property
     def sales(self) -> F64:
@@ -257,17 +247,13 @@ class Adjoint:
         start = self._prepared.start
         return sweep(self._drawn.purchases, c=start.near, signed_c=0, g=start.X0)
 
-    def footprint(self, X: F64, R: F64) -> F64:
-        indirect = self._demand(X) + self._corrections(R)
+    def _footprint(self, X: F64, R: F64) -> F64:
+        indirect = self._demanded(X, less=0.0) + self._corrections(R)
         return self._totals(indirect, self._drawn.emitted.direct)
 
     def contributions(self, X: F64, R: F64) -> Contributions:
         """None: multipliers do not tell where emissions arise (`engine.plan.direction`)."""
         return {}
-
-    def gross(self, X: F64) -> F64:
-        gross: F64 = np.abs(self._demand(X)) + np.abs(self._drawn.emitted.direct)
-        return gross
 
     def residual_shift(self, R: F64) -> F64:
         return np.abs(self._corrections(R))

@@ -13,6 +13,9 @@ Either proves the spectral radius below one, and below r if it holds with r D fo
 may have hidden from R is added (Higham 2002, section 3.5): it is in proportion to the magnitudes
 of all that X was added up from, not to X, for corrections may cancel. Both are guarantees; neither
 believes the residual alone. The far one is tighter but needs a row u for each functional.
+
+D, y and g are taken as they were added up: where an industry's sales cancel to a 1e-8th of their
+magnitudes, what was lost in adding them reaches the size of the tolerance, and is not counted.
 """
 
 from __future__ import annotations

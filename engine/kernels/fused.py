@@ -1,4 +1,4 @@
-"""The compiled pass: generate the perturbed cells of 64 draws and apply them, storing none.
+"""The compiled pass: generate the perturbed cells of 64 draws and apply them, storing no matrix.
 
 `engine.kernels.perturb.Cells` are packed line by line. One pass draws every cell for a group of
 64 draws, one draw a SIMD lane, multiplies, and adds up. With v the perturbed cell on line l at
@@ -324,8 +324,11 @@ _NOTHING = np.empty((0, LANES), Single)
 
 
 def _bound(cells: Cells, group: int, kept: F32) -> Bound:
-    packed = _Packed(*(getattr(cells, name) for name in _Packed._fields))
-    return Bound(packed, _streams(cells, group), kept, _OWN_SLOTS, [0])
+    return Bound(_packed(cells), _streams(cells, group), kept, _OWN_SLOTS, [0])
+
+
+def _packed(cells: Cells) -> _Packed:
+    return _Packed(*(getattr(cells, name) for name in _Packed._fields))
 
 
 def bind_with(
@@ -355,7 +358,9 @@ def bind_with(
         kept = memory.take(len(first.value) + more)
         all_ = replace(_bound(cells, group, kept), slots=own)
         whole.append(all_)
-        few.append(replace(_bound(first, group, kept[: len(first.value)]), filled=all_.filled))
+        few.append(
+            replace(all_, cells=_packed(first), kept=kept[: len(first.value)], slots=_OWN_SLOTS)
+        )
     return tuple(whole), tuple(few) or bind(some, group)
 
 
@@ -464,7 +469,7 @@ def changes(entries: Sequence[Bound], x: F32) -> F32:
         raise ValueError("these cells share rows of factors with others; bind them on their own")
     cells = entries[0].cells
     lines = cells.rows.size if cells.by_row else cells.columns.size
-    out = np.zeros((lines, *x.shape[1:]), dtype=Single)
+    out, x = np.zeros((lines, *x.shape[1:]), dtype=Single), np.ascontiguousarray(x)
     for bound in entries:
         if bound.filled[0]:
             _add_changes(bound.cells, bound.kept, x, out)

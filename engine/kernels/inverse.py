@@ -6,9 +6,10 @@ that it brings to C in the norm of corrections,
 
     score = (scale_l  (M0^-1)_le  sd(R_e))^2.
 
-The inverse of a table is as uneven as the table: one entry in twenty or fifty leaves a millionth of
-the variance. What is missing makes a correction less good by as little, never a result: residuals
-come from passes over all cells. In float32, summed with explicit fma in the order of the entries.
+The inverse of a table is as uneven as the table, the more so the larger it is. What is missing
+makes a correction less good, never a certified result: residuals come from passes over all cells.
+In split mode, which has no residuals, it is part of the error that is measured. In float32, summed
+with explicit fma in the order of the entries.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Inverse:
     def apply(self, R: F32) -> F32:
         """M0^-1 R by the entries that matter, (lines, k, 64)."""
         out = np.zeros(R.shape, dtype=Single)
-        _apply(self.starts, self.across, self.value, R, out)
+        _apply(self.starts, self.across, self.value, np.ascontiguousarray(R), out)
         return out
 
     def apply_whole(self, R: F32) -> F32:

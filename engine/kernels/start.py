@@ -25,7 +25,7 @@ _LEVEL = 0.3  # of a line's usual residual, below which no slack is made
 _RAISES = 4  # of the slack, each of which adds to the noise a little
 IMPORTANT = 0.2  # share of the cells with which a correction is iterated
 FEW = 60_000  # cells that are all important
-KEEP = 2**30  # bytes of factors that are kept while a group is solved
+KEEP = 2**30  # bytes of factors kept while a group is solved, if the important ones leave room
 _FACTORS = 4 * LANES  # bytes a cell
 
 
@@ -136,21 +136,23 @@ def near_weights(
     X0: F64,
     natural: F64,
 ) -> F64:
-    """Two rows w of the near certificate, (lines, 2), one for every kind of residual.
+    """Rows w of the near certificate, (lines, 1 or 2), one for every kind of residual.
 
     The first suits residuals alike on all lines, such as rounding; the second what is left after
-    one correction, which is large on lines where the unimportant cells are uncertain. Each line's
-    slack is made to survive its own noise.
+    one correction, which is large on lines where the unimportant cells are uncertain; there is
+    none where all cells are important. Each line's slack is made to survive its own noise.
 
     Args:
         squares: (value sd)^2 of every cell, (lines, positions); `rest` of the unimportant ones.
-        natural: the size of D0 X0 on each line.
+        natural: the size of D0 on each line.
     """
     foreseen = rest @ np.square(np.abs(X0).sum(axis=1))
     left = np.sqrt(rest @ inverse.variance(foreseen))
     relative = np.divide(left, natural, out=np.zeros_like(natural), where=natural > 0)
     middle = np.median(relative[relative > 0]) if (relative > 0).any() else 1.0
-    shapes = (np.ones_like(natural), relative / middle + _LEVEL)
+    shapes = [np.ones_like(natural)]
+    if left.any():
+        shapes.append(relative / middle + _LEVEL)
     weights = [robust_weights(estimate, squares, natural * shape, left=False) for shape in shapes]
     return np.stack(weights, axis=1)
 
@@ -259,9 +261,9 @@ def important(entries: Sequence[Cells], inverse: Inverse, variance: F64, scale: 
     count = sum(len(cells.value) for cells in drawn)
     wanted = how_many_important(count)
     spread = inverse.variance(variance)
-    scores = [_score(cells, spread, scale) for cells in drawn]
-    threshold = np.partition(np.concatenate(scores), -wanted)[-wanted]
-    chosen = [score >= threshold for score in scores]
+    scores = np.concatenate([_score(cells, spread, scale) for cells in drawn])
+    ends = np.cumsum([len(cells.value) for cells in drawn])[:-1]
+    chosen = np.split(_largest(scores, wanted), ends)
     return Kept(
         tuple(cells.only(own) for cells, own in zip(drawn, chosen, strict=True)),
         tuple(_slots(own) for own in chosen),
@@ -270,9 +272,17 @@ def important(entries: Sequence[Cells], inverse: Inverse, variance: F64, scale: 
     )
 
 
+def _largest(scores: F64, wanted: int) -> Bool:
+    """Which are the largest so many; of equal ones, the first."""
+    threshold = np.partition(scores, -wanted)[-wanted]
+    chosen: Bool = scores > threshold
+    chosen[np.flatnonzero(scores == threshold)[: wanted - np.count_nonzero(chosen)]] = True
+    return chosen
+
+
 def _slots(chosen: Bool) -> I32:
     first = np.cumsum(chosen, dtype=np.int32)
-    others = first[-1] + np.cumsum(~chosen, dtype=np.int32)
+    others = np.int32(np.count_nonzero(chosen)) + np.cumsum(~chosen, dtype=np.int32)
     slots: I32 = readonly(np.where(chosen, first, others) - np.int32(1))
     return slots
 

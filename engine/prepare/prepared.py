@@ -54,7 +54,7 @@ class Prepared:
         slopes: what a residual or a change of intensities does to the footprint: forward, the
             multipliers of all emissions and of each consumer's domestic ones, (n,q,1+c);
             adjoint, the output each consumer requires, (n,c).
-        intensities: of the indicators in the estimate (in accounts the emissions), (n,q).
+        usual: what each consumer's demand would carry at the middle multiplier, (q,c).
         split: what split mode draws; None where every draw is exact.
     """
 
@@ -76,7 +76,7 @@ class Prepared:
     start: Start
     D0: F64
     slopes: F64
-    intensities: F64
+    usual: F64
     split: Split | None = None
 
     @property

@@ -34,9 +34,11 @@ def prepare(
         hashes: `addresses` of all years of the run; of this table alone if not given.
 
     Raises:
-        ConfigError: a name the table lacks, a cell without an error size, or entries that overlap.
+        ConfigError: a name the table lacks, a cell without an error size, entries that overlap,
+            or an `r_max` that cannot be certified.
         TableError: the estimate itself has a spectral radius that cannot be certified.
     """
+    _refuse_radius(r_max)
     asked = resolve(question, table.labels, table.year)
     _refuse_purchases_of_nothing(asked, table)
     hashes = addresses([table.labels], question) if hashes is None else hashes
@@ -75,8 +77,18 @@ def prepare(
         start=solution.start,
         D0=solution.D0,
         slopes=solution.slopes,
-        intensities=emissions.T,
+        usual=solution.usual,
     )
+
+
+def _refuse_radius(r_max: float) -> None:
+    """Certificates rest on a spectral radius below one (`engine.kernels.certificate`)."""
+    if not 0 < r_max <= 1:
+        raise ConfigError(
+            f"a spectral radius of {r_max:g} proves nothing",
+            where="r_max",
+            remedy="give a number above 0 and at most 1",
+        )
 
 
 def _refuse_purchases_of_nothing(asked: Asked, table: MRIO) -> None:

@@ -36,6 +36,7 @@ class Solution:
     D0: F64
     slopes: F64
     kept: Kept
+    usual: F64
 
 
 def solution_of(
@@ -88,7 +89,14 @@ def solution_of(
         slopes = output
     y0, final = np.where(counted[:, None], y0, 0.0), table.Y.sum(axis=1)
     start = Start(X0, y0, final, inverse, scale, near, far, counted)
-    return Solution(start, weights, D0, slopes, kept)
+    return Solution(start, weights, D0, slopes, kept, _usual(multipliers, demand))
+
+
+def _usual(multipliers: F64, demand: F64) -> F64:
+    """What each consumer's demand would carry at the middle multiplier, (q,c)."""
+    sizes = np.abs(multipliers)
+    middle = [np.median(size[size > 0]) if (size > 0).any() else 0.0 for size in sizes.T]
+    return np.outer(middle, np.abs(demand).sum(axis=0))
 
 
 def _demand_variance(cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked) -> F64:

@@ -37,7 +37,7 @@ _WHOLE = (
     "by_industry",
     "D0",
     "slopes",
-    "intensities",
+    "usual",
 )
 _OF_START = ("X0", "y0", "final", "scale", "near", "far", "counted")
 _OF_INVERSE = ("starts", "across", "value", "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,10 @@ import psutil
 from engine import readers
 from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
-from engine.error_model import ErrorModel
+from engine.error_model import ErrorModel, kind
 from engine.errors import PlanError
 from engine.kernels.speed import measure
-from engine.mrio import MRIO
+from engine.mrio import MRIO, Labels
 from engine.plan import Direction, SamplingPlan, Shape, needs, whole_blocks
 from engine.question import Question
 from engine.workflow.planned import Planned, size
@@ -106,6 +107,7 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         parts=len(question.parts),
         cells=perturbed,
         normals=sum(count * nodes for count, nodes in drawn) / max(perturbed, 1),
+        shared=_shared(table.labels, scenario, years),
         direction=question.direction,
         contributions=8
         * len(question.indicators)
@@ -114,4 +116,21 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
             + len(question.by_industry) * len(table.labels.industries)
         ),
         negative=bool(table.Z.min(initial=0.0) < 0),
+    )
+
+
+def _shared(labels: Labels, scenario: ErrorModel, years: tuple[int, ...]) -> int:
+    """Normals that groups of cells share, of one draw of the year that has most of them."""
+    names = {
+        "all": 1,
+        "region": len(labels.regions),
+        "sector": len(labels.sectors),
+        "stressor": len(labels.stressors),
+    }
+    components = [component for entry in scenario for component in entry.components]
+    return sum(
+        math.prod(names[kind(key)] for key in component.group)
+        * max(len(component.time.nodes(year)) for year in years)
+        for component in components
+        if component.group != ("cell",)
     )
