@@ -38,7 +38,7 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
     begun = begin(B, start, X, forward=prepared.forward, accounts=prepared.accounts)
     D, feasible = _diagonal(prepared, begun.sales + way.sales)
     y = np.where(start.counted[:, None, None], way.y, 0.0)
-    certificate = Certificate(start, begun, D, y, way.functionals(), prepared.r_max)
+    certificate = Certificate(start, begun, D, y, way.functionals(), prepared.r_max, entries=len(B))
     found = refine(
         System(B, D, y, Rough(important, whole, D - prepared.D0[:, None])),
         start,

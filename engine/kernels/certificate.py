@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.arrays import F64, Bool
+from engine.kernels.fused import roundings
 from engine.kernels.passes import Begun
 from engine.kernels.solve import rounding_of
 from engine.kernels.start import Start
@@ -38,11 +39,24 @@ class Certificate:
         g: functionals, (lines, functionals, 64); for the near certificate their products
             |g| w instead, (functionals, w, 64).
         r_max: the spectral radius to be proved.
+        entries: that the cells of B are packed in.
     """
 
-    def __init__(self, start: Start, begun: Begun, D: F64, y: F64, g: F64, r_max: float) -> None:
-        # Products of n terms; the few operations more of every update of C, X and R.
-        self._gamma = rounding_of(len(D) + 2 * MOST_CORRECTIONS + 8)
+    def __init__(
+        self,
+        start: Start,
+        begun: Begun,
+        D: F64,
+        y: F64,
+        g: F64,
+        r_max: float,
+        entries: int = 1,
+    ) -> None:
+        # Products of n terms, one after the other; and B X, some at a time. A few operations more
+        # for every update of C, X and R.
+        more = 2 * MOST_CORRECTIONS + 8
+        self._gamma = rounding_of(len(D) + more)
+        self._of_lines = rounding_of(roundings(len(D), entries) + more)
         self._start, self._D, self._y, self._g = start, D, np.abs(y), np.abs(g)
         self._far = start.far.shape[1] > 0
         weights = start.far if self._far else start.near
@@ -76,7 +90,7 @@ class Certificate:
             size: magnitudes of all that X was added up from, likewise.
         """
         counted = self._start.counted[:, None, None]
-        hidden = 3 * self._gamma * (self._y + self._D[:, None] * size)
+        hidden = 3 * self._of_lines * (self._y + self._D[:, None] * size)
         missed = np.where(counted, np.abs(R) + hidden, 0.0)
         found = self._far_bound(missed, size) if self._far else self._near_bound(missed, size)
         return np.where(self.proved, found, np.inf)
@@ -93,7 +107,7 @@ class Certificate:
         for one in np.flatnonzero(self._proofs.any(axis=1)):
             proved = self._proofs[one]
             largest = (size[counted] / w[counted, one, None, None]).max(axis=0)
-            hidden = 3 * self._gamma * self._used[counted, one, None] * largest
+            hidden = 3 * self._of_lines * self._used[counted, one, None] * largest
             slack = np.where(proved, self._slack[counted, one], 1.0)[:, None]
             tau = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
             reached = self._g[:, one] * (1 + 3 * self._gamma)

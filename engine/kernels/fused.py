@@ -14,9 +14,11 @@ g is the same in all draws. The first `signed` columns of c and b use v, those a
 magnitude |v|.
 
 A cell's factor is bit for bit that of `engine.kernels.perturb`; sums run in the order of the cells,
-in float64 and with explicit fma, so results depend on the packing alone. Factors can be kept in
-memory for later passes. The errors behind them are not, so gaussian sums are of the cells that a
-pass draws itself.
+in float64 and with explicit fma, so results depend on the packing alone. Sums along a line are sums
+of the sums of some cells at a time, which loses far less to rounding than one long sum.
+
+Factors can be kept in memory for later passes. The errors behind them are not, so gaussian sums are
+of the cells that a pass draws itself.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from engine.kernels.lanes import (
     widen,
 )
 from engine.kernels.machine import add, fma
-from engine.kernels.perturb import HALF_LN2, Cells, Term
+from engine.kernels.perturb import HALF_LN2, STRIP, Cells, Term
 from engine.kernels.streams import (
     LANES,
     QUARTER,
@@ -302,6 +304,17 @@ def _aligned(rows: int) -> F32:
     first = -whole.ctypes.data % 64
     room: F32 = whole[first : first + 4 * LANES * rows].view(Single).reshape(rows, LANES)
     return room
+
+
+def roundings(positions: int, entries: int) -> int:
+    """How often a term of a sum along a line is rounded, at most.
+
+    Args:
+        positions: of the line.
+        entries: that its cells are packed in.
+    """
+    strips = -(-positions // STRIP)
+    return _CHUNK + positions // _CHUNK + entries * strips
 
 
 def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:

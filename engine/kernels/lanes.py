@@ -68,18 +68,21 @@ class _Sum:
             _place(context, builder, kind, array, _at(builder, index, block), vector)
             for block in range(_VECTORS)
         ]
-        self._held = [
-            cgutils.alloca_once_value(builder, builder.load(place, align=self._align))
-            for place in self._places
-        ]
+        # A sum of its own, added to the whole at the end: in a long one less is lost to rounding.
+        zero = ir.Constant(vector, [0.0] * _WIDTH)
+        self._held = [cgutils.alloca_once(builder, vector) for _ in self._places]
+        for held in self._held:
+            builder.store(zero, held)
 
     def add(self, block: int, a: Any, b: Any) -> None:
         held = self._held[block]
         self._builder.store(_fma(self._builder, a, b, self._builder.load(held)), held)
 
     def store(self) -> None:
+        load, store = self._builder.load, self._builder.store
         for place, held in zip(self._places, self._held, strict=True):
-            self._builder.store(self._builder.load(held), place, align=self._align)
+            whole = self._builder.fadd(load(place, align=self._align), load(held))
+            store(whole, place, align=self._align)
 
 
 def _widened(context: Any, builder: Any, signature: Any, arguments: list[Any]) -> Any:
