@@ -20,7 +20,7 @@ from engine.kernels.perturb import LOG2E, Cells
 from engine.kernels.streams import LANES
 
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
-_STANDARD_ERRORS = 5.0  # of a line's own noise that its slack should survive
+_STANDARD_ERRORS = 15.0  # of a line's own noise that its slack should survive
 _LEVEL = 0.3  # of a line's usual residual, below which no slack is made
 _RAISES = 4  # of the slack, each of which adds to the noise a little
 IMPORTANT = 0.2  # share of the cells with which a correction is iterated
