@@ -46,7 +46,7 @@ def _watch(peak: list[int], done: threading.Event) -> None:
     """
     me = psutil.Process()
     while not done.is_set():
-        began, own, shared = time.perf_counter(), 0, 0
+        began, own, shared = time.thread_time(), 0, 0
         for process in [me, *me.children(recursive=True)]:
             try:
                 held = process.memory_full_info()
@@ -55,7 +55,7 @@ def _watch(peak: list[int], done: threading.Event) -> None:
             own, shared = own + held.uss, max(shared, held.rss - held.uss)
         peak[0] = max(peak[0], own + shared)
         # Looking stops the process from mapping memory, the longer the more it has.
-        time.sleep(max(0.01, 20 * (time.perf_counter() - began)))
+        time.sleep(min(0.2, max(0.01, 20 * (time.thread_time() - began))))
 
 
 if __name__ == "__main__":
