@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import engine
+from engine.kernels.compiling import compiled_from
 
 ROOT = Path(engine.__file__).parent
 # From the ground up; modules of one layer do not know each other.
@@ -102,3 +103,18 @@ def test_a_worker_loads_no_readers_and_no_plotting() -> None:
     assert not {"pymrio", "matplotlib", "pydantic", "click", "distributed"} & set(
         done.stdout.split()
     )
+
+
+def test_a_change_of_what_is_compiled_starts_a_new_cache(tmp_path: Path) -> None:
+    compiling = "from engine.kernels.compiling import compiled\n"
+    sources = {
+        "loops.py": compiling + "from engine.kernels.maths import PI\n",
+        "maths.py": "from engine.kernels.digits import DIGITS\n",
+        "digits.py": "DIGITS = 3.14\n",
+        "plain.py": "from engine.kernels.loops import loop\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    assert {path.stem for path in compiled_from(tmp_path)} == {"loops", "maths", "digits"}
+    for path in compiled_from(ROOT / "kernels"):
+        assert "from engine.kernels import" not in path.read_text(), f"{path}: name the module"

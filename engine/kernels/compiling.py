@@ -1,7 +1,8 @@
 """How kernels are compiled, and why a change of source never runs yesterday's machine code.
 
 numba's cache looks at the file of the compiled function alone, not at the files it inlines. Here
-the cache's folder carries a hash of all kernels' sources instead, so any change starts a new one.
+the cache's folder carries a hash of every file that compiles something, and of what such a file
+imports, so that a change of any of them starts a new cache.
 
 Vectors are as wide as the processor has them. LLVM prefers 256 bits where there are 512, which
 costs these kernels a third of their speed; the bits of a result are the same either way.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +24,24 @@ import numba
 
 def _sources() -> str:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in compiled_from(Path(__file__).parent):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def compiled_from(folder: Path) -> list[Path]:
+    """Files of a folder of kernels that decide machine code: those that compile, and their imports.
+
+    Imports are followed to the end: constants and inlined functions, and whatever these import.
+    """
+    sources = {source.stem: source.read_text() for source in folder.glob("*.py")}
+    imports = {name: set(_IMPORT.findall(text)) for name, text in sources.items()}
+    wanted = {name for name, others in imports.items() if "compiling" in others}
+    found: set[str] = set()
+    while wanted:
+        found |= wanted
+        wanted = {other for name in wanted for other in imports.get(name, ())} - found
+    return sorted(folder / f"{name}.py" for name in found if name in sources)
 
 
 def _folder() -> str:
@@ -43,6 +60,7 @@ def _use_wide_vectors() -> None:
         settings.CPU_FEATURES = f"{own},-prefer-256-bit"
 
 
+_IMPORT = re.compile(r"^from engine\.kernels\.(\w+) import", re.MULTILINE)
 _FOLDER = _folder()
 _use_wide_vectors()
 
