@@ -294,6 +294,7 @@ def status(run: Path, scenario: str | None, verify: bool) -> None:
     type=click.Choice(["origin", "industry"]),
     help="What each origin or industry contributes, if the configuration asked for it.",
 )
+@click.option("--table", help="One table alone: changes, or another that the text shows.")
 @_speaks_plainly
 def detect(
     run: Path,
@@ -304,17 +305,17 @@ def detect(
     all_pairs: bool,
     all_parts: bool,
     by: str | None,
+    table: str | None,
 ) -> None:
     """The table of verdicts: which changes are real, and how small a change could be seen."""
     if by and all_parts:
         raise click.UsageError("--by shows contributions and --all-parts parts; give one of them")
     found = workflow.open_run(workflow.folder_of(run))
     rule = workflow.rule_of(found, _fraction(alpha), power)
-    click.echo(
-        workflow.detect(
-            found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts, by=by
-        )
+    text = workflow.detect(
+        found, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts, by=by, table=table
     )
+    click.echo(text)
 
 
 @main.command()

@@ -50,7 +50,7 @@ def test_from_check_to_report(here: Path) -> None:
     assert "domestic" not in text
     assert "domestic" in said("detect", config, "--all-parts")
     rows = list(csv.DictReader(io.StringIO(said("detect", config, "--format", "csv"))))
-    same = json.loads(said("detect", config, "--format", "json"))
+    same = json.loads(said("detect", config, "--format", "json"))["changes"]
     assert len(rows) == len(same) == 3 * 2 * 4
     assert float(rows[0]["sigma"]) == same[0]["sigma"]
     page = said("report", config).removeprefix("report: ").strip()
@@ -61,12 +61,12 @@ def test_alpha_and_power_may_be_overridden(here: Path) -> None:
     config = str(written(here, SMALL))
     said("run", config, "--executor", "serial", "--draws", "64")
     narrow, wide = (
-        json.loads(said("detect", config, "--format", "json", "--alpha", alpha))[0]
+        json.loads(said("detect", config, "--format", "json", "--alpha", alpha))["changes"][0]
         for alpha in ("0.10", "0.01")
     )
     assert narrow["mdc"] < wide["mdc"]
     assert narrow["sigma"] == wide["sigma"]
-    strict = json.loads(said("detect", config, "--format", "json", "--power", "0.95"))[0]
+    strict = json.loads(said("detect", config, "--format", "json", "--power", "0.95"))["changes"][0]
     assert strict["mdc"] > narrow["mdc"]
     assert footfall("detect", config, "--alpha", "5").exit_code == 2
 

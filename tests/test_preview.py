@@ -102,13 +102,13 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert years == ["2000", "2000-2001", "2001-2002", "2000-2002"] * 2
     assert "domestic" in said("preview", config, "--all-parts")
     rows = list(csv.DictReader(io.StringIO(said("preview", config, "--format", "csv"))))
-    same = json.loads(said("preview", config, "--format", "json"))
+    same = json.loads(said("preview", config, "--format", "json"))["preview"]
     assert len(rows) == len(same) == 3 * 2 * 4
     assert float(rows[0]["sigma"]) == same[0]["sigma"]
     assert {row["basis"] for row in same} == {"first order, no draws"}
     assert not list(tmp_path.rglob("*.zarr"))
     narrow, wide = (
-        json.loads(said("preview", config, "--format", "json", "--alpha", alpha))[0]
+        json.loads(said("preview", config, "--format", "json", "--alpha", alpha))["preview"][0]
         for alpha in ("0.10", "0.01")
     )
     assert narrow["mdc"] < wide["mdc"]

@@ -212,7 +212,7 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path, truth: dict[str,
 
 
 def _record(scenario: str) -> Record:
-    return Record("t", (scenario,), 0.95, 0.8, "", {}, (), ())
+    return Record("t", (scenario,), 0.95, 0.8, {}, "", {}, (), ())
 
 
 def test_a_failed_block_stops_nothing_else_and_is_reported(

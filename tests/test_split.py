@@ -383,7 +383,7 @@ def test_detect_says_first_that_it_is_split(tmp_path: Path, done: workflow.Run) 
     assert "  levels: sd over exact sd " in text
     assert "  changes: sd over exact sd " in text
     assert "Certified errors do not apply" in text
-    rows = json.loads(workflow.detect(done, rule, form="json"))
+    rows = json.loads(workflow.detect(done, rule, form="json"))["changes"]
     assert {row["mode"] for row in rows} == {"split"}
     assert {row["sigma_gain"] for row in rows} == {1.0}  # controls are off
     table = list(csv.DictReader(io.StringIO(workflow.detect(done, rule, form="csv"))))
@@ -461,7 +461,7 @@ def test_controlled_estimates_stand_beside_the_plain_ones(exact_run: workflow.Ru
     law = workflow.preview(load_config(exact_run.folder.parent / "small.toml"))
     kept = ensemble["first_order_covariance"]
     assert kept.to_numpy() == pytest.approx(law["covariance"].to_numpy(), rel=1e-12)
-    rows = json.loads(workflow.detect(exact_run, rule, form="json"))
+    rows = json.loads(workflow.detect(exact_run, rule, form="json"))["changes"]
     plain = analysis.verdict_table(analysis.changes(ensemble, rule))
     assert [row["verdict"] for row in rows] == [row["verdict"] for row in plain]
     assert {row["mode"] for row in rows} == {"exact"}

@@ -291,7 +291,7 @@ def test_detect_and_report_judge_as_the_last_look(
     assert "look 4 of an adaptive run, 512 draws: stopped at the largest number" in text
     assert "borderline: " in text
     assert "needs more draws" not in text
-    rows = json.loads(workflow.detect(run, rule, form="json"))
+    rows = json.loads(workflow.detect(run, rule, form="json"))["changes"]
     assert {row["verdict"] for row in rows if row["part"] == "total"} == {"borderline"}
     page = workflow.report(run, folder=tmp_path / "page").read_text()
     assert "look 4 of an adaptive run" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.analysis.asked import Asked, Trend
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -28,9 +29,11 @@ from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, v
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
 
 __all__ = [
+    "Asked",
     "By",
     "Solving",
     "SplitSummary",
+    "Trend",
     "Unsettled",
     "at_last_look",
     "attributed",

@@ -83,14 +83,18 @@ def _told(columns: Row) -> Row:
     return columns | {"linearity_meaning": words}
 
 
-def linearity_text(found: xr.Dataset | None) -> str:
-    """One line under the table of verdicts; empty where no law is kept or there is no change."""
-    if found is None or not found.sizes.get("pair"):
+def linearity_text(rows: Sequence[Row]) -> str:
+    """One line under the table of verdicts; empty where no first order is kept.
+
+    Args:
+        rows: as `with_controlled` returns.
+    """
+    words = [row.get("linearity") for row in rows if row["part"] == "total"]
+    counted = Counter(Linearity(word) for word in words if word is not None)
+    if not counted:
         return ""
-    totals = found.sel(part="total")
-    counted = Counter(str(word) for word in totals["linearity"].to_numpy().ravel())
     told = "; ".join(f"{counted[word]}: {in_words(word)}" for word in Linearity if counted[word])
     return (
-        f"first order against draws (JCGM 101:2008, clause 8), of {sum(counted.values())} changes "
+        f"first order against draws (JCGM 101:2008, clause 8), of {counted.total()} changes "
         f"of totals, {told}. Verdicts count draws and use no first order"
     )

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -64,9 +64,9 @@ def plain(value: Any) -> Any:
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
-def to_json(rows: Sequence[Row]) -> str:
-    """The rows as a JSON array; a number that does not exist is null."""
-    return json.dumps(list(rows), indent=1, allow_nan=False, ensure_ascii=False)
+def to_json(tables: Mapping[str, Sequence[Row]]) -> str:
+    """Tables by name, each an array of rows; a number that does not exist is null."""
+    return json.dumps(tables, indent=1, allow_nan=False, ensure_ascii=False)
 
 
 def to_csv(rows: Sequence[Row]) -> str:

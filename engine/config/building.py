@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.analysis import Asked
 from engine.clusters import ClusterSpec, Executor
 from engine.config import schema, tables
+from engine.config.asked import asked
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.error_model import ErrorModel, Method
@@ -38,6 +40,7 @@ class Config:
         sampling: seed, draws (rounded up to whole blocks) and block.
         draws_asked: the number of draws before rounding.
         detection: confidence and power of verdicts.
+        asked: what is asked beyond verdicts.
         cluster: where to run.
     """
 
@@ -52,6 +55,7 @@ class Config:
     sampling: SamplingPlan
     draws_asked: int
     detection: DetectionRule
+    asked: Asked
     cluster: ClusterSpec
 
     @property
@@ -100,6 +104,7 @@ def config(file: schema.File, path: Path) -> Config:
             confidence=_within(file.detection.confidence, 0.5, 1, "detection.confidence"),
             power=_within(file.detection.power, 0, 1, "detection.power"),
         ),
+        asked=asked(file),
         cluster=ClusterSpec(
             Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
         ),

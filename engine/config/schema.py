@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from engine.plan import GROUP
 from engine.prepare import TOLERANCE
 
-Filled = TypeVar("Filled", list[str], dict[str, float])
+Filled = TypeVar("Filled", list[str], list[float], dict[str, float])
 
 
 class _Section(BaseModel):
@@ -121,6 +121,10 @@ class Detection(_Section):
     power: float = 0.80
 
 
+class Trend(_Section):
+    declines: Annotated[list[float], AfterValidator(_filled)] = [2.0, 3.0, 5.0]
+
+
 class Cluster(_Section):
     executor: Literal["serial", "threads", "processes"] = "threads"
     workers: int | None = None
@@ -182,5 +186,6 @@ class File(_Section):
     split: Split | None = None
     sampling: Sampling
     detection: Detection = Detection()
+    trend: Trend = Trend()
     cluster: Cluster = Cluster()
     scenarios: dict[str, Scenario]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
-from engine.report.figures.canvas import Picture
 from engine.report.rows import Change, Level, Row, as_change, as_level
+from engine.report.sections import Illustration, Section, sections
 from engine.report.sentences import Headline
 from engine.report.tables import Table
 from engine.report.words import estimate, step, years
@@ -48,15 +49,6 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Illustration:
-    """A figure with its message, and the rows it was drawn from by file name."""
-
-    picture: Picture
-    caption: str
-    data: tuple[tuple[str, list[Row]], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Chapter:
     """What the template lays out for one consumer and stressor; None where there is nothing."""
 
@@ -77,12 +69,14 @@ class Chapter:
     break_even: Table | None
     meanings: tuple[tuple[str, str], ...]
     told: tuple[Told, ...]
+    sections: tuple[Section, ...]
 
     @property
     def illustrations(self) -> tuple[Illustration, ...]:
         """The figures this chapter has."""
         drawn = (self.fan, self.parts, self.matrix, self.funnel)
-        return tuple(figure for figure in drawn if figure is not None)
+        others = (figure for section in self.sections for figure in section.figures)
+        return (*(figure for figure in drawn if figure is not None), *others)
 
 
 def chapter(
@@ -94,6 +88,7 @@ def chapter(
     *,
     drawn: bool,
     told: Sequence[Told] = (),
+    topics: Mapping[str, Sequence[Row]] = MappingProxyType({}),
 ) -> Chapter:
     """Everything the page says about one consumer and stressor.
 
@@ -102,6 +97,7 @@ def chapter(
         data: the data set's name, shown in every figure.
         drawn: whether it has figures; a page with very many chapters draws the first ones.
         told: where the footprint arises, if that was asked.
+        topics: rows of the topics beside the verdicts, of all chapters, by topic.
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
@@ -124,6 +120,9 @@ def chapter(
         break_even=tables.break_even_table(judged) if judged else None,
         meanings=_meanings(findings, told),
         told=tuple(told),
+        sections=sections(
+            topics, findings.consumer, findings.stressor, rule, data, stem, drawn=drawn
+        ),
     )
 
 

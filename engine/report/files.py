@@ -29,8 +29,12 @@ def _cell(value: Any) -> Any:
     return "" if missing else value
 
 
-def as_json(facts: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """The facts, and the rows under `changes`, one to a line so that versions can be compared."""
+def as_json(facts: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]) -> str:
+    """The facts, then tables by name, a row to a line so that versions can be compared."""
     head = json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False).removesuffix("\n}")
+    return head + "".join(f",\n {_listed(*table)}" for table in tables.items()) + "\n}\n"
+
+
+def _listed(name: str, rows: Sequence[Row]) -> str:
     lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
-    return f'{head},\n "changes": [\n{lines}\n ]\n}}\n'
+    return f'"{name}": [\n{lines}\n ]'

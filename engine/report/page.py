@@ -78,6 +78,7 @@ def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
             method,
             drawn=i <= _ILLUSTRATED,
             told=told.get((each.consumer, each.stressor), ()),
+            topics=subject.topics,
         )
         for i, each in enumerate(found, start=1)
     ]
@@ -86,7 +87,7 @@ def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
 def _beside(subject: Subject, changes: list[Row], chapters: list[Chapter]) -> dict[str, str]:
     """The files beside the page, by name."""
     written = {
-        "verdicts.json": as_json(_facts(subject, chapters), changes),
+        "verdicts.json": as_json(_facts(subject, chapters), {"changes": changes, **subject.topics}),
         "verdicts.csv": as_csv(changes, subject.data),
     }
     for each in chapters:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -42,6 +42,7 @@ class Subject:
         contributions: `engine.analysis.contribution_table` of the longest change, of each kind of
             contributions that the ensemble holds.
         controlled: `engine.analysis.of_ensemble`; None where the ensemble keeps no first order.
+        topics: what is told beside the verdicts, rows by topic (`engine.workflow.topics`).
     """
 
     title: str
@@ -56,6 +57,7 @@ class Subject:
     reproduce: Mapping[str, str]
     contributions: tuple[dict[str, Any], ...] = ()
     controlled: xr.Dataset | None = None
+    topics: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def synthetic(self) -> bool:

@@ -80,6 +80,7 @@ class Record:
         title: what the user calls the run.
         scenarios: their names, in the configuration's order.
         confidence, power: the detection rule of the configuration.
+        asked: what the configuration asks beyond verdicts, as plain values.
         config: the configuration's text.
         assumptions: by scenario, the error model in words: quantity, size, correlation, source.
         indicators: name, unit, weights and source of each.
@@ -91,6 +92,7 @@ class Record:
     scenarios: tuple[str, ...]
     confidence: float
     power: float
+    asked: Mapping[str, Any]
     config: str
     assumptions: Mapping[str, tuple[Mapping[str, str], ...]]
     indicators: tuple[Mapping[str, str], ...]

@@ -89,7 +89,7 @@ def previewed(
         case "csv":
             return analysis.to_csv(analysis.preview_table(found))
         case "json":
-            return analysis.to_json(analysis.preview_table(found))
+            return analysis.to_json({"preview": analysis.preview_table(found)})
         case _:
             mark = "SYNTHETIC data. " if found.attrs["synthetic"] else ""
             title = f"{mark}{found.attrs['title']}; scenario {found.attrs['scenario']}; "

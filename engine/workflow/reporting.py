@@ -8,11 +8,11 @@ from pathlib import Path
 import xarray as xr
 
 from engine import analysis
-from engine.errors import StoreError
 from engine.report import Assumption, Subject, write
 from engine.workflow.folders import Run
-from engine.workflow.judging import at_look, changes, contributions, rule_of
+from engine.workflow.judging import changes, contributions, rule_of
 from engine.workflow.planned import duration
+from engine.workflow.topics import case_of, told
 
 
 def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:
@@ -27,7 +27,8 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
     name = scenario or run.record.scenarios[0]
     folder = folder or run.folder / f"report-{name}"
     ensemble, looks = run.load(name), run.record.looks
-    rule = at_look(rule_of(run), looks, ensemble.sizes["draw"])
+    case = case_of(run, rule_of(run), name, ensemble)
+    rule = case.at_look
     subject = Subject(
         title=run.record.title,
         scenario=name,
@@ -40,20 +41,14 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
         indicators=run.record.indicators,
         reproduce=_reproduction(run, ensemble),
+        topics={topic.name: rows for topic, rows in told(case)},
         contributions=tuple(
             row
             for by in analysis.kinds(ensemble)
             for row in contributions(ensemble, by, rule_of(run), looks)
         ),
     )
-    try:
-        return write(subject, folder)
-    except OSError as error:
-        raise StoreError(
-            f"the report cannot be written ({error})",
-            where=str(folder),
-            remedy="free space or name another folder with --output",
-        ) from error
+    return write(subject, folder)
 
 
 def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from engine import wording
 from engine.clusters import ClusterSpec, one_blas_thread
 from engine.config import Config
+from engine.config.asked import to_remember
 from engine.errors import StoreError
 from engine.jobs import Job, settled
 from engine.plan import SamplingPlan
@@ -108,6 +109,7 @@ def _record(
         scenarios=tuple(scenario.name for scenario in config.scenarios),
         confidence=config.detection.confidence,
         power=config.detection.power,
+        asked=to_remember(config.asked),
         config=config.path.read_text(encoding="utf-8-sig"),
         assumptions={
             s.name: wording.assumptions(s, purchases=buys(question)) for s in config.scenarios

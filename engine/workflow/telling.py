@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine import analysis
@@ -11,6 +11,9 @@ from engine.kernels.changes import DetectionRule
 from engine.stores.ensemble import Ensemble, open_ensemble
 from engine.workflow.folders import Run
 from engine.workflow.judging import changes, contributions
+from engine.workflow.topics import TOPICS, Case, Row, case_of, told
+
+CHANGES = "changes"
 
 
 def status(folder: Path, scenario: str | None = None, *, verify: bool = False) -> Iterator[str]:
@@ -64,18 +67,22 @@ def detect(
     all_pairs: bool = False,
     all_parts: bool = False,
     by: str | None = None,
+    table: str | None = None,
 ) -> str:
-    """The table of verdicts as text, CSV or JSON.
+    """The table of verdicts, and those of all topics, as text, CSV or JSON.
 
     Args:
-        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part.
+        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part, CSV
+            one table.
         all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
         all_parts: every part in the text, not the total alone.
         by: "origin" or "industry": contributions in the place of parts; the text has the largest.
+        table: "changes" or the name of a topic (`engine.workflow.topics`), and nothing else; CSV
+            has the changes if not given.
 
     Raises:
         StoreError: the ensemble is not complete.
-        InputError: it has one year only, or not the contributions asked for.
+        InputError: it has one year only, or not the contributions or the table asked for.
     """
     ensemble = run.load(scenario)
     if ensemble.sizes["year"] < 2:
@@ -84,26 +91,56 @@ def detect(
             where=str(run.folder),
             remedy="run a configuration of two years or more; `footfall report` shows levels",
         )
-    if by is None:
-        controlled = analysis.of_ensemble(ensemble, rule)
-        rows = analysis.verdict_table(changes(ensemble, rule, run.record.looks))
-        rows = analysis.with_controlled(rows, controlled)
-    else:
-        every = all_pairs or form != "text"
-        rows = contributions(ensemble, by, rule, run.record.looks, every=every)
-    title = f"{run.record.title}; scenario {scenario or run.record.scenarios[0]}"
-    title += f"\n{analysis.solving_text(ensemble)}"
-    if run.record.looks:
-        title += f"\n{run.record.looks.in_words(ensemble.sizes['draw'])}"
-    mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
+    case = case_of(run, rule, scenario, ensemble)
+    tables = _contributions(case, by, every=all_pairs or form != "text") if by else _tables(case)
+    if table is not None:
+        tables = {table: _chosen(tables, table, run)}
     match form:
         case "csv":
-            return analysis.to_csv(rows)
+            return analysis.to_csv(next(iter(tables.values())))
         case "json":
-            return analysis.to_json(rows)
+            return analysis.to_json(tables)
         case _:
-            if by is not None:
-                return f"{mark}{title}\n\n{analysis.contribution_text(rows)}"
-            shown = [row for row in rows if all_parts or row["part"] == "total"]
-            table = analysis.text_table(shown, all_pairs=all_pairs)
-            return f"{mark}{title}\n\n{table}\n{analysis.linearity_text(controlled)}".rstrip()
+            texts = [_text(name, rows, all_pairs, all_parts) for name, rows in tables.items()]
+            return "\n\n".join([_heading(case), *texts])
+
+
+def _tables(case: Case) -> dict[str, list[Row]]:
+    """The verdicts on changes, and what the topics tell, by name."""
+    found = changes(case.ensemble, case.rule, case.run.record.looks)
+    controlled = analysis.of_ensemble(case.ensemble, case.rule)
+    rows = analysis.with_controlled(analysis.verdict_table(found), controlled)
+    return {CHANGES: rows} | {topic.name: found for topic, found in told(case)}
+
+
+def _contributions(case: Case, by: str, *, every: bool) -> dict[str, list[Row]]:
+    looks = case.run.record.looks
+    return {by: contributions(case.ensemble, by, case.rule, looks, every=every)}
+
+
+def _chosen(tables: Mapping[str, list[Row]], name: str, run: Run) -> list[Row]:
+    if name not in tables:
+        raise InputError(
+            f"there is no table `{name}`",
+            where=str(run.folder),
+            remedy=f"there are {', '.join(tables)}; others appear where the configuration asks",
+        )
+    return tables[name]
+
+
+def _heading(case: Case) -> str:
+    ensemble, record = case.ensemble, case.run.record
+    mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
+    lines = [f"{mark}{record.title}; scenario {case.scenario}", analysis.solving_text(ensemble)]
+    if record.looks:
+        lines.append(record.looks.in_words(ensemble.sizes["draw"]))
+    return "\n".join(lines)
+
+
+def _text(name: str, rows: list[Row], all_pairs: bool, all_parts: bool) -> str:
+    if name == CHANGES:
+        shown = [row for row in rows if all_parts or row["part"] == "total"]
+        table = analysis.text_table(shown, all_pairs=all_pairs)
+        return f"{table}\n{analysis.linearity_text(rows)}".rstrip()
+    texts = {topic.name: topic.text for topic in TOPICS}
+    return texts.get(name, analysis.contribution_text)(rows)
