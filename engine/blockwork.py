@@ -76,6 +76,7 @@ def compute(task: Task) -> int:
             exact=_exact(prepared, block, ensemble.axes.exact_draws, task.parts),
             by_origin=drawn.by_origin,
             by_industry=drawn.by_industry,
+            by_product=drawn.by_product,
         )
         ensemble.write(block, results, receipt(time.perf_counter() - began))
     return sum(block.size for block in task.blocks)

@@ -291,8 +291,8 @@ def status(run: Path, scenario: str | None, verify: bool) -> None:
 @click.option("--all-parts", is_flag=True, help="Every part of the footprint, also in the text.")
 @click.option(
     "--by",
-    type=click.Choice(["origin", "industry"]),
-    help="What each origin or industry contributes, if the configuration asked for it.",
+    type=click.Choice(["origin", "industry", "product"]),
+    help="What each origin, industry or product contributes, if the configuration asked for it.",
 )
 @click.option("--table", help="One table alone: changes, or another that the text shows.")
 @_speaks_plainly

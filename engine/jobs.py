@@ -214,6 +214,8 @@ def _axes(job: Job, labels: Labels) -> Axes:
         industry_consumers=question.by_industry,
         origins=labels.regions if question.by_origin else (),
         industries=labels.industries if question.by_industry else (),
+        product_consumers=question.by_product,
+        products=labels.sectors if question.by_product else (),
         exact_draws=0 if job.keep is None else job.keep.exact_draws,
         first_order=True,
     )

@@ -27,12 +27,17 @@ class Direction(StrEnum):
     ADJOINT = "adjoint"  # multipliers, one a stressor: gives totals of all consumers
 
 
-def direction(q: int, c: int, parts: Collection[str], *, attributed: bool = False) -> Direction:
+def direction(
+    q: int, c: int, parts: Collection[str], *, attributed: bool = False, products: bool = False
+) -> Direction:
     """The cheaper way to q indicators of c consumers in the parts asked.
 
     Parts need the output behind each consumer's footprint, and so does its attribution to origins
     or industries. Totals alone also follow from the multipliers, which cost nothing per consumer.
+    Attribution to the products bought needs multipliers, and excludes the others.
     """
+    if products:
+        return Direction.ADJOINT
     totals_only = not ({"domestic", "foreign"} & set(parts) or attributed)
     return Direction.ADJOINT if totals_only and q < c else Direction.FORWARD
 
@@ -135,7 +140,7 @@ class Shape:
         cells: cells that carry errors in one year, of all quantities.
         normals: normals drawn for each of them in one draw, on average.
         direction: what draws are solved for.
-        contributions: bytes of one draw's footprints by origin and by industry.
+        contributions: bytes of one draw's footprints by origin, by industry and by product.
         negative: whether any delivery is, so that magnitudes are factorised too.
         shared: normals that groups of cells share in one draw.
     """

@@ -58,6 +58,7 @@ class Question:
     Attributes:
         by_origin: names of the consumers whose footprint is told by region of origin.
         by_industry: names of those whose footprint is told by industry, region and sector.
+        by_product: names of those whose footprint is told by the product bought, a sector.
     """
 
     consumers: tuple[Consumer, ...]
@@ -65,10 +66,12 @@ class Question:
     parts: tuple[str, ...] = PARTS
     by_origin: tuple[str, ...] = ()
     by_industry: tuple[str, ...] = ()
+    by_product: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {consumer.name: place for place, consumer in enumerate(self.consumers)}
-        for key, names in (("by_origin", self.by_origin), ("by_industry", self.by_industry)):
+        for key in ("by_origin", "by_industry", "by_product"):
+            names: tuple[str, ...] = getattr(self, key)
             where = f"question.attribution.{key}"
             for name in names:
                 _position(name, known, "consumer", where, whole="question")
@@ -78,12 +81,23 @@ class Question:
                     where=where,
                     remedy="name every consumer once",
                 )
+        if self.by_product and (self.attributed or {"domestic", "foreign"} & set(self.parts)):
+            raise ConfigError(
+                "products are told by multipliers, which do not tell where emissions arise",
+                where="question.attribution.by_product",
+                remedy='ask for it in a configuration of its own, with parts = ["total", "direct"] '
+                "and no other attribution; with the same seed its draws are the same",
+            )
 
     @property
     def direction(self) -> Direction:
         """What its draws are solved for (`engine.plan.direction`)."""
         return direction(
-            len(self.indicators), len(self.consumers), self.parts, attributed=self.attributed
+            len(self.indicators),
+            len(self.consumers),
+            self.parts,
+            attributed=self.attributed,
+            products=bool(self.by_product),
         )
 
     @property
@@ -102,7 +116,8 @@ class Asked:
         domestic: whether an industry lies inside a consumer, (n,c).
         characterisation: indicators from stressors, (q,k).
         region_of: the region of each industry, (n,).
-        by_origin, by_industry: positions of the consumers attributed so.
+        product_of: the position of each industry's sector among the tables' sectors, (n,).
+        by_origin, by_industry, by_product: positions of the consumers attributed so.
     """
 
     membership: F64
@@ -110,8 +125,10 @@ class Asked:
     domestic: Bool
     characterisation: F64
     region_of: I64
+    product_of: I64
     by_origin: I64
     by_industry: I64
+    by_product: I64
 
 
 def resolve(question: Question, labels: Labels, year: int) -> Asked:
@@ -154,13 +171,22 @@ def resolve(question: Question, labels: Labels, year: int) -> Asked:
             where = f"indicator {indicator.name}"
             characterisation[row, _position(stressor, stressors, "stressor", where)] = weight
     places = {consumer.name: place for place, consumer in enumerate(consumers)}
-    by_origin, by_industry = (
+    by_origin, by_industry, by_product = (
         np.array([places[name] for name in names], dtype=np.int64)
-        for names in (question.by_origin, question.by_industry)
+        for names in (question.by_origin, question.by_industry, question.by_product)
     )
     region_of = np.array([regions[region] for region, _ in labels.industries], dtype=np.int64)
+    sectors = {sector: index for index, sector in enumerate(labels.sectors)}
     return Asked(
-        membership, purchases, domestic, characterisation, region_of, by_origin, by_industry
+        membership=membership,
+        purchases=purchases,
+        domestic=domestic,
+        characterisation=characterisation,
+        region_of=region_of,
+        product_of=np.array([sectors[sector] for _, sector in labels.industries], dtype=np.int64),
+        by_origin=by_origin,
+        by_industry=by_industry,
+        by_product=by_product,
     )
 
 

@@ -1,7 +1,7 @@
-"""Where a footprint arises: the contributions of origins or industries, their changes and verdicts.
+"""Where a footprint arises, or what for: contributions of origins, industries or products.
 
-Contributions are to a footprint what parts are: `attributed` shows an ensemble with origins or
-industries in the place of parts, and whatever analyses an ensemble analyses those.
+Contributions are to a footprint what parts are: `attributed` shows an ensemble with contributions
+in the place of parts, and whatever analyses an ensemble analyses those.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class By(StrEnum):
 
     ORIGIN = "origin"
     INDUSTRY = "industry"
+    PRODUCT = "product"
 
 
 def kinds(ensemble: xr.Dataset) -> tuple[By, ...]:
@@ -50,7 +51,8 @@ def attributed(ensemble: xr.Dataset, by: By | str, consumer: Names = None) -> xr
     `levels` and `verdicts` take the result like any ensemble.
 
     Args:
-        by: origin or industry. An industry is called by its region and sector.
+        by: origin, industry or product. An industry is called by its region and sector, a product
+            by its sector.
         consumer: names to limit it to; all whose contributions were asked for if not given.
 
     Raises:
@@ -92,7 +94,7 @@ def _with_total(
 
 
 def _places(contributions: xr.DataArray, by: By | str) -> list[tuple[str, ...]]:
-    names = ("origin",) if by == By.ORIGIN else ("industry_region", "industry_sector")
+    names = ("industry_region", "industry_sector") if by == By.INDUSTRY else (str(by),)
     columns = [contributions[name].to_numpy() for name in names]
     return [tuple(map(str, place)) for place in zip(*columns, strict=True)]
 
@@ -104,15 +106,15 @@ def contribution_table(ensemble: xr.Dataset, changes: xr.Dataset, by: By | str) 
     """One flat row for every pair, stressor, consumer and contribution, with the total first.
 
     To what `verdict_table` has come the contribution in the second year: `estimate`, its standard
-    deviation over draws `estimate_sd`, and its `share` of the total's estimate. `origin` or
-    `region` and `sector` stand in the place of `part`.
+    deviation over draws `estimate_sd`, and its `share` of the total's estimate. `origin`, `product`
+    or `region` and `sector` stand in the place of `part`.
 
     Args:
         ensemble: the run's own, as `attributed` takes it.
         changes: of what `attributed` made of it.
     """
     shown = attributed(ensemble, by, [str(name) for name in changes["consumer"].to_numpy()])
-    names = ("origin",) if by == By.ORIGIN else ("region", "sector")
+    names = ("region", "sector") if by == By.INDUSTRY else (str(by),)
     total = ("total", *[""] * (len(names) - 1))
     places = dict(
         zip(
@@ -154,9 +156,15 @@ def _levels_of(shown: xr.Dataset) -> dict[tuple[str, str, str], tuple[float, flo
     }
 
 
+def kind_of(row: Row) -> By:
+    """What a row of contributions is about."""
+    return next((by for by in (By.ORIGIN, By.PRODUCT) if by in row), By.INDUSTRY)
+
+
 def place(row: Row) -> str:
-    """What contributes: an origin, or the region and sector of an industry."""
-    return str(row["origin"]) if "origin" in row else f"{row['region']} {row['sector']}".strip()
+    """What contributes: an origin, a product, or the region and sector of an industry."""
+    by = kind_of(row)
+    return f"{row['region']} {row['sector']}".strip() if by is By.INDUSTRY else str(row[by])
 
 
 def largest(rows: Iterable[Row], most: int = _SHOWN) -> list[Row]:
@@ -201,7 +209,7 @@ def _table(rows: Sequence[Row]) -> str:
     years = f"{first['from_year']}-{first['to_year']}"
     unit = f" [{first['unit']}]" if first["unit"] else ""
     covered = sum(row["share"] or 0 for row in chosen)
-    what = "origin" if "origin" in first else "industry"
+    what = str(kind_of(first))
     title = (
         f"{first['consumer']}, {first['stressor']}{unit}: the largest contributions and changes, "
         f"{len(chosen)} of {len(rows) - 1}, {100 * covered:.0f} % of the total"

@@ -13,6 +13,7 @@ CHOICES = {
     "source": 'cite where the numbers come from, or write source = "assumption"',
     "by_origin": 'write true for every consumer, or list some, such as ["NLD"]',
     "by_industry": 'list one consumer or a few, such as ["NLD"], or write true for all',
+    "by_product": 'write true for every consumer, or list some, such as ["NLD"]',
     "seed": "any whole number; it makes the run reproducible",
     "members": "list one region or more",
     "home": "list one region or more: an origin there is domestic",

@@ -49,6 +49,7 @@ def question(file: schema.File, path: Path) -> Question:
         parts=parts,
         by_origin=_asked_of(told.by_origin, asked.consumers),
         by_industry=_asked_of(told.by_industry, asked.consumers),
+        by_product=_asked_of(told.by_product, asked.consumers),
     )
 
 

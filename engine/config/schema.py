@@ -84,6 +84,7 @@ class Indicator(_Section):
 class Attribution(_Section):
     by_origin: bool | list[str] = False
     by_industry: bool | list[str] = False
+    by_product: bool | list[str] = False
 
 
 class Question(_Section):

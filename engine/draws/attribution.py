@@ -1,4 +1,4 @@
-"""Contributions of origins and of industries to the footprints of the consumers that ask for them.
+"""Contributions of origins, industries or products to the footprints of who asks for them.
 
 The solution is the one that gave the totals, and a contribution is s' X with |s'| <= |s|, so that
 the bound on the total's error holds for it too (`engine.kernels.solve`). What the residual corrects
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.arrays import F64, Bool
-from engine.kernels.attribution import by_industry, by_region, shared_out
+from engine.kernels.attribution import by_industry, by_product, by_region, shared_out
 from engine.prepare import Prepared
 
 Contributions = dict[str, F64]
@@ -43,6 +43,22 @@ def contributions(
         corrected = shared_out(values, size, prepared.domestic[:, asked], chosen)
         found["by_industry"] = np.moveaxis(corrected, -1, 0)
     return found
+
+
+def of_products(prepared: Prepared, m: F64, y: F64, correction: F64) -> Contributions:
+    """`by_product` as in `engine.draws.Draws`.
+
+    Args:
+        m: multipliers of the indicators, (n,q,d).
+        y: final demand of the consumers that ask, (n, consumers, d).
+        correction: of the totals of all consumers by the residual, (q,c,d).
+    """
+    products = int(prepared.product_of.max()) + 1
+    values, size = by_product(m, y, prepared.product_of, products)
+    everywhere = np.ones((products, y.shape[1]), dtype=np.bool_)
+    chosen = correction[:, prepared.by_product]
+    corrected = shared_out(values, size, everywhere, (chosen, np.zeros_like(chosen)))
+    return {"by_product": np.moveaxis(corrected, -1, 0)}
 
 
 def _homes(prepared: Prepared) -> Bool:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.draws.attribution import Contributions, contributions
+from engine.draws.attribution import Contributions, contributions, of_products
 from engine.draws.outcome import Status, relative
 from engine.error_model import Method, Quantity
 from engine.errors import TableError
 from engine.kernels.arrays import F64
-from engine.kernels.leontief import output, parts, per_unit_output
+from engine.kernels.leontief import multipliers, output, parts, per_unit_output
 from engine.kernels.perturb import estimate, perturb
 from engine.kernels.solve import Solved, certify_radius, error_bound, solve
 from engine.plan import Direction
@@ -140,5 +140,9 @@ def _footprint(prepared: Prepared, system: System, solved: Solved | None = None)
     told = contributions(
         prepared, intensities.T[..., None], solved.X[..., None], (uncorrected, uncorrected)
     )
+    if len(prepared.by_product):
+        m = multipliers(system.A, intensities)
+        y = demand[:, prepared.by_product]
+        told |= of_products(prepared, m.T[..., None], y[..., None], uncorrected)
     told = {name: array[0] for name, array in told.items()}
     return Single(footprint, Status.ACCEPTED, error, counted, told)

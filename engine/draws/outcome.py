@@ -53,6 +53,8 @@ class Draws:
             by region of origin, for the consumers of `Question.by_origin`; None if not asked.
         by_industry: (draws, indicators, consumers, industries) likewise, for those of
             `Question.by_industry`.
+        by_product: (draws, indicators, consumers, sectors): the same footprint by the product
+            bought, for those of `Question.by_product`.
     """
 
     footprint: F64
@@ -64,6 +66,7 @@ class Draws:
     column_sums_above_one: NDArray[np.int32]
     by_origin: F64 | None = None
     by_industry: F64 | None = None
+    by_product: F64 | None = None
 
 
 def relative(bound: F64, total: F64, usual: F64, tolerance: float) -> F64:

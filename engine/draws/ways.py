@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.draws.attribution import Contributions, contributions
+from engine.draws.attribution import Contributions, contributions, of_products
 from engine.error_model import Quantity
 from engine.kernels.arrays import F64
 from engine.kernels.fused import Bound, Sums, bind, sweep
@@ -133,7 +133,7 @@ class Way(Protocol):
         ...
 
     def contributions(self, X: F64, R: F64) -> Contributions:
-        """Of origins and industries, where asked, draws first."""
+        """Of origins and industries, or of products, where asked, draws first."""
         ...
 
     def residual_shift(self, R: F64) -> F64:
@@ -252,8 +252,19 @@ class Adjoint:
         return self._totals(indirect, self._drawn.emitted.direct)
 
     def contributions(self, X: F64, R: F64) -> Contributions:
-        """None: multipliers do not tell where emissions arise (`engine.plan.direction`)."""
-        return {}
+        """Of products alone: multipliers do not tell where emissions arise."""
+        if not len(self._prepared.by_product):
+            return {}
+        return of_products(self._prepared, X, self._demand(), self._corrections(R))
+
+    def _demand(self) -> F64:
+        """Final demand of the consumers that ask for their products, (n, consumers, 64)."""
+        asked, drawn = self._prepared.by_product, self._drawn
+        membership = self._prepared.membership
+        own = np.eye(membership.shape[1])
+        regions = sweep(drawn.Y, b=membership[:, asked]).across
+        vectors = sweep(drawn.purchases, b=own[:, asked]).across
+        return regions + vectors
 
     def residual_shift(self, R: F64) -> F64:
         return np.abs(self._corrections(R))

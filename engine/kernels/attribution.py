@@ -1,9 +1,10 @@
-"""Where a footprint arises: the output that consumers require, told by industry and by region.
+"""Where a footprint arises, and for which products: contributions that add up to it.
 
 Notation: q indicators, c consumers, n industries, r regions; the last axis is the draw.
 
     f_j = s_j X_j                (q,c,n)  emissions of industry j for a consumer, X as it requires
     f_r = sum of f_j, j in r     (q,c,r)
+    f_p = sum of m_j y_j         (q,c,p)  over what is bought of product p, m the multipliers
 
 s and X are intensities and output, or in accounts emissions and the share of output required.
 
@@ -43,6 +44,25 @@ def by_region(s: F64, X: F64, region_of: I64, r: int) -> tuple[F64, F64]:
         emitted, required = s[own], X[own]
         found[:, :, region] = np.einsum("nqd,ncd->qcd", emitted, required)
         size[:, :, region] = np.einsum("nqd,ncd->qcd", np.abs(emitted), np.abs(required))
+    return found, size
+
+
+def by_product(m: F64, y: F64, product_of: I64, products: int) -> tuple[F64, F64]:
+    """What is emitted for each product bought, and the magnitudes added up, (q,c,products,d) each.
+
+    `f_p = sum of m_j y_j, j in p`: m_j is all that is emitted for one unit of product j.
+
+    Args:
+        m: multipliers, (n,q,d).
+        y: final demand of each consumer, (n,c,d).
+        product_of: the product of each row, (n,).
+    """
+    (_, q, d), c = m.shape, y.shape[1]
+    found, size = np.zeros((2, q, c, products, d))
+    for product in range(products):
+        own = product_of == product
+        found[:, :, product] = np.einsum("nqd,ncd->qcd", m[own], y[own])
+        size[:, :, product] = np.einsum("nqd,ncd->qcd", np.abs(m[own]), np.abs(y[own]))
     return found, size
 
 

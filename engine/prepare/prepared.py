@@ -45,8 +45,8 @@ class Prepared:
         tolerance: largest certified relative error of a footprint accepted.
         active: industries with positive output in the estimate, (n,).
         weights: w > 0 that certifies the base table, (n,).
-        membership, domestic, characterisation, region_of, by_origin, by_industry: the question
-            (see `engine.question.Asked`).
+        membership, domestic, characterisation, region_of, product_of, by_origin, by_industry,
+            by_product: the question (see `engine.question.Asked`).
         cells: the nonzero cells of every quantity perturbed or needed.
         kept: the cells of A or Z whose factors are kept while a group is solved.
         start: the estimate's solution.
@@ -69,8 +69,10 @@ class Prepared:
     domestic: Bool
     characterisation: F64
     region_of: I64
+    product_of: I64
     by_origin: I64
     by_industry: I64
+    by_product: I64
     cells: Mapping[Quantity, tuple[Cells, ...]]
     kept: Kept
     start: Start

@@ -1,11 +1,11 @@
-"""Where a footprint arises: a sentence and a table of the largest origins or industries."""
+"""Where a footprint arises, or for which products: a sentence and a table of the largest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.analysis import largest, place
+from engine.analysis import By, kind_of, largest, place
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
@@ -16,8 +16,9 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A consumer's footprint told by origin or by industry."""
+    """A consumer's footprint told by origin, by industry or by product, under a title."""
 
+    title: str
     sentence: str
     table: Table
 
@@ -29,7 +30,8 @@ def told(rows: Sequence[Row]) -> Told:
         rows: of `engine.analysis.contribution_table`, of one consumer, stressor and pair of years.
     """
     chosen = largest(rows, _SHOWN)
-    return Told(_sentence(chosen), _table(chosen, len(rows) - 1))
+    title = "What it is for" if kind_of(rows[0]) is By.PRODUCT else "Where it arises"
+    return Told(title, _sentence(chosen), _table(chosen, len(rows) - 1))
 
 
 def _sentence(chosen: Sequence[Row]) -> str:
@@ -86,7 +88,7 @@ def _table(chosen: Sequence[Row], among: int) -> Table:
 
 
 def _what(row: Row) -> str:
-    return "origin" if "origin" in row else "industry"
+    return str(kind_of(row))
 
 
 def _line(row: Row) -> Line:

@@ -14,11 +14,12 @@ in split mode
 
     exact[draw, year, stressor, consumer, part]          float64, of the first draws; NaN elsewhere
 
-and, where consumers ask for their origins or industries,
+and, where consumers ask for their origins, industries or products,
 
     by_origin[draw, year, stressor, origin_consumer, origin]            float64
     by_industry[draw, year, stressor, industry_consumer, industry]      float64
-    by_origin_reference, by_industry_reference                          the same without draw
+    by_product[draw, year, stressor, product_consumer, product]         float64
+    by_origin_reference, by_industry_reference, by_product_reference    the same without draw
 
 `certified_error` bounds the error of an exact draw. In split mode nothing bounds it: the array then
 holds the last term of the series relative to the total, which is larger than what the series leaves
@@ -57,10 +58,13 @@ BLOCK_ARRAYS = (
     "corrections",
     "column_sums_above_one",
 )
-CONTRIBUTIONS = ("by_origin", "by_industry")
+CONTRIBUTIONS = ("by_origin", "by_industry", "by_product")
 OPTIONAL = ("exact", *CONTRIBUTIONS)  # arrays with draws that only some ensembles have
 LABELS = ("stressor", "consumer", "part")
-_PLACES = ("origin_consumer", "origin", "industry_consumer", "industry_region", "industry_sector")
+_PLACES = (
+    *("origin_consumer", "origin", "product_consumer", "product"),
+    *("industry_consumer", "industry_region", "industry_sector"),
+)
 TEXTS = (*LABELS, "stressor_unit", *_PLACES)  # every coordinate of text an ensemble may have
 _DRAWS_A_CHUNK = 65536  # of the coordinate `draw`, which is no block's and grows in place
 _BOUND = "certified bound on the relative error of the totals"
@@ -81,9 +85,11 @@ class Axes:
     Attributes:
         stressor_units: the unit of each stressor.
         block: draws a block, and a chunk.
-        origin_consumers, industry_consumers: whose footprints are told by origin, by industry.
+        origin_consumers, industry_consumers, product_consumers: whose footprints are told by
+            origin, by industry, by product.
         origins: the regions; empty if nobody asks for them.
         industries: region and sector of each; empty likewise.
+        products: the sectors; empty likewise.
         exact_draws: in split mode, how many draws a year are also computed exactly; else 0.
         first_order: whether the covariance of G is known and kept.
     """
@@ -98,13 +104,15 @@ class Axes:
     industry_consumers: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     industries: tuple[tuple[str, str], ...] = ()
+    product_consumers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
     exact_draws: int = 0
     first_order: bool = False
 
     @property
     def contributions(self) -> tuple[str, ...]:
         """Which of `CONTRIBUTIONS` there are."""
-        asked = (self.origin_consumers, self.industry_consumers)
+        asked = (self.origin_consumers, self.industry_consumers, self.product_consumers)
         return tuple(name for name, whose in zip(CONTRIBUTIONS, asked, strict=True) if whose)
 
     @property
@@ -162,6 +170,7 @@ class BlockResults:
             None in an exact ensemble.
         by_origin: (d, stressors, consumers that ask, regions); None if none does.
         by_industry: (d, stressors, consumers that ask, industries) likewise.
+        by_product: (d, stressors, consumers that ask, sectors) likewise.
     """
 
     footprint: F64
@@ -174,6 +183,7 @@ class BlockResults:
     exact: F64 | None = None
     by_origin: F64 | None = None
     by_industry: F64 | None = None
+    by_product: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,7 @@ class Form:
         lengths |= {"origin_consumer": len(axes.origin_consumers), "origin": len(axes.origins)}
         lengths["industry_consumer"] = len(axes.industry_consumers)
         lengths["industry"] = len(axes.industries)
+        lengths |= {"product_consumer": len(axes.product_consumers), "product": len(axes.products)}
         return tuple(lengths[dim] for dim in self.dims)
 
     def chunks(self, axes: Axes) -> tuple[int, ...]:
@@ -254,6 +265,8 @@ def _forms_of(name: str, unit: dict[str, Any]) -> list[_Described]:
     whose, what = f"{place}_consumer", f"contribution of the {place} to the footprint"
     cell = ("year", "stressor", whose, place)
     named = {"origin": "region of origin"}
+    if place == "product":
+        named = {"product": "product bought, by its sector"}
     if place == "industry":
         named = {f"industry_{part}": f"{part} of the industry" for part in ("region", "sector")}
     return [
@@ -270,6 +283,8 @@ def coordinates(axes: Axes, draws: int) -> dict[str, NDArray[Any]]:
     years = np.array(axes.years, dtype=np.int64)
     if axes.origin_consumers:
         told |= {"origin_consumer": axes.origin_consumers, "origin": axes.origins}
+    if axes.product_consumers:
+        told |= {"product_consumer": axes.product_consumers, "product": axes.products}
     if axes.industry_consumers:
         told |= {
             "industry_consumer": axes.industry_consumers,

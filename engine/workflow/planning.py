@@ -114,6 +114,7 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         * (
             len(question.by_origin) * len(table.labels.regions)
             + len(question.by_industry) * len(table.labels.industries)
+            + len(question.by_product) * len(table.labels.sectors)
         ),
         negative=bool(table.Z.min(initial=0.0) < 0),
     )

@@ -76,7 +76,8 @@ def detect(
             one table.
         all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
         all_parts: every part in the text, not the total alone.
-        by: "origin" or "industry": contributions in the place of parts; the text has the largest.
+        by: "origin", "industry" or "product": contributions in the place of parts; the text has
+            the largest.
         table: "changes" or the name of a topic (`engine.workflow.topics`), and nothing else; CSV
             has the changes if not given.
 
