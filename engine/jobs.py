@@ -286,7 +286,7 @@ def _consumer(consumer: Consumer, years: tuple[int, ...]) -> dict[str, Any]:
 def _fields(thing: Any) -> dict[str, Any]:
     plain = {}
     for field in dataclasses.fields(thing):
-        if field.name != "unmet":
+        if field.name not in ("unmet", "remarks"):
             value = getattr(thing, field.name)
             listed = isinstance(value, Mapping)
             plain[field.name] = (

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.config import schema
+from engine.config.explaining import CHOICES
 from engine.config.paths import resolved
+from engine.config.presets import by_year, preset
 from engine.error_model import (
     AR1,
     ByLabel,
@@ -56,26 +58,47 @@ def check_scenario_names(scenarios: Mapping[str, schema.Scenario]) -> None:
 
 
 def errors(entry: schema.Errors, path: Path) -> Errors:
+    where = f"scenarios, errors of {entry.quantity}"
+    _refuse_two_sizes(entry, where)
+    given = None if entry.components is None else tuple(map(_component, entry.components))
+    if entry.preset is not None:
+        of_preset = preset(entry, entry.preset, given, path, f"{where}, preset")
+        size, components = of_preset.size, of_preset.components
+        source: str | None = of_preset.source
+    else:
+        size, components, source = _size(entry, path, where), given, entry.source
+    if components is None:
+        raise ConfigError(
+            "no `components` say what shares this error",
+            where=where,
+            remedy="list one or more, whose weights add up to one, each with its group and time",
+        )
+    if source is None:
+        raise ConfigError("no source is stated", where=f"{where}, source", remedy=CHOICES["source"])
     return Errors(
         quantity=Quantity(entry.quantity),
         only={key: tuple(names) for key, names in entry.only.items()},
-        size=_size(entry, path),
-        components=tuple(_component(component) for component in entry.components),
-        source=entry.source,
+        size=size,
+        components=components,
+        source=source,
     )
 
 
-def _size(entry: schema.Errors, path: Path) -> ErrorSize:
-    where = f"scenarios, errors of {entry.quantity}"
-    given = [
-        key for key in ("rsd", "power_law", "table", "file") if getattr(entry, key) is not None
-    ]
+_SIZES = ("rsd", "power_law", "table", "file", "preset")
+
+
+def _refuse_two_sizes(entry: schema.Errors, where: str) -> None:
+    given = [key for key in _SIZES if getattr(entry, key) is not None]
     if len(given) != 1:
         raise ConfigError(
             f"the size of the error is given {len(given)} times",
             where=where,
-            remedy="give exactly one of `rsd`, `power_law`, `table` (CSV) and `file` (.npy)",
+            remedy="give exactly one of `rsd`, `power_law`, `table` (CSV), `file` (.npy) and "
+            "`preset`",
         )
+
+
+def _size(entry: schema.Errors, path: Path, where: str) -> ErrorSize:
     if entry.rsd is not None:
         return Constant(entry.rsd)
     if entry.power_law is not None:
@@ -97,15 +120,7 @@ def _size(entry: schema.Errors, path: Path) -> ErrorSize:
 
 
 def _power_law(law: schema.PowerLaw, where: str) -> PowerLaw:
-    rate = law.per_table_unit
-    try:
-        conversion = rate if isinstance(rate, float) else {int(y): v for y, v in rate.items()}
-    except ValueError:
-        raise ConfigError(
-            "the keys of `per_table_unit` are not years",
-            where=f"{where}, power_law",
-            remedy='write per_table_unit = { "2000" = 0.66, "2001" = 0.69 }',
-        ) from None
+    conversion = by_year(law.per_table_unit, f"{where}, power_law")
     return PowerLaw(law.a, law.b, law.floor, law.ceiling, law.currency, conversion)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.plan import GROUP
 from engine.prepare import TOLERANCE
 
-Filled = TypeVar("Filled", list[str], list[float], dict[str, float])
+Filled = TypeVar("Filled", list[str], list[float], dict[str, float], dict[str, str])
 
 
 class _Section(BaseModel):
@@ -160,6 +160,35 @@ class Component(_Section):
     shared_with: str | None = None
 
 
+class Schulte2024(_Section):
+    name: Literal["schulte2024"]
+    gases: Annotated[dict[str, str], AfterValidator(_filled)]
+
+
+class Netherlands2000(_Section):
+    name: Literal["netherlands2000"]
+    gas: Literal["CO2", "CH4", "N2O", "CO2e"]
+    ratio: float
+    time: Literal["lasting and yearly", "ar1"]
+    shared_with: Literal["E", "s"] | None = None
+
+
+class Edgar2015(_Section):
+    name: Literal["edgar2015"]
+    file: str
+    gases: Annotated[dict[str, str], AfterValidator(_filled)]
+    correlation: float
+    countries: str | None = None
+    sectors: str | None = None
+
+
+class Lenzen2010(_Section):
+    name: Literal["lenzen2010"]
+    floor: float
+    ceiling: float
+    per_table_unit: float | dict[str, float]
+
+
 class Errors(_Section):
     quantity: Literal["Z", "E", "A", "s", "Y", "F_Y", "purchases"]
     only: dict[str, list[str]] = {}
@@ -167,8 +196,14 @@ class Errors(_Section):
     power_law: PowerLaw | None = None
     table: str | None = None
     file: str | None = None
-    components: list[Component]
-    source: str
+    preset: (
+        Annotated[
+            Schulte2024 | Netherlands2000 | Edgar2015 | Lenzen2010, Field(discriminator="name")
+        ]
+        | None
+    ) = None
+    components: list[Component] | None = None
+    source: str | None = None
 
 
 class Scenario(_Section):

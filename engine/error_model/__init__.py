@@ -14,6 +14,7 @@ from __future__ import annotations
 from engine.error_model.checks import check_rsd, check_size
 from engine.error_model.entries import Component, Errors
 from engine.error_model.model import ErrorModel, only_independent_cells
+from engine.error_model.presets import PRESETS, Preset
 from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, kind
 from engine.error_model.sizes import (
     LARGEST_RSD,
@@ -43,6 +44,7 @@ __all__ = [
     "LARGEST_RSD",
     "PERIOD_NODES",
     "PERTURBED",
+    "PRESETS",
     "SMALLEST_RSD",
     "ByLabel",
     "Component",
@@ -55,6 +57,7 @@ __all__ = [
     "Period",
     "Persistent",
     "PowerLaw",
+    "Preset",
     "Quantity",
     "TimeKey",
     "Yearly",

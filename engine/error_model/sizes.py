@@ -26,11 +26,13 @@ class ByLabel:
         keys: what the labels are, such as ("stressor", "region").
         rsd: by one label a key; a cell without an entry is an error, never an assumption.
         unmet: entries whose stated interval no mean-one lognormal can have, in words.
+        remarks: what else a reader of these sizes should know.
     """
 
     keys: tuple[str, ...]
     rsd: Mapping[tuple[str, ...], float]
     unmet: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ def _described_errors(
         if isinstance(entry.size, ByLabel):
             for unmet in entry.size.unmet:
                 yield f"    warning: cannot be met by a mean-one lognormal: {unmet}"
+            for remark in entry.size.remarks:
+                yield f"    note: {remark}"
         if any(isinstance(component.time, Period) for component in entry.components):
             yield "    warning: `period` errors manufacture a change at every benchmark"
     for words in wording.exact_in_words(scenario, purchases):

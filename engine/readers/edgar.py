@@ -1,0 +1,163 @@
+"""EDGAR's uncertainty of emissions by country, sector and gas as error sizes of a table's regions.
+
+The file (Solazzo et al. 2021, ACP 21:5655) has the columns
+
+    country, sector, L1, emi, rel.unc.min, rel.unc.max
+
+L1 is the gas; half-widths of 95 % intervals are relative to the emissions `emi` (Gg), and become
+rsd = (u_min + u_max) / (2 x 1.96). Whatever else a row has is ignored. Two CSV files of the user
+say what its codes are in the tables, where they differ:
+
+    countries   country,region     several countries may make one region
+    sectors     ipcc,sector        a sector's rows add up; one code may serve several sectors
+
+Rows that add up, emissions e_i of size rsd_i, have together
+
+    rsd^2 (sum e_i)^2 = r (sum |e_i| rsd_i)^2 + (1 - r) sum (e_i rsd_i)^2
+
+with one correlation r between any two of them, which the user states: 0 and 1 differ by a factor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.error_model import ByLabel
+from engine.errors import ConfigError
+from engine.readers.csv_rows import Row, read_rows
+from engine.readers.sizes import WIDEST, Z95
+
+_REQUIRED = ("country", "sector", "L1", "emi", "rel.unc.min", "rel.unc.max")
+_GASES = ("CO2", "CH4", "N2O")
+
+
+@dataclass(frozen=True, slots=True)
+class EdgarSizes:
+    """What of EDGAR an error entry uses.
+
+    Attributes:
+        file: the published CSV.
+        gases: the gas that each stressor of the tables is.
+        correlation: r, between the errors of any two rows that add up.
+        countries: CSV of country and region; None where regions are EDGAR's own alpha-3 codes.
+        sectors: CSV of EDGAR's (IPCC 2006) sectors and those of the tables; None for the size of a
+            country's total.
+    """
+
+    file: Path
+    gases: Mapping[str, str]
+    correlation: float
+    countries: Path | None = None
+    sectors: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One row: emissions, size and half-widths."""
+
+    name: str
+    emissions: float
+    u_min: float
+    u_max: float
+
+    @property
+    def sd(self) -> float:
+        return abs(self.emissions) * (self.u_min + self.u_max) / (2 * Z95)
+
+
+def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
+    """Sizes by stressor and region, and by sector where asked.
+
+    Args:
+        region_key: what the quantity calls a region, "region" or "consumer".
+
+    Raises:
+        ConfigError: a correlation outside [0, 1], or a gas that EDGAR does not have.
+        TableError: one of the files is malformed.
+    """
+    if not 0 <= asked.correlation <= 1:
+        raise ConfigError(
+            f"{asked.correlation:g} is no correlation between sectors",
+            where="preset edgar2015, correlation",
+            remedy="give a number from 0 (independent sectors) to 1",
+        )
+    stressors = _stressors(asked.gases)
+    region_of = None if asked.countries is None else _pairs(asked.countries, "country", "region")
+    sector_of = None if asked.sectors is None else _pairs(asked.sectors, "ipcc", "sector")
+    found: dict[tuple[str, ...], list[_Entry]] = {}
+    for row in read_rows(asked.file, ["", *_REQUIRED], _REQUIRED)[1]:
+        country, ipcc, gas = (row.cells[name] for name in ("country", "sector", "L1"))
+        if gas not in stressors or row.number("emi") == 0:
+            continue
+        regions = [country] if region_of is None else region_of.get(country, [])
+        sectors = [""] if sector_of is None else sector_of.get(ipcc, [])
+        for stressor in stressors[gas]:
+            for region in regions:
+                for sector in sectors:
+                    label = (stressor, region, sector) if sector else (stressor, region)
+                    found.setdefault(label, []).append(_entry(row))
+    keys = ("stressor", region_key, *(() if sector_of is None else ("sector",)))
+    rsd = {label: combined(entries, asked.correlation) for label, entries in found.items()}
+    return ByLabel(keys, rsd, _unmet(found), _remarks(found))
+
+
+def combined(entries: Sequence[_Entry], correlation: float) -> float:
+    """rsd of a sum of entries whose errors correlate by the same r, relative to its size."""
+    total = abs(math.fsum(entry.emissions for entry in entries))
+    together = math.fsum(entry.sd for entry in entries) ** 2
+    apart = math.fsum(entry.sd**2 for entry in entries)
+    return math.sqrt(correlation * together + (1 - correlation) * apart) / total
+
+
+def _entry(row: Row) -> _Entry:
+    name = " ".join(row.cells[column] for column in ("country", "sector", "L1"))
+    return _Entry(name, row.number("emi"), row.number("rel.unc.min"), row.number("rel.unc.max"))
+
+
+def _stressors(gases: Mapping[str, str]) -> dict[str, list[str]]:
+    """The stressors of each gas."""
+    found: dict[str, list[str]] = {}
+    for stressor, gas in gases.items():
+        if gas not in _GASES:
+            raise ConfigError(
+                f"EDGAR has no half-widths of {gas}",
+                where="preset edgar2015, gases",
+                remedy=f"it has {', '.join(_GASES)}",
+            )
+        found.setdefault(gas, []).append(stressor)
+    return found
+
+
+def _pairs(path: Path, key: str, value: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in read_rows(path, [key, value], [key, value])[1]:
+        names = found.setdefault(row.cells[key], [])
+        if row.cells[value] not in names:
+            names.append(row.cells[value])
+    return found
+
+
+def _used(found: Mapping[tuple[str, ...], Sequence[_Entry]]) -> list[_Entry]:
+    return list({entry.name: entry for entries in found.values() for entry in entries}.values())
+
+
+def _unmet(found: Mapping[tuple[str, ...], Sequence[_Entry]]) -> tuple[str, ...]:
+    return tuple(
+        f"{entry.name}: upper half-width {entry.u_max:.4g}"
+        for entry in _used(found)
+        if entry.u_max > WIDEST
+    )
+
+
+def _remarks(found: Mapping[tuple[str, ...], Sequence[_Entry]]) -> tuple[str, ...]:
+    used = _used(found)
+    impossible = sum(entry.u_min >= 1 for entry in used)
+    if not impossible:
+        return ()
+    return (
+        f"{impossible} of the {len(used)} rows used have a lower half-width of 100 % or more, "
+        "impossible for a positive quantity; the two half-widths together make their size",
+    )
