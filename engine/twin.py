@@ -60,20 +60,42 @@ def twin(tables: Sequence[Prepared]) -> Twin:
             same order (`engine.readers.refuse_mixed`).
     """
     years = [linearised(prepared) for prepared in tables]
-    covariance = np.zeros((len(years), len(years), *years[0].footprint.shape))
-    shared = shared_keys(tables[0])
-    fields: list[_Field] = []
-    for quantity in tables[0].cells:
-        gradients = [year.gradients[quantity] for year in years]
-        for entries in zip(*(uncertain(prepared, quantity) for prepared in tables), strict=True):
-            fields += _one_entry(covariance, entries, gradients, shared)
-    _add_shared(covariance, fields)
+    covariance = covariance_between(tables, [year.gradients for year in years])
     return Twin(
         tuple(prepared.year for prepared in tables),
         np.stack([year.footprint for year in years]),
         covariance,
         tuple(years),
     )
+
+
+def covariance_between(
+    tables: Sequence[Prepared], gradients: Sequence[Mapping[Quantity, Gradient]]
+) -> F64:
+    """Covariance between years, to first order, of whatever has these gradients.
+
+    Args:
+        tables: as for `twin`.
+        gradients: of each year, by quantity; a quantity without one does not matter.
+
+    Returns:
+        (years,years,q,c,p), the last three as the gradients have them.
+    """
+    shape = _shape(gradients[0])
+    covariance = np.zeros((len(tables), len(tables), *shape))
+    shared = shared_keys(tables[0])
+    fields: list[_Field] = []
+    for quantity in gradients[0]:
+        of_years = [year[quantity] for year in gradients]
+        for entries in zip(*(uncertain(prepared, quantity) for prepared in tables), strict=True):
+            fields += _one_entry(covariance, entries, of_years, shared)
+    _add_shared(covariance, fields)
+    return covariance
+
+
+def _shape(gradients: Mapping[Quantity, Gradient]) -> tuple[int, ...]:
+    shapes = [array.shape[1:] for one in gradients.values() for array in (one.row, one.column)]
+    return np.broadcast_shapes(*shapes)
 
 
 # --- one year -----------------------------------------------------------------------------------

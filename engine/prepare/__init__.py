@@ -6,8 +6,9 @@ arithmetic alone.
 
 from __future__ import annotations
 
+from engine.prepare.cells import entries_of
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Prepared, Split
 from engine.prepare.preparing import prepare
 
-__all__ = ["TOLERANCE", "Addresses", "Prepared", "Split", "addresses", "prepare"]
+__all__ = ["TOLERANCE", "Addresses", "Prepared", "Split", "addresses", "entries_of", "prepare"]

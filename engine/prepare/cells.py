@@ -36,20 +36,24 @@ def cells_of(
         own, by_row = hashes_of(quantity, labels, hashes), _by_row(quantity, way)
         packed: list[Cells] = []
         free = value != 0
-        for entry in sorted(errors, key=_place_of):
-            if entry.quantity is quantity:
-                i, j, log2_sd = _errors_of(entry, value, flows, labels, table.year)
-                if not free[i, j].all():
-                    _refuse_overlap(errors.name, quantity)
-                free[i, j] = False
-                terms = _terms_of(entry, table.year, seed, labels, hashes)
-                packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
+        for entry in entries_of(errors, quantity):
+            i, j, log2_sd = _errors_of(entry, value, flows, labels, table.year)
+            if not free[i, j].all():
+                _refuse_overlap(errors.name, quantity)
+            free[i, j] = False
+            terms = _terms_of(entry, table.year, seed, labels, hashes)
+            packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
         i, j = _positions(free)
         if len(i) or not packed:
             none = np.zeros(len(i), dtype=np.float32)
             packed.append(pack(value, i, j, none, own, (), by_row=by_row))
         found[quantity] = tuple(packed)
     return found
+
+
+def entries_of(errors: ErrorModel, quantity: Quantity) -> list[Errors]:
+    """The entries of one quantity in the order in which their cells are packed."""
+    return sorted((entry for entry in errors if entry.quantity is quantity), key=_place_of)
 
 
 def _place_of(entry: Errors) -> str:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine import wording
 from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
     ByLabel,
-    Constant,
     ErrorModel,
     Period,
-    factor_correlation,
     inter_year_correlation,
     only_independent_cells,
 )
+from engine.kernels.arrays import F64
 from engine.mrio import MRIO, findings
-from engine.prepare import prepare
+from engine.prepare import Prepared, prepare
 from engine.question import Consumer, Question, with_units
+from engine.workflow.implied import implied, implied_text, of_factors, years_shown
 from engine.workflow.reading import Reader
 
 
@@ -29,13 +29,20 @@ def check(config: Config) -> Iterator[str]:
     Raises:
         InputError: the first thing that makes a run impossible.
     """
-    tables = Reader(config)
+    tables, shown = Reader(config), years_shown(config.sampling.years)
     question, before = config.question, None
+    outputs: list[F64] = []
+    kept: dict[str, list[Prepared]] = {scenario.name: [] for scenario in config.scenarios}
     for year in config.sampling.years:
         table = tables.read(year)
         question = with_units(question, table.labels)
+        if year in shown:
+            outputs.append(table.x)
         for scenario in config.scenarios:
-            reference(prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max))
+            ready = prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max)
+            reference(ready)
+            if year in shown:
+                kept[scenario.name].append(ready)
         if _origin(table) != before:
             before = _origin(table)
             yield before
@@ -45,7 +52,9 @@ def check(config: Config) -> Iterator[str]:
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
     for scenario in config.scenarios:
-        yield from _described_errors(scenario, config.sampling.years, buys(question))
+        prepared = kept.pop(scenario.name)
+        yield from _described_errors(scenario, prepared, buys(question))
+        yield from implied_text(implied(prepared, outputs), question)
 
 
 def buys(question: Question) -> bool:
@@ -74,21 +83,21 @@ def _membership(consumer: Consumer) -> str:
 
 
 def _described_errors(
-    scenario: ErrorModel, years: tuple[int, ...], purchases: bool
+    scenario: ErrorModel, prepared: Sequence[Prepared], purchases: bool
 ) -> Iterator[str]:
     yield f"scenario {scenario.name}, perturbing {scenario.method}:"
-    first, second = years[0], years[min(1, len(years) - 1)]
+    one, other = prepared[0], prepared[min(1, len(prepared) - 1)]
+    first, second = one.year, other.year
     for entry in scenario:
         rho = math.fsum(
             component.weight * inter_year_correlation(component.time, first, second)
             for component in entry.components
         )
         yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}"
-        rsd = entry.size.rsd if isinstance(entry.size, Constant) else None
         if wording.largest(entry.size) > 1:
             yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
-        factors = f", of factors {factor_correlation(rho, rsd, rsd):.4g}" if rsd else ""
-        yield f"    correlation of {first} and {second}: of eps {rho:.4g}{factors}"
+        factors = of_factors(scenario, entry, rho, one, other)
+        yield f"    correlation of {first} and {second}: of eps {rho:.4g}, of factors {factors}"
         yield f"    source: {entry.source}"
         if isinstance(entry.size, ByLabel):
             for unmet in entry.size.unmet:
