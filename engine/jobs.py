@@ -17,8 +17,20 @@ import numpy as np
 
 from engine.blockwork import Task, machine
 from engine.draws import Single, estimated
-from engine.error_model import AR1, ErrorModel, Errors, FromFile, Period, TimeKey
+from engine.error_model import (
+    AR1,
+    Empirical,
+    ErrorModel,
+    Errors,
+    FromFile,
+    Law,
+    Period,
+    TimeKey,
+    law_names,
+    refuse_more_draws,
+)
 from engine.errors import TableError
+from engine.kernels import laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
@@ -94,6 +106,7 @@ def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
 
 
 def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
+    refuse_more_draws(job.errors, job.sampling.draws)
     seen = {year: _look(job.read(year)) for year in job.sampling.years}
     axes = _axes(job, seen[job.sampling.years[0]].labels)
     described = identity(job, {year: look.sha256 for year, look in seen.items()})
@@ -118,6 +131,7 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             "scenario": job.errors.name,
             "method": str(job.errors.method),
             "mode": "exact" if cut is None else "split",
+            "laws": list(law_names(job.errors)),
             **({} if cut is None else {"split": cut}),
             "synthetic": any(look.provenance.synthetic for look in seen.values()),
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
@@ -250,11 +264,22 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
 
 def _entry(entry: Errors) -> dict[str, Any]:
     size = entry.size
-    sized = {"sha256": size.sha256} if isinstance(size, FromFile) else _fields(size)
+    sized: dict[str, Any]
+    match size:
+        case FromFile():
+            sized = {"sha256": size.sha256}
+        case Empirical():
+            sized = {
+                "sha256": [list(pair) for pair in sorted(size.sha256)],
+                "rescale": size.rescale,
+            }
+        case _:
+            sized = _fields(size)
     return {
         "quantity": str(entry.quantity),
         "only": {key: sorted(names) for key, names in entry.only.items()},
         "size": {"kind": type(size).__name__, **sized},
+        **_law(entry),
         "components": {
             component.name: {
                 "weight": component.weight,
@@ -265,6 +290,13 @@ def _entry(entry: Errors) -> dict[str, Any]:
             for component in entry.components
         },
     }
+
+
+def _law(entry: Errors) -> dict[str, Any]:
+    """What a law that is tabulated makes of eps, to the last bit; the lognormal needs no table."""
+    if entry.law is Law.LOGNORMAL:
+        return {}
+    return {"law": {"name": str(entry.law), "tables": laws.fingerprint()}}
 
 
 def _time(time: TimeKey) -> dict[str, Any]:

@@ -50,6 +50,7 @@ _STEPS, _STEPS_OF_ALL = 4.5, 12  # of a solution by the important cells, and whe
 _FROM_MEMORY = 2.2  # right-hand sides in the time that reading a cell's factors takes
 _SPARSE = 2.5  # entries of the inverse applied in the time of one cell
 _DENSE = 0.85  # of the rate of a square product, at which the whole inverse is applied
+_OTHER = 1.5  # normals in the time that a factor takes that is not lognormal; measured
 _NUMPY = 1800  # applications in the time that all of numpy takes with one number of a solution
 _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
@@ -143,6 +144,9 @@ class Shape:
         contributions: bytes of one draw's footprints by origin, by industry and by product.
         negative: whether any delivery is, so that magnitudes are factorised too.
         shared: normals that groups of cells share in one draw.
+        tabulated: cells whose factors have a law that is tabulated.
+        realised: cells whose factors come from files.
+        realisations: in these files.
     """
 
     n: int
@@ -157,6 +161,9 @@ class Shape:
     contributions: int = 0
     negative: bool = False
     shared: int = 0
+    tabulated: int = 0
+    realised: int = 0
+    realisations: int = 0
 
     @property
     def columns(self) -> int:
@@ -232,6 +239,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     # The packed cells, the inverse, and the slopes of every part.
     year = _CELL * cells + 4 * whole + _ENTRY * matter
     year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
+    year += 4 * shape.realised * shape.realisations
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING
@@ -239,11 +247,12 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         matrix=8 * square,
         # A year for each slot while one gives way to the next, and one more that is still open.
         shared=(1 + min(len(sampling.years), slots)) * year,
-        workspace=4 * GROUP * (shape.kept + shape.shared)
+        workspace=4 * GROUP * (shape.kept + shape.shared + shape.realised)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + sampling.block * (4 * one + shape.contributions),
         directly=_DIRECTLY * square,
-        preparing=_preparing(shape) + 8 * small,
+        # The file as it is read, and its factors in double precision.
+        preparing=_preparing(shape) + 8 * small + 24 * shape.realised * shape.realisations,
         ensemble=draws * (3 * one + 14 + shape.contributions),
         prepared=year * len(sampling.years),
         starting=_year(shape, rates) * len(sampling.years),
@@ -282,8 +291,9 @@ def _group(shape: Shape, rates: Rates) -> float:
     whole, matter = shape.inverse
     products = 1 + corrections if whole else 0
     applied += (steps - products) * matter * k * GROUP / _SPARSE
+    other = _OTHER * (shape.tabulated + shape.realised) / max(shape.cells, 1)
     return (
-        shape.normals * (every + drawn_anew) / rates.normals
+        (shape.normals + other) * (every + drawn_anew) / rates.normals
         + (applied + _NUMPY * shape.n * k * GROUP) / rates.applied
         + products * 2 * whole * k * GROUP / (_DENSE * rates.single)
         + _OVERHEAD

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.error_model import Empirical, ErrorModel, Law, Quantity
+from engine.errors import ConfigError
 from engine.kernels.arrays import F32, F64, I64, Bool
 from engine.kernels.first_order import Gradient
 from engine.kernels.importance import A_DECADE, BINS, DECADES, add_shares
@@ -62,7 +64,13 @@ def split(tables: Sequence[Prepared], keep: Keep, law: Twin | None = None) -> li
     Args:
         tables: all years of one scenario, in order.
         law: their first-order law, if it is at hand.
+
+    Raises:
+        ConfigError: the deliveries have factors that are not lognormal.
     """
+    for table in tables:
+        if not all(cells.lognormal for cells in table.cells[table.matrix]):
+            raise _other_law(table.matrix)
     asked = _Asked.of(tables, twin(tables) if law is None else law)
     found = _importance(tables, asked)
     threshold, share = found.threshold(keep)
@@ -70,6 +78,30 @@ def split(tables: Sequence[Prepared], keep: Keep, law: Twin | None = None) -> li
         replace(table, split=_cut(table, found.cells >= threshold, share, keep.order))
         for table in tables
     ]
+
+
+def refuse_other_laws(errors: ErrorModel) -> None:
+    """Refuse deliveries whose factors are not lognormal.
+
+    What is left of a cell whose own noise is cut is the mean of its factor given the errors that it
+    shares, and only a lognormal factor has one of its own law.
+
+    Raises:
+        ConfigError: an entry of the deliveries has another law, or factors from a file.
+    """
+    matrix = errors.method.matrix
+    for entry in errors:
+        own = entry.law is Law.LOGNORMAL and not isinstance(entry.size, Empirical)
+        if entry.quantity is matrix and not own:
+            raise _other_law(matrix)
+
+
+def _other_law(matrix: Quantity) -> ConfigError:
+    return ConfigError(
+        f"split mode cuts the noise of lognormal deliveries only, and {matrix} has another law",
+        where="split",
+        remedy="leave the section [split] out, or give these deliveries the law `lognormal`",
+    )
 
 
 # --- what is asked ------------------------------------------------------------------------------

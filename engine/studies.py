@@ -24,6 +24,7 @@ from engine import analysis, workflow
 from engine.analysis import Unsettled
 from engine.clusters import ClusterSpec
 from engine.config import Config
+from engine.error_model import most_draws, refuse_more_draws
 from engine.errors import ConfigError, InputError, StoreError
 from engine.kernels.changes import spent_at_look
 from engine.plan import whole_blocks
@@ -117,10 +118,12 @@ def schedule(
             first of them is the first again, whatever the configuration says by now.
         first: draws at the first look, rounded up to whole blocks; the configuration's own if not
             given.
-        most: never more draws than these; 16 times the first look if not given.
+        most: never more draws than these; if not given 16 times the first look, or what files of
+            factors suffice for.
 
     Raises:
-        ConfigError: `most` leaves no look, or `first` is not the first look of the folder.
+        ConfigError: `most` leaves no look, files hold fewer factors, or `first` is not the first
+            look of the folder.
     """
     looks = _remembered(Path(folder) if folder else workflow.run_folder(config))
     start = whole_blocks(first or config.sampling.draws, config.sampling.block)
@@ -132,7 +135,10 @@ def schedule(
                 remedy="leave the number of draws out, or give the run a folder of its own",
             )
         start = looks.draws[0]
-    most = MOST * start if most is None else most
+    known = [n for n in map(most_draws, config.scenarios) if n is not None]
+    most = min([MOST * start, *known]) if most is None else most
+    for scenario in config.scenarios:
+        refuse_more_draws(scenario, most)
     if most < start:
         raise ConfigError(
             f"a first look at {start} draws is beyond the largest number of draws, {most}",

@@ -8,10 +8,12 @@ from engine.error_model import (
     ByLabel,
     Component,
     Constant,
+    Empirical,
     ErrorModel,
     Errors,
     ErrorSize,
     FromFile,
+    Law,
     Method,
     Period,
     Persistent,
@@ -41,8 +43,8 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
     rows = [
         {
             "quantity": quantity(entry),
-            "size": size(entry.size),
-            "correlation": "; ".join(component(one) for one in entry.components),
+            "size": size(entry.size) + law(entry),
+            "correlation": correlation(entry),
             "source": entry.source,
         }
         for entry in scenario
@@ -101,6 +103,23 @@ def size(error: ErrorSize) -> str:
             )
         case FromFile(path, sha256):
             return f"rsd of each cell from {path.name} (sha256 {sha256[:12]})"
+        case Empirical(path, _, realisations, rescale):
+            scaled = ", each cell's divided by their mean" if rescale else ""
+            return f"factors of {realisations} realisations from {path.name}{scaled}"
+
+
+def law(entry: Errors) -> str:
+    """The law of an entry's factors, where it is none of the lognormal ones all others have."""
+    if isinstance(entry.size, Empirical):
+        return ", their own law"
+    return "" if entry.law is Law.LOGNORMAL else f", {entry.law}"
+
+
+def correlation(entry: Errors) -> str:
+    """What cells and years of an entry have in common."""
+    if isinstance(entry.size, Empirical):
+        return "the files' own: draw d of all cells and years is their realisation d"
+    return "; ".join(component(one) for one in entry.components)
 
 
 def component(part: Component) -> str:
@@ -132,16 +151,3 @@ def time(key: TimeKey) -> str:
             return f"a new error in {', '.join(map(str, starts))}"
         case AR1(phi):
             return f"correlating {phi:g} from one year to the next (AR(1))"
-
-
-def largest(error: ErrorSize) -> float:
-    """The largest rsd an error size states; 0 where it is not known without the file."""
-    match error:
-        case Constant(rsd):
-            return rsd
-        case ByLabel(rsd=rsds):
-            return max(rsds.values(), default=0.0)
-        case PowerLaw(ceiling=ceiling):
-            return ceiling
-        case FromFile():
-            return 0.0

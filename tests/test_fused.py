@@ -186,7 +186,7 @@ def some_kept(
 ) -> tuple[list[Cells], list[np.ndarray], list[np.ndarray]]:
     """A random share of the cells drawn, which they are, and everybody's slots."""
     rng = np.random.default_rng(1)
-    drawn = [cells for cells in entries if cells.terms]
+    drawn = [cells for cells in entries if cells.drawn]
     chosen = [rng.random(len(cells.value)) < share for cells in drawn]
     some = [cells.only(which) for cells, which in zip(drawn, chosen, strict=True)]
     slots = [

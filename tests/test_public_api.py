@@ -8,10 +8,10 @@ import sys
 import engine
 
 PUBLIC = """
-AR1 ByLabel ClusterSpec Component Config Constant Consumer DetectionRule Draws ErrorModel Errors
-Executor FootfallError FromFile Indicator Labels MRIO Method Period Persistent PowerLaw Provenance
-Quantity Question Run Verdict Yearly attributed changes check draw findings levels load_config
-open_run open_table plan_run preview run run_until status verdicts write_report
+AR1 ByLabel ClusterSpec Component Config Constant Consumer DetectionRule Draws Empirical ErrorModel
+Errors Executor FootfallError FromFile Indicator Labels Law MRIO Method Period Persistent PowerLaw
+Provenance Quantity Question Run Verdict Yearly attributed changes check draw findings levels
+load_config open_run open_table plan_run preview run run_until status verdicts write_report
 """
 
 

@@ -6,6 +6,7 @@ and `levels` and replace none of them. Verdicts count draws.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.analysis.selection import CELL, Names, Selection, select
 from engine.analysis.split_error import is_split
+from engine.error_model import Law
 from engine.errors import InputError
 from engine.kernels import first_order, monte_carlo
 from engine.kernels.arrays import F64, Bool
@@ -68,8 +70,8 @@ def controlled(
 
     Args:
         ensemble: an opened ensemble. Where it has no variable `linear`, means are plain; where it
-            has no `G`, sds and probabilities are; all are in split mode, whose draws follow another
-            law.
+            has no `G`, or factors that are not lognormal, sds and probabilities are; all are in
+            split mode, whose draws follow another law, and where factors come from files.
         law: the first order of the same years and names, as `engine.analysis.preview` gives it;
             what the ensemble keeps of it if not given.
         rule: whose coverage interval is compared; 95 % if not given.
@@ -105,6 +107,7 @@ def controlled(
         attrs=asked.attrs
         | {
             "confidence": rule.confidence,
+            "controls": json.dumps([n for n in ("linear", "G") if _is_control(ensemble, n)]),
             "control_variate": "first-order values of the same draws; gain: how many times the "
             "draws a plain estimate would need; 1 where a draw was rejected or none is stored",
             "linearity": f"JCGM 101:2008, clause 8, to {digits} significant digit(s) of sigma",
@@ -133,8 +136,24 @@ def _covariance(ensemble: xr.Dataset, law: xr.Dataset | None) -> xr.DataArray:
     return ensemble["first_order_covariance"]
 
 
-def _stored(ensemble: xr.Dataset, name: str, labels: dict[str, Any]) -> F64 | None:
+def laws(ensemble: xr.Dataset) -> set[str]:
+    """The laws of the factors it was drawn with."""
+    return set(json.loads(ensemble.attrs.get("laws", '["lognormal"]')))
+
+
+def _is_control(ensemble: xr.Dataset, name: str) -> bool:
+    """Whether a stored first-order value is one whose law is known.
+
+    Linear values have a mean of zero, but not over factors from files, whose own mean is kept.
+    Gaussian ones are the first order of lognormal factors, and used for no others.
+    """
     if name not in ensemble or is_split(ensemble):
+        return False
+    return laws(ensemble) <= ({"lognormal"} if name == "G" else set(map(str, Law)))
+
+
+def _stored(ensemble: xr.Dataset, name: str, labels: dict[str, Any]) -> F64 | None:
+    if not _is_control(ensemble, name):
         return None
     return ensemble[name].sel(labels).transpose("draw", "year", *CELL).to_numpy()
 

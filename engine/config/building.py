@@ -11,13 +11,13 @@ from engine.config import schema, tables
 from engine.config.asked import asked
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
-from engine.error_model import ErrorModel, Method
+from engine.error_model import ErrorModel, Method, refuse_more_draws
 from engine.errors import ConfigError
 from engine.kernels.changes import DetectionRule
 from engine.plan import GROUP, SamplingPlan, whole_blocks
 from engine.question import Question
 from engine.readers import Source
-from engine.split import Keep
+from engine.split import Keep, refuse_other_laws
 
 MOST_DRAWS = 2**31  # a draw's number is one 32-bit word of its counter
 LARGEST_R_MAX = 0.9999  # nearer to one, rounding leaves the certificate no room
@@ -82,13 +82,18 @@ def config(file: schema.File, path: Path) -> Config:
             )
     method = Method(file.method.perturb)
     scenarios = tuple(
-        ErrorModel(name, method, tuple(errors(entry, path) for entry in scenario.errors))
+        ErrorModel(name, method, tuple(errors(entry, path, years) for entry in scenario.errors))
         for name, scenario in file.scenarios.items()
     )
     if not scenarios:
         raise ConfigError(
             "there is no scenario", where="scenarios", remedy="describe at least one error model"
         )
+    sampling = _sampling(file.sampling, years)
+    for model in scenarios:
+        refuse_more_draws(model, sampling.draws)
+        if file.split is not None:
+            refuse_other_laws(model)
     return Config(
         path=path,
         title=file.title,
@@ -98,7 +103,7 @@ def config(file: schema.File, path: Path) -> Config:
         r_max=_r_max(file.method.r_max),
         tolerance=_within(file.method.tolerance, 9.9e-10, 1e-3, "method.tolerance"),
         keep=None if file.split is None else _keep(file.split),
-        sampling=_sampling(file.sampling, years),
+        sampling=sampling,
         draws_asked=file.sampling.draws,
         detection=DetectionRule(
             confidence=_within(file.detection.confidence, 0.5, 1, "detection.confidence"),

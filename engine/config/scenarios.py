@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from engine.config import schema
 from engine.config.explaining import CHOICES
 from engine.config.paths import resolved
@@ -16,9 +18,11 @@ from engine.error_model import (
     ByLabel,
     Component,
     Constant,
+    Empirical,
     Errors,
     ErrorSize,
     FromFile,
+    Law,
     Period,
     Persistent,
     PowerLaw,
@@ -28,6 +32,7 @@ from engine.error_model import (
     check_size,
 )
 from engine.errors import ConfigError
+from engine.readers.files import sha256 as sha256_of
 from engine.readers.sizes import read_size_table
 
 # A scenario is a folder beside `run.json` and `report-<scenario>`, on Windows too.
@@ -57,7 +62,7 @@ def check_scenario_names(scenarios: Mapping[str, schema.Scenario]) -> None:
             )
 
 
-def errors(entry: schema.Errors, path: Path) -> Errors:
+def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
     where = f"scenarios, errors of {entry.quantity}"
     _refuse_two_sizes(entry, where)
     given = None if entry.components is None else tuple(map(_component, entry.components))
@@ -65,6 +70,10 @@ def errors(entry: schema.Errors, path: Path) -> Errors:
         of_preset = preset(entry, entry.preset, given, path, f"{where}, preset")
         size, components = of_preset.size, of_preset.components
         source: str | None = of_preset.source
+    elif entry.factors is not None:
+        _refuse_law(entry, where)
+        size = _empirical(entry.factors, path, years, f"{where}, factors")
+        components, source = given or (), entry.source
     else:
         size, components, source = _size(entry, path, where), given, entry.source
     if components is None:
@@ -81,10 +90,11 @@ def errors(entry: schema.Errors, path: Path) -> Errors:
         size=size,
         components=components,
         source=source,
+        law=Law(entry.law or Law.LOGNORMAL),
     )
 
 
-_SIZES = ("rsd", "power_law", "table", "file", "preset")
+_SIZES = ("rsd", "power_law", "table", "file", "factors", "preset")
 
 
 def _refuse_two_sizes(entry: schema.Errors, where: str) -> None:
@@ -93,8 +103,8 @@ def _refuse_two_sizes(entry: schema.Errors, where: str) -> None:
         raise ConfigError(
             f"the size of the error is given {len(given)} times",
             where=where,
-            remedy="give exactly one of `rsd`, `power_law`, `table` (CSV), `file` (.npy) and "
-            "`preset`",
+            remedy="give exactly one of `rsd`, `power_law`, `table` (CSV), `file` (.npy), "
+            "`factors` (.npy) and `preset`",
         )
 
 
@@ -117,6 +127,39 @@ def _size(entry: schema.Errors, path: Path, where: str) -> ErrorSize:
             f"cannot be read ({error})", where=f"{where}, file", remedy="give a .npy file"
         ) from error
     return FromFile(file, hashlib.sha256(content).hexdigest())
+
+
+def _refuse_law(entry: schema.Errors, where: str) -> None:
+    if entry.law is not None:
+        raise ConfigError(
+            f"factors from a file have the file's own law, not `{entry.law}`",
+            where=where,
+            remedy="leave `law` out",
+        )
+
+
+def _empirical(asked: schema.Factors, path: Path, years: tuple[int, ...], where: str) -> Empirical:
+    template = resolved(asked.file, path, where)
+    hashes, counts = [], []
+    for year in years:
+        file = Empirical(template, (), 0, asked.rescale).file(year)
+        try:
+            hashes.append((year, sha256_of(file)))
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ConfigError(
+                f"{file} cannot be read as an array ({error})",
+                where=where,
+                remedy="give a .npy file; {year} in its name stands for the year",
+            ) from error
+        if array.ndim != 3 or not len(array):
+            raise ConfigError(
+                f"{file} has the shape {array.shape}, not (realisations, rows, columns)",
+                where=where,
+                remedy="give one factor a realisation and cell of the quantity",
+            )
+        counts.append(len(array))
+    return Empirical(template, tuple(hashes), min(counts), asked.rescale)
 
 
 def _power_law(law: schema.PowerLaw, where: str) -> PowerLaw:

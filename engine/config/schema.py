@@ -189,6 +189,11 @@ class Lenzen2010(_Section):
     per_table_unit: float | dict[str, float]
 
 
+class Factors(_Section):
+    file: str
+    rescale: bool = False
+
+
 class Errors(_Section):
     quantity: Literal["Z", "E", "A", "s", "Y", "F_Y", "purchases"]
     only: dict[str, list[str]] = {}
@@ -202,6 +207,8 @@ class Errors(_Section):
         ]
         | None
     ) = None
+    factors: Factors | None = None
+    law: Literal["lognormal", "truncated normal", "gamma"] | None = None
     components: list[Component] | None = None
     source: str | None = None
 

@@ -12,7 +12,7 @@ from engine.draws.direct import Single, draw_directly, estimated, perturbed, ref
 from engine.draws.group import draw_group
 from engine.draws.outcome import DIRECTLY, Draws, Status
 from engine.draws.series import draw_series
-from engine.error_model import ErrorModel
+from engine.error_model import ErrorModel, refuse_more_draws
 from engine.kernels.arrays import I64
 from engine.kernels.streams import LANES
 from engine.mrio import MRIO
@@ -54,10 +54,13 @@ def draw(
         tolerance: largest certified relative error of a footprint.
 
     Raises:
-        ConfigError: the error model or question names what the table does not have.
+        ConfigError: the error model or question names what the table does not have, or has
+            factors from files for fewer draws.
         TableError: the table's own spectral radius is not below one.
     """
     asked = everything(table) if question is None else question
+    draws = tuple(draws)
+    refuse_more_draws(errors, 1 + max(draws, default=-1))
     # One BLAS thread, as in every run: the bits of a solution depend on their number.
     with threadpool_limits(1, user_api="blas"):
         prepared = prepare(table, errors, asked, seed, r_max=r_max, tolerance=tolerance)

@@ -6,14 +6,22 @@ mean is kept. The standardised error eps is a sum of independent components,
     eps = sum_m sqrt(pi_m) u_m[group_m(cell), time_m(year)],    sum_m pi_m = 1,
 
 each u standard normal, shared by the cells of a group and by the years of a time key. The pi are
-correlations of eps; factors correlate a little less (`factor_correlation`).
+correlations of eps; factors correlate a little less (`factor_correlation`). Factors of another law
+(`Law`) are its quantile at Phi(eps); those of an `Empirical` size are read from files.
 """
 
 from __future__ import annotations
 
 from engine.error_model.checks import check_rsd, check_size
 from engine.error_model.entries import Component, Errors
-from engine.error_model.model import ErrorModel, only_independent_cells
+from engine.error_model.laws import MEAN_ERRORS, MOST_CELLS, MOST_SIZES, Empirical, Law, check_law
+from engine.error_model.model import (
+    ErrorModel,
+    law_names,
+    most_draws,
+    only_independent_cells,
+    refuse_more_draws,
+)
 from engine.error_model.presets import PRESETS, Preset
 from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, kind
 from engine.error_model.sizes import (
@@ -24,6 +32,7 @@ from engine.error_model.sizes import (
     ErrorSize,
     FromFile,
     PowerLaw,
+    largest,
 )
 from engine.error_model.times import (
     AR1,
@@ -42,6 +51,9 @@ __all__ = [
     "AR1_WINDOW",
     "KEYS",
     "LARGEST_RSD",
+    "MEAN_ERRORS",
+    "MOST_CELLS",
+    "MOST_SIZES",
     "PERIOD_NODES",
     "PERTURBED",
     "PRESETS",
@@ -49,10 +61,12 @@ __all__ = [
     "ByLabel",
     "Component",
     "Constant",
+    "Empirical",
     "ErrorModel",
     "ErrorSize",
     "Errors",
     "FromFile",
+    "Law",
     "Method",
     "Period",
     "Persistent",
@@ -61,10 +75,15 @@ __all__ = [
     "Quantity",
     "TimeKey",
     "Yearly",
+    "check_law",
     "check_rsd",
     "check_size",
     "factor_correlation",
     "inter_year_correlation",
     "kind",
+    "largest",
+    "law_names",
+    "most_draws",
     "only_independent_cells",
+    "refuse_more_draws",
 ]

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from engine.error_model.laws import Empirical
 from engine.error_model.quantities import KEYS, Quantity
 from engine.error_model.sizes import (
     LARGEST_RSD,
@@ -61,7 +62,7 @@ def check_size(size: ErrorSize, quantity: Quantity, where: str) -> None:
                 check_rsd(rsd, f"{where}, {' '.join(labels)}")
         case PowerLaw():
             _check_power_law(size, quantity, f"{where}, power_law")
-        case FromFile():
+        case FromFile() | Empirical():
             return  # checked where the file is read
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.error_model.checks import check_key, check_only, check_size, check_source
+from engine.error_model.laws import Empirical, Law, check_law
 from engine.error_model.quantities import Quantity
-from engine.error_model.sizes import ErrorSize
+from engine.error_model.sizes import ErrorSize, largest
 from engine.error_model.times import TimeKey
 from engine.errors import ConfigError
 
@@ -44,6 +45,7 @@ class Errors:
         size: the relative standard deviation.
         components: how the error's variance is shared, weights adding up to one.
         source: a citation, or "assumption".
+        law: of the factors; whatever it says, those of an `Empirical` size have the files' own.
     """
 
     quantity: Quantity
@@ -51,14 +53,19 @@ class Errors:
     size: ErrorSize
     components: tuple[Component, ...]
     source: str
+    law: Law = Law.LOGNORMAL
 
     def __post_init__(self) -> None:
         where = f"errors of {self.quantity}"
         check_source(self.source, where)
         check_size(self.size, self.quantity, where)
+        check_law(self.law, largest(self.size), where)
         for key, names in self.only.items():
             check_key(key, self.quantity, where)
             check_only(names, f"{where}, only {key}")
+        if isinstance(self.size, Empirical):
+            _refuse_components(self.components, where)
+            return
         total = math.fsum(component.weight for component in self.components)
         if not self.components or abs(total - 1) > 1e-9:
             raise ConfigError(
@@ -75,6 +82,15 @@ class Errors:
         So the order in which a configuration lists components changes no bit of a draw.
         """
         return tuple(sorted(self.components, key=lambda c: (c.group == ("cell",), c.name)))
+
+
+def _refuse_components(components: tuple[Component, ...], where: str) -> None:
+    if components:
+        raise ConfigError(
+            "factors from a file bring their own correlations, and no component can add any",
+            where=where,
+            remedy="leave `components` out",
+        )
 
 
 def _check_component(component: Component, quantity: Quantity, where: str) -> None:

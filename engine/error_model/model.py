@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.error_model.entries import Errors
+from engine.error_model.laws import Empirical
 from engine.error_model.quantities import PERTURBED, Method
 from engine.error_model.sharing import check_shared, refuse_one_error_twice
 from engine.errors import ConfigError
@@ -68,4 +69,33 @@ class ErrorModel:
 def only_independent_cells(model: ErrorModel) -> bool:
     """Whether all errors are the cells' own, which is optimistic (Rodrigues et al. 2018)."""
     groups = {component.group for entry in model for component in entry.components}
-    return groups <= {("cell",)}
+    return groups <= {("cell",)} and most_draws(model) is None
+
+
+def law_names(model: ErrorModel) -> tuple[str, ...]:
+    """The laws of all factors, "empirical" for those from files."""
+    return tuple(
+        sorted({"empirical" if isinstance(e.size, Empirical) else str(e.law) for e in model.errors})
+    )
+
+
+def most_draws(model: ErrorModel) -> int | None:
+    """How many draws the realisations in files suffice for; None where there are no files."""
+    known = [e.size.realisations for e in model if isinstance(e.size, Empirical)]
+    return min(known, default=None)
+
+
+def refuse_more_draws(model: ErrorModel, draws: int) -> None:
+    """Refuse more draws than files have realisations: repeating them would only look like more.
+
+    Raises:
+        ConfigError: there are fewer realisations.
+    """
+    most = most_draws(model)
+    if most is not None and draws > most:
+        raise ConfigError(
+            f"{draws} draws are asked for, but an error has {most} realisations in its files",
+            where=f"scenario {model.name}",
+            remedy=f"ask for at most {most} draws in whole blocks (`draws`, `block`), or give "
+            "files of more realisations",
+        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.error_model.laws import Empirical
 from engine.errors import ConfigError
 
 SMALLEST_RSD, LARGEST_RSD = 1e-6, 100.0  # below, float32 factors are too coarse; above, absurd
@@ -73,4 +74,17 @@ class FromFile:
     sha256: str
 
 
-ErrorSize = Constant | ByLabel | PowerLaw | FromFile
+ErrorSize = Constant | ByLabel | PowerLaw | FromFile | Empirical
+
+
+def largest(size: ErrorSize) -> float:
+    """The largest rsd an error size states; 0 where it is not known without the file."""
+    match size:
+        case Constant(rsd):
+            return rsd
+        case ByLabel(rsd=rsds):
+            return max(rsds.values(), default=0.0)
+        case PowerLaw(ceiling=ceiling):
+            return ceiling
+        case FromFile() | Empirical():
+            return 0.0

@@ -10,8 +10,9 @@ position e of its line, in each of the 64 draws (the last axis of every result):
     gaussian[l, k]  = sum_e q sigma eps g[e, k]
     gaussian_across[e] = sum_l q sigma eps
 
-g is the same in all draws. The first `signed` columns of c and b use v, those after them its
-magnitude |v|.
+with rsd in the place of sigma where factors are not lognormal, and without those from files. g is
+the same in all draws. The first `signed` columns of c and b use v, those after them its magnitude
+|v|.
 
 A cell's factor is bit for bit that of `engine.kernels.perturb`; sums run in the order of the cells,
 in float64 and with explicit fma, so results depend on the packing alone. Sums along a line are sums
@@ -41,6 +42,7 @@ from engine.kernels.lanes import (
     sum_plain,
     widen,
 )
+from engine.kernels.laws import factor_of
 from engine.kernels.machine import add, fma
 from engine.kernels.perturb import HALF_LN2, STRIP, Cells, Term
 from engine.kernels.streams import (
@@ -56,6 +58,7 @@ from engine.kernels.streams import (
 
 _CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
 _LN2 = 0.6931471805599453
+_NOTHING = np.empty((0, LANES), Single)
 _OWN_SLOTS = readonly(np.empty(0, dtype=np.int32))
 
 
@@ -69,13 +72,15 @@ class _Packed(NamedTuple):
     log2_sd: F32
     rows: U32
     columns: U32
+    quantiles: F32
+    size_of: I32
 
 
 class _Streams(NamedTuple):
     """The terms of `Cells` for one group of draws.
 
     A shared term's normals are rows of `table`, (addresses, 64); a cell's row is the sum of an
-    offset of its line and one of its position.
+    offset of its line and one of its position. `realised` are factors from a file, (cells, 64).
     """
 
     keys: U32
@@ -86,6 +91,7 @@ class _Streams(NamedTuple):
     position: I32
     shared_weights: F32
     first_word: np.uint32
+    realised: F32
 
 
 def _streams(cells: Cells, group: int) -> _Streams:
@@ -108,7 +114,18 @@ def _streams(cells: Cells, group: int) -> _Streams:
         position=_stack(positions),
         shared_weights=np.array([term.weight for term in shared], dtype=Single),
         first_word=Word(QUARTER * group),
+        realised=_realised(cells, group),
     )
+
+
+def _realised(cells: Cells, group: int) -> F32:
+    """Factors from a file, (cells, 64), one where it has no such realisation; none of others."""
+    if not len(cells.realised):
+        return _NOTHING
+    factors = np.ones((len(cells.value), LANES), Single)
+    known = cells.realised[LANES * group : LANES * (group + 1)]
+    factors[:, : len(known)] = known.T
+    return factors
 
 
 def _stack(rows: list[I32]) -> I32:
@@ -176,6 +193,24 @@ def _draw(
 
 
 @compiled
+def _other_factors(
+    factors: F32, eps: F32, quantiles: F32, size_of: I32, realised: F32, wanted: I64, count: int
+) -> None:
+    """By the quantiles of a law, or from a file, in the place of lognormal ones.
+
+    Args:
+        size_of, realised: of the chunk's cells.
+    """
+    for turn in range(count):
+        q = wanted[turn]
+        for lane in range(LANES):
+            if realised.shape[0] > 0:
+                factors[q, lane] = realised[q, lane]
+            else:
+                factors[q, lane] = factor_of(quantiles[size_of[q]], eps[q, lane])
+
+
+@compiled
 def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registers
     cells: Any,
     streams: Any,
@@ -199,7 +234,8 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     v, e = np.empty((_CHUNK, LANES)), np.zeros((_CHUNK, LANES))
     kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], g.shape[1]
     scatter = gaussian_across.shape[1] > 0
-    drawn = streams.weights.size + streams.shared_weights.size > 0
+    drawn = streams.weights.size + streams.shared_weights.size + streams.realised.shape[0] > 0
+    other = cells.quantiles.shape[0] + streams.realised.shape[0] > 0
     wanted, slot = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
     lines = cells.rows.size if cells.by_row else cells.columns.size
     for segment in range(cells.starts.size - 1):
@@ -214,6 +250,9 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
                     wanted[count] = q
                     count += 1
             _draw(factors, eps, cells, streams, line, first, wanted, count)
+            if other:
+                of_cells, of_file = cells.size_of[first:last], streams.realised[first:last]
+                _other_factors(factors, eps, cells.quantiles, of_cells, of_file, wanted, count)
             for q in range(size):
                 if slot[q] < filled:
                     widen(v, q, cells.value[first + q], kept, slot[q], less)
@@ -267,7 +306,12 @@ class Bound:
     @property
     def drawn(self) -> bool:
         """Whether its cells carry errors."""
-        return self.streams.weights.size + self.streams.shared_weights.size > 0
+        return _is_drawn(self.streams)
+
+
+def _is_drawn(streams: _Streams) -> bool:
+    terms = streams.weights.size + streams.shared_weights.size
+    return bool(terms + len(streams.realised) > 0)
 
 
 class Memory:
@@ -327,13 +371,10 @@ def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) ->
         _bound(
             cells,
             group,
-            _NOTHING if keep is None or not cells.terms else keep.take(len(cells.value)),
+            _NOTHING if keep is None or not cells.drawn else keep.take(len(cells.value)),
         )
         for cells in entries
     )
-
-
-_NOTHING = np.empty((0, LANES), Single)
 
 
 def _bound(cells: Cells, group: int, kept: F32) -> Bound:
@@ -362,7 +403,7 @@ def bind_with(
     """
     whole, few, rest = [], [], zip(some, slots, strict=True)
     for cells in entries:
-        if not cells.terms:
+        if not cells.drawn:
             whole.append(_bound(cells, group, _NOTHING))
             continue
         first, own = next(rest)
@@ -372,7 +413,13 @@ def bind_with(
         all_ = replace(_bound(cells, group, kept), slots=own)
         whole.append(all_)
         few.append(
-            replace(all_, cells=_packed(first), kept=kept[: len(first.value)], slots=_OWN_SLOTS)
+            replace(
+                all_,
+                cells=_packed(first),
+                streams=all_.streams._replace(realised=_realised(first, group)),
+                kept=kept[: len(first.value)],
+                slots=_OWN_SLOTS,
+            )
         )
     return tuple(whole), tuple(few) or bind(some, group)
 

@@ -6,6 +6,7 @@ one time node, shared by all cells of a group.
 
     eps = sum over terms of  w  z[row address, column address, draw, node],   sum w^2 = 1
 
+Factors of another law are its quantile at Phi(eps) (`engine.kernels.laws`), or read from a file.
 The factor is computed in float32 (its law to 1e-7), the product in float64. Terms are added in the
 order given, shared ones first; that order is part of a draw's bits. Only cells that are not zero
 are listed and drawn: a zero stays zero, and a cell's value does not depend on which others are
@@ -16,18 +17,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool, readonly
 from engine.kernels.compiling import compiled
 from engine.kernels.elementary import log_sd
+from engine.kernels.laws import PIECES, factor_of
 from engine.kernels.machine import fma
 from engine.kernels.streams import Single, exp2, normals, normals_of_cells, stream_key
 
 LOG2E = 1.4426950408889634
 HALF_LN2 = Single(0.34657359027997264)
+NO_QUANTILES: F32 = readonly(np.empty((0, PIECES, 4), dtype=np.float32))
+NO_SIZES: I32 = readonly(np.empty(0, dtype=np.int32))
+NO_REALISATIONS: F32 = readonly(np.empty((0, 0), dtype=np.float32))
 STRIP = 128  # positions: 64 doubles for each are 64 KiB, which stay in a near cache
 
 
@@ -77,10 +82,16 @@ class Cells:
         starts: where each segment's cells begin, and the end of the last, (strips lines + 1,).
         across: position of each cell on its line, ascending in a segment, (cells,).
         value: the estimate, (cells,).
-        log2_sd: sigma log2(e) of each, (cells,).
+        log2_sd: sigma log2(e) of each, (cells,); for factors that are not lognormal
+            rsd log2(e), their first-order size in the place of sigma.
         rows, columns: hashes of the row and column labels, one each.
         terms: what the errors are made of, in the order of summation; none where the cells
-            carry no error.
+            carry no error, or one from a file.
+        quantiles: factors as functions of eps, by size (`engine.kernels.laws`),
+            (sizes,PIECES,4); none where they are lognormal.
+        size_of: which of the sizes each cell has, (cells,); none likewise.
+        realised: factors from a file, (realisations,cells): draw d has those of realisation d,
+            and beyond the last one the estimate; none where factors are drawn.
     """
 
     shape: tuple[int, int]
@@ -92,6 +103,24 @@ class Cells:
     rows: U32
     columns: U32
     terms: tuple[Term, ...]
+    quantiles: F32 = field(default_factory=lambda: NO_QUANTILES)
+    size_of: I32 = field(default_factory=lambda: NO_SIZES)
+    realised: F32 = field(default_factory=lambda: NO_REALISATIONS)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the cells carry errors."""
+        return bool(self.terms) or len(self.realised) > 0
+
+    @property
+    def lognormal(self) -> bool:
+        """Whether factors are exp(sigma eps - sigma^2 / 2)."""
+        return len(self.quantiles) == 0 and len(self.realised) == 0
+
+    def variance(self) -> F32:
+        """rsd^2 of the factors, (cells,)."""
+        squares: F32 = np.square(self.log2_sd / LOG2E)
+        return np.expm1(squares) if self.lognormal else squares
 
     def positions(self) -> tuple[I32, I32]:
         """Row and column of every cell, (cells,) each."""
@@ -109,6 +138,8 @@ class Cells:
             across=readonly(self.across[chosen]),
             value=readonly(self.value[chosen]),
             log2_sd=readonly(self.log2_sd[chosen]),
+            size_of=readonly(self.size_of[chosen]) if len(self.size_of) else NO_SIZES,
+            realised=readonly(self.realised[:, chosen]) if len(self.realised) else NO_REALISATIONS,
         )
 
 
@@ -121,12 +152,16 @@ def pack(
     terms: tuple[Term, ...],
     *,
     by_row: bool,
+    quantiles: F32 = NO_QUANTILES,
+    size_of: I32 = NO_SIZES,
+    realised: F32 = NO_REALISATIONS,
 ) -> Cells:
     """Cells (i, j) of `values`, brought into the order of their lines.
 
     Args:
         i, j: rows and columns in row-major order, as `numpy.nonzero` gives them.
         hashes: of the row and of the column labels.
+        quantiles, size_of, realised: as in `Cells`, the cells in the order of i and j.
     """
     along, across = (i, j) if by_row else (j, i)
     lines, positions = values.shape if by_row else values.shape[::-1]
@@ -144,6 +179,9 @@ def pack(
         rows=readonly(hashes[0].copy()),
         columns=readonly(hashes[1].copy()),
         terms=terms,
+        quantiles=quantiles,
+        size_of=readonly(size_of[order]) if len(size_of) else NO_SIZES,
+        realised=readonly(realised[:, order]) if len(realised) else NO_REALISATIONS,
     )
 
 
@@ -169,6 +207,12 @@ def _multiply(out: F64, value: F64, log2_sd: F32, eps: F32) -> None:
         s = log2_sd[cell]
         shift = -((s * HALF_LN2) * s)
         out[cell] = value[cell] * np.float64(exp2(fma(s, eps[cell], shift)))
+
+
+@compiled
+def _multiply_by_law(out: F64, value: F64, quantiles: F32, size_of: I32, eps: F32) -> None:
+    for cell in range(eps.size):
+        out[cell] = value[cell] * np.float64(factor_of(quantiles[size_of[cell]], eps[cell]))
 
 
 def standard_errors(cells: Cells, draw: int) -> F32:
@@ -205,11 +249,23 @@ def _dense(entries: Sequence[Cells], draw: int | None) -> F64:
     out = np.zeros(entries[0].shape)
     for cells in entries:
         value = cells.value
-        if draw is not None and cells.terms:
-            value = np.empty(len(cells.value))
-            _multiply(value, cells.value, cells.log2_sd, standard_errors(cells, draw))
+        if draw is not None and cells.drawn:
+            value = _perturbed(cells, draw)
         out[cells.positions()] = value
     return out
+
+
+def _perturbed(cells: Cells, draw: int) -> F64:
+    """(cells,): by the realisation of the draw, by the quantiles of a law, or lognormal."""
+    if len(cells.realised):
+        there = draw < len(cells.realised)
+        return cells.value * cells.realised[draw] if there else cells.value
+    value, eps = np.empty(len(cells.value)), standard_errors(cells, draw)
+    if cells.lognormal:
+        _multiply(value, cells.value, cells.log2_sd, eps)
+    else:
+        _multiply_by_law(value, cells.value, cells.quantiles, cells.size_of, eps)
+    return value
 
 
 def fingerprint() -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.arrays import F32, F64, I32, Bool, readonly
 from engine.kernels.inverse import Inverse
-from engine.kernels.perturb import LOG2E, Cells
+from engine.kernels.perturb import Cells
 from engine.kernels.streams import LANES
 
 HEADROOM = 1.25  # of the rows u over the estimate's multipliers: what draws may add without loss
@@ -183,7 +183,7 @@ def squared_errors(entries: Sequence[Cells]) -> scipy.sparse.csr_array:
         i, j = cells.positions()
         lines, positions = (i, j) if cells.by_row else (j, i)
         shape = cells.shape if cells.by_row else cells.shape[::-1]
-        sd = np.sqrt(np.expm1(np.square(cells.log2_sd / LOG2E))) * np.abs(cells.value)
+        sd = np.sqrt(cells.variance()) * np.abs(cells.value)
         squares = np.square(sd, out=sd)
         part = scipy.sparse.csr_array((squares, (lines, positions)), shape=shape)
         total = part if total is None else total + part
@@ -238,7 +238,7 @@ def how_many_kept(cells: int) -> int:
 
 def all_important(entries: Sequence[Cells]) -> bool:
     """Whether corrections are iterated with every cell that is drawn."""
-    count = sum(len(cells.value) for cells in entries if cells.terms)
+    count = sum(len(cells.value) for cells in entries if cells.drawn)
     return how_many_important(count) == count
 
 
@@ -252,7 +252,7 @@ def important(entries: Sequence[Cells], inverse: Inverse, variance: F64, scale: 
         variance: of the residual of the estimate's solution, (lines,).
         scale: size of a line's residual to the answer, (lines,).
     """
-    drawn = [cells for cells in entries if cells.terms]
+    drawn = [cells for cells in entries if cells.drawn]
     if not drawn:
         nothing = np.zeros(len(entries[0].value), dtype=np.bool_)
         return Kept((entries[0].only(nothing),), (), 0, whole=True)
@@ -290,6 +290,6 @@ def _slots(chosen: Bool) -> I32:
 def _score(cells: Cells, spread: F64, scale: F64) -> F64:
     i, j = cells.positions()
     lines, positions = (i, j) if cells.by_row else (j, i)
-    variance = np.expm1(np.square(cells.log2_sd / LOG2E)) * np.square(cells.value)
+    variance = cells.variance() * np.square(cells.value)
     score: F64 = variance * spread[positions] * np.square(scale[lines])
     return score

@@ -8,14 +8,13 @@ import numpy as np
 
 from engine.error_model import KEYS, Component, ErrorModel, Errors, Quantity
 from engine.errors import ConfigError
-from engine.kernels.arrays import F32, F64, I32, Bool
-from engine.kernels.elementary import log_sd
-from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
+from engine.kernels.arrays import F64, I32, Bool
+from engine.kernels.perturb import Cells, Groups, Term, pack
 from engine.kernels.streams import stream_key
 from engine.mrio import MRIO
 from engine.plan import Direction
+from engine.prepare.factors import factors_of
 from engine.prepare.labels import Addresses, Label, addressed, axis_labels, hashes_of
-from engine.prepare.sizes import piecewise, sizes
 from engine.question import Question
 
 
@@ -37,12 +36,26 @@ def cells_of(
         packed: list[Cells] = []
         free = value != 0
         for entry in entries_of(errors, quantity):
-            i, j, log2_sd = _errors_of(entry, value, flows, labels, table.year)
+            i, j = _cells_with(entry, value, labels)
             if not free[i, j].all():
                 _refuse_overlap(errors.name, quantity)
             free[i, j] = False
+            sized = factors_of(entry, flows, i, j, labels, table.year)
             terms = _terms_of(entry, table.year, seed, labels, hashes)
-            packed.append(pack(value, i, j, log2_sd, own, terms, by_row=by_row))
+            packed.append(
+                pack(
+                    value,
+                    i,
+                    j,
+                    sized.log2_sd,
+                    own,
+                    terms,
+                    by_row=by_row,
+                    quantiles=sized.quantiles,
+                    size_of=sized.size_of,
+                    realised=sized.realised,
+                )
+            )
         i, j = _positions(free)
         if len(i) or not packed:
             none = np.zeros(len(i), dtype=np.float32)
@@ -87,16 +100,14 @@ def _flows(quantity: Quantity, table: MRIO, values: Mapping[Quantity, F64]) -> F
             return values[quantity]
 
 
-def _errors_of(
-    entry: Errors, values: F64, flows: F64, labels: tuple[list[Label], list[Label]], year: int
-) -> tuple[I32, I32, F32]:
-    """Rows, columns and sigma log2(e) of the cells that an entry perturbs."""
+def _cells_with(
+    entry: Errors, values: F64, labels: tuple[list[Label], list[Label]]
+) -> tuple[I32, I32]:
+    """Rows and columns of the cells that an entry perturbs."""
     chosen = values != 0
     chosen[~_selected(entry, 0, labels[0])] = False
     chosen[:, ~_selected(entry, 1, labels[1])] = False
-    i, j = _positions(chosen)
-    rsd = sizes(entry, flows, i, j, labels, year)
-    return i, j, piecewise(lambda some: log_sd(some) * LOG2E, rsd, np.float32)
+    return _positions(chosen)
 
 
 def _selected(entry: Errors, axis: int, labels: list[Label]) -> Bool:

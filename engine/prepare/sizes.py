@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from engine.error_model import (
     SMALLEST_RSD,
     ByLabel,
     Constant,
+    Empirical,
     Errors,
     FromFile,
     PowerLaw,
@@ -58,6 +60,8 @@ def sizes(
             return _by_power(entry.size, flows[i, j], year)
         case FromFile():
             return _from_file(entry.size, flows.shape)[i, j]
+        case Empirical():
+            raise AssertionError("factors from a file have no size beside them")
 
 
 def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:
@@ -106,17 +110,7 @@ def _kinds(
 
 def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
     where = f"file {size.path}"
-    try:
-        content = size.path.read_bytes()
-        rsd = np.load(io.BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(
-            f"cannot be read as an array ({error})", where=where, remedy="give a .npy file"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != size.sha256:
-        raise ConfigError(
-            "changed since the configuration was read", where=where, remedy="run again"
-        )
+    rsd = array_from(size.path, size.sha256, where)
     if not isinstance(rsd, np.ndarray) or rsd.shape != shape or rsd.dtype.kind != "f":
         raise ConfigError(
             f"does not hold floats in the quantity's shape {shape}",
@@ -127,3 +121,23 @@ def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
     if impossible.any():
         check_rsd(float(rsd[impossible][0]), where)
     return rsd.astype(np.float64)
+
+
+def array_from(path: Path, sha256: str, where: str) -> Any:
+    """What a .npy file holds, which must be the one that the configuration was read with.
+
+    Raises:
+        ConfigError: it cannot be read, or has changed.
+    """
+    try:
+        content = path.read_bytes()
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(
+            f"cannot be read as an array ({error})", where=where, remedy="give a .npy file"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ConfigError(
+            "changed since the configuration was read", where=where, remedy="run again"
+        )
+    return found

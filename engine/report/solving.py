@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -141,6 +142,11 @@ def first_order_section(found: xr.Dataset, rule: DetectionRule, *, split: bool) 
         "would need. It is what this run shows, and no other is promised; it is 1, and the "
         "controls are off, where a draw was rejected. Verdicts count draws and use none of this."
     )
+    if not split and "G" not in json.loads(str(found.attrs["controls"])):
+        sentences.append(
+            "Some factors of this run are not lognormal: the controls of standard deviations and "
+            "probabilities are off, and with factors from files those of means as well."
+        )
     tables = [_linearity_table(found)] if found.sizes.get("pair") else []
     folded: list[Table] = []
     if not split:

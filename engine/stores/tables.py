@@ -44,6 +44,7 @@ _WHOLE = (
 _OF_START = ("X0", "y0", "final", "scale", "near", "far", "counted")
 _OF_INVERSE = ("starts", "across", "value", "whole")
 _OF_CELLS = ("starts", "across", "value", "log2_sd", "rows", "columns")
+_OF_LAWS = ("quantiles", "size_of", "realised")  # only where factors are not lognormal
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
 
 
@@ -118,8 +119,11 @@ def _save_all(entries: Sequence[Cells], folder: Path, name: str) -> list[dict[st
 def _save_cells(cells: Cells, folder: Path, name: str) -> dict[str, Any]:
     for array in _OF_CELLS:
         np.save(folder / f"{name}_{array}.npy", getattr(cells, array))
+    laws = [array for array in _OF_LAWS if len(getattr(cells, array))]
+    for array in laws:
+        np.save(folder / f"{name}_{array}.npy", getattr(cells, array))
     terms = [_save_term(term, folder, f"{name}_term{t}") for t, term in enumerate(cells.terms)]
-    return {"shape": cells.shape, "by_row": cells.by_row, "terms": terms}
+    return {"shape": cells.shape, "by_row": cells.by_row, "terms": terms, "laws": laws}
 
 
 def _save_term(term: Term, folder: Path, name: str) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _load_cells(described: dict[str, Any], folder: Path, name: str) -> Cells:
         shape=(rows, columns),
         by_row=described["by_row"],
         terms=tuple(_load_term(t, folder, f"{name}_term{i}") for i, t in enumerate(terms)),
-        **{array: _map(folder, f"{name}_{array}") for array in _OF_CELLS},
+        **{array: _map(folder, f"{name}_{array}") for array in (*_OF_CELLS, *described["laws"])},
     )
 
 

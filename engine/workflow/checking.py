@@ -10,9 +10,11 @@ from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
     ByLabel,
+    Empirical,
     ErrorModel,
     Period,
     inter_year_correlation,
+    largest,
     only_independent_cells,
 )
 from engine.kernels.arrays import F64
@@ -93,11 +95,14 @@ def _described_errors(
             component.weight * inter_year_correlation(component.time, first, second)
             for component in entry.components
         )
-        yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}"
-        if wording.largest(entry.size) > 1:
+        yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}{wording.law(entry)}"
+        if largest(entry.size) > 1:
             yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
-        factors = of_factors(scenario, entry, rho, one, other)
-        yield f"    correlation of {first} and {second}: of eps {rho:.4g}, of factors {factors}"
+        if isinstance(entry.size, Empirical):
+            yield f"    correlation of {first} and {second}: {wording.correlation(entry)}"
+        else:
+            factors = of_factors(scenario, entry, rho, one, other)
+            yield f"    correlation of {first} and {second}: of eps {rho:.4g}, of factors {factors}"
         yield f"    source: {entry.source}"
         if isinstance(entry.size, ByLabel):
             for unmet in entry.size.unmet:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.analysis.tables import NOTHING, aligned
-from engine.error_model import ErrorModel, Errors, Quantity, factor_correlation
+from engine.error_model import ErrorModel, Errors, Law, Quantity, factor_correlation
+from engine.kernels import laws
 from engine.kernels.arrays import F64
 from engine.kernels.first_order import Gradient
-from engine.kernels.perturb import LOG2E, Cells, estimate
+from engine.kernels.perturb import Cells, estimate
 from engine.prepare import Prepared, entries_of
 from engine.question import Question
 from engine.twin import covariance_between, twin
@@ -161,19 +162,24 @@ def of_factors(
     if None in ranges:
         return "no cell has an error"
     (low_1, high_1), (low_2, high_2) = (found for found in ranges if found is not None)
-    low = f"{factor_correlation(rho, low_1, low_2):.4g}"
+    low = f"{_of_law(entry.law, rho, low_1, low_2):.4g}"
     if max(high_1 / low_1, high_2 / low_2) < 1 + 1e-6:
         return low
-    high = f"{factor_correlation(rho, high_1, high_2):.4g}"
+    high = f"{_of_law(entry.law, rho, high_1, high_2):.4g}"
     return (
         f"{low} at the smallest rsd ({_percent(low_1)}), {high} at the largest ({_percent(high_1)})"
     )
 
 
+def _of_law(law: Law, rho: float, rsd_1: float, rsd_2: float) -> float:
+    if law is Law.LOGNORMAL:
+        return factor_correlation(rho, rsd_1, rsd_2)
+    first, second = laws.quantiles(law, np.array([rsd_1, rsd_2]))
+    return laws.correlation(first, second, rho)
+
+
 def _range(cells: Cells) -> tuple[float, float] | None:
     """The smallest and the largest rsd that is not zero."""
-    sizes = cells.log2_sd[cells.log2_sd > 0].astype(np.float64) / LOG2E
-    if not len(sizes):
-        return None
-    low, high = np.sqrt(np.expm1(np.square([sizes.min(), sizes.max()])))
-    return float(low), float(high)
+    sizes = np.sqrt(cells.variance().astype(np.float64))
+    sizes = sizes[sizes > 0]
+    return (float(sizes.min()), float(sizes.max())) if len(sizes) else None

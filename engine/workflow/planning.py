@@ -11,7 +11,7 @@ import psutil
 from engine import readers
 from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
-from engine.error_model import ErrorModel, kind
+from engine.error_model import Empirical, ErrorModel, Law, kind, most_draws, refuse_more_draws
 from engine.errors import PlanError
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels
@@ -77,7 +77,10 @@ def _why(question: Question, way: Direction) -> str:
 def sampling_of(config: Config, draws: int | None) -> SamplingPlan:
     if draws is None:
         return config.sampling
-    return replace(config.sampling, draws=whole_blocks(draws, config.sampling.block))
+    sampling = replace(config.sampling, draws=whole_blocks(draws, config.sampling.block))
+    for scenario in config.scenarios:
+        refuse_more_draws(scenario, sampling.draws)
+    return sampling
 
 
 def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[int, ...]) -> Shape:
@@ -97,6 +100,8 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         for component in entry.components
         if component.group == ("cell",)
     ]
+    from_files = [entry for entry in scenario if isinstance(entry.size, Empirical)]
+    tabulated = [entry for entry in scenario if entry.law is not Law.LOGNORMAL]
     perturbed = sum(cells.get(entry.quantity, 0) for entry in scenario)
     return Shape(
         n=len(table.labels.industries),
@@ -117,6 +122,9 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
             + len(question.by_product) * len(table.labels.sectors)
         ),
         negative=bool(table.Z.min(initial=0.0) < 0),
+        tabulated=sum(cells.get(entry.quantity, 0) for entry in tabulated),
+        realised=sum(cells.get(entry.quantity, 0) for entry in from_files),
+        realisations=most_draws(scenario) or 0,
     )
 
 
