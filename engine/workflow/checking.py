@@ -17,7 +17,6 @@ from engine.error_model import (
     largest,
     only_independent_cells,
 )
-from engine.kernels.arrays import F64
 from engine.mrio import MRIO, findings
 from engine.prepare import Prepared, prepare
 from engine.question import Consumer, Question, with_units
@@ -31,20 +30,13 @@ def check(config: Config) -> Iterator[str]:
     Raises:
         InputError: the first thing that makes a run impossible.
     """
-    tables, shown = Reader(config), years_shown(config.sampling.years)
+    tables = Reader(config)
     question, before = config.question, None
-    outputs: list[F64] = []
-    kept: dict[str, list[Prepared]] = {scenario.name: [] for scenario in config.scenarios}
     for year in config.sampling.years:
         table = tables.read(year)
         question = with_units(question, table.labels)
-        if year in shown:
-            outputs.append(table.x)
         for scenario in config.scenarios:
-            ready = prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max)
-            reference(ready)
-            if year in shown:
-                kept[scenario.name].append(ready)
+            reference(prepare(table, scenario, question, config.sampling.seed, r_max=config.r_max))
         if _origin(table) != before:
             before = _origin(table)
             yield before
@@ -54,9 +46,21 @@ def check(config: Config) -> Iterator[str]:
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
     for scenario in config.scenarios:
-        prepared = kept.pop(scenario.name)
-        yield from _described_errors(scenario, prepared, buys(question))
-        yield from implied_text(implied(prepared, outputs), question)
+        yield from _of_scenario(config, scenario, tables, question)
+
+
+def _of_scenario(
+    config: Config, scenario: ErrorModel, tables: Reader, question: Question
+) -> Iterator[str]:
+    """A few years of one scenario, read anew so that no more of them are ever in memory."""
+    prepared, outputs = [], []
+    for year in years_shown(config.sampling.years):
+        table = tables.read(year)
+        seed, r_max = config.sampling.seed, config.r_max
+        prepared.append(prepare(table, scenario, question, seed, r_max=r_max))
+        outputs.append(table.x)
+    yield from _described_errors(scenario, prepared, buys(question))
+    yield from implied_text(implied(prepared, outputs), question)
 
 
 def buys(question: Question) -> bool:
