@@ -362,7 +362,7 @@ def test_rejected_draws_leave_the_whole_family() -> None:
 def test_nothing_is_left_open_at_the_last_look() -> None:
     rows = families_of(ensemble(replace(DECADE, draws=200)))
     assert "needs more draws" in {row["adjusted"] for row in rows}
-    final = analysis.families_at_last_look(rows)
+    final = analysis.adjusted_at_last_look(rows)
     for before, after in zip(rows, final, strict=True):
         for name in ("verdict", "adjusted", "simultaneous", "holm"):
             waits = before[name] == "needs more draws"

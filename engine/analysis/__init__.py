@@ -22,7 +22,7 @@ from engine.analysis.equivalence import (
     equivalence_text,
 )
 from engine.analysis.families import (
-    families_at_last_look,
+    adjusted_at_last_look,
     families_pairs,
     family_table,
     family_text,
@@ -52,6 +52,7 @@ __all__ = [
     "SplitSummary",
     "Trend",
     "Unsettled",
+    "adjusted_at_last_look",
     "at_last_look",
     "attributed",
     "changes",
@@ -64,7 +65,6 @@ __all__ = [
     "equivalence_at_last_look",
     "equivalence_table",
     "equivalence_text",
-    "families_at_last_look",
     "families_pairs",
     "family_table",
     "family_text",

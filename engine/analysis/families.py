@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -186,24 +186,10 @@ def _of_family(
         shared |= _numbers("critical", found.critical) | _numbers("false_alarm", found.false_alarm)
     else:
         _say(columns, "simultaneous", np.full(len(told), Verdict.NOT_DETECTABLE.value))
-    tails = kernel.counted(
-        np.array([row["against"] for row in told]),
-        np.array([row["draws"] for row in told]),
-        np.array([round(row["draws"] / row["acceptance"]) - row["draws"] for row in told]),
-        rule,
-    )
-    _put(columns, "p_two_sided", tails.value)
-    adjustments = {
-        "holm": (kernel.holm, shared["holm_draws"]),
-        "benjamini_yekutieli": (kernel.benjamini_yekutieli, 0),
-        "benjamini_hochberg": (kernel.benjamini_hochberg, 0),
-    }
-    for name, (adjust, least) in adjustments.items():
-        _put(columns, f"p_{name}", kernel.adjusted(tails, adjust))
-        _say(columns, name, kernel.by_counting(tails, observed, adjust, rule, least))
     for row, column in zip(told, columns, strict=True):
-        for name in VERDICTS[1:]:
-            column[name] = coherent(row["verdict"], column[name])
+        column["simultaneous"] = coherent(row["verdict"], column["simultaneous"])
+    steps = {"holm": (kernel.holm, shared["holm_draws"])}
+    _count(columns, told, observed, steps | dict(_DISCOVERIES), rule)
     return shared, columns
 
 
@@ -211,7 +197,56 @@ def coherent(alone: str, adjusted: str) -> str:
     """The adjusted verdict, never more than the change's own allows."""
     if Verdict.NOT_DETECTABLE in (alone, adjusted):
         return Verdict.NOT_DETECTABLE.value
-    return alone if alone == Verdict.NEEDS_MORE_DRAWS else adjusted
+    return alone if alone in (Verdict.NEEDS_MORE_DRAWS, Verdict.BORDERLINE) else adjusted
+
+
+def among_many(rows: Sequence[Row], rule: DetectionRule) -> list[Row]:
+    """What the false discovery rate makes of each of many changes, by counting; none is dropped.
+
+    Args:
+        rows: of `verdict_table`, or with the same columns. Those not assessed are not counted.
+
+    Returns:
+        For each row `p_two_sided`, `p_benjamini_yekutieli` and `p_benjamini_hochberg`, each with
+        `_mcse`, and the verdicts `benjamini_yekutieli` and `benjamini_hochberg`.
+    """
+    told = [row for row in rows if row["verdict"] != Verdict.NOT_ASSESSED]
+    columns: list[Row] = [{} for _ in told]
+    if told:
+        observed = np.array([row["reference_delta"] for row in told])
+        _count(columns, told, observed, _DISCOVERIES, rule)
+    lines = iter(columns)
+    nothing = dict.fromkeys(_and_mcse("p_two_sided", *(f"p_{name}" for name in _DISCOVERIES)))
+    nothing |= dict.fromkeys(_DISCOVERIES, Verdict.NOT_ASSESSED.value)
+    return [nothing if row["verdict"] == Verdict.NOT_ASSESSED else next(lines) for row in rows]
+
+
+def _count(
+    columns: Sequence[Row],
+    told: Sequence[Row],
+    observed: F64,
+    adjustments: Mapping[str, tuple[kernel.Adjust, int]],
+    rule: DetectionRule,
+) -> None:
+    """Fill in tail probabilities and verdicts by counting, adjusted in each of the ways."""
+    tails = kernel.counted(
+        np.array([row["against"] for row in told]),
+        np.array([row["draws"] for row in told]),
+        np.array([round(row["draws"] / row["acceptance"]) - row["draws"] for row in told]),
+        rule,
+    )
+    _put(columns, "p_two_sided", tails.value)
+    for name, (adjust, least) in adjustments.items():
+        _put(columns, f"p_{name}", kernel.adjusted(tails, adjust))
+        _say(columns, name, kernel.by_counting(tails, observed, adjust, rule, least))
+        for row, column in zip(told, columns, strict=True):
+            column[name] = coherent(row["verdict"], column[name])
+
+
+_DISCOVERIES: Mapping[str, tuple[kernel.Adjust, int]] = {
+    "benjamini_yekutieli": (kernel.benjamini_yekutieli, 0),
+    "benjamini_hochberg": (kernel.benjamini_hochberg, 0),
+}
 
 
 def _drawn(
@@ -265,11 +300,15 @@ def _numbers(name: str, estimate: Estimate) -> Row:
     return {name: plain(estimate.value[()]), f"{name}_mcse": plain(estimate.mcse[()])}
 
 
-def families_at_last_look(rows: Sequence[Row]) -> list[Row]:
-    """What needs more draws when none will be made is borderline, treated as not detectable."""
+def adjusted_at_last_look(rows: Sequence[Row]) -> list[Row]:
+    """What needs more draws when none will be made is borderline, treated as not detectable.
+
+    Args:
+        rows: with any of the columns `verdict` and `VERDICTS`.
+    """
     waits, near = Verdict.NEEDS_MORE_DRAWS.value, Verdict.BORDERLINE.value
     names = ("verdict", *VERDICTS)
-    return [row | {name: near for name in names if row[name] == waits} for row in rows]
+    return [row | {name: near for name in names if row.get(name) == waits} for row in rows]
 
 
 # --- for a terminal ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The verdict on a change at an assumed correlation of the errors of its two years.
 
-Notation as in `engine.kernels.changes`. With s1, s2 the sd of ln F in the two years, as drawn,
+Notation as in `engine.kernels.changes`, equations of docs/method.md (5.6 to 5.8). With s1, s2 the
+sd of ln F in the two years, as drawn,
 
     sigma(rho)^2 = s1^2 + s2^2 - 2 rho s1 s2,
 

@@ -1,8 +1,8 @@
 """Did nothing larger than g % happen? The other question a change that is not detectable raises.
 
 Notation as in `engine.kernels.changes`. Not to detect a change is not to show that there was none.
-That takes two one-sided statements (Schuirmann 1987, J. Pharmacokin. Biopharm. 15:657-680), each
-at the level of the house's verdicts and by counting draws, with
+That takes two one-sided statements (docs/method.md, 5.12; Schuirmann 1987, J. Pharmacokin.
+Biopharm. 15:657-680), each at the level of verdicts and by counting draws, with
 
     lower = ln(1 - g/100),   upper = ln(1 + g/100):
 

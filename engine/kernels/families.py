@@ -6,21 +6,22 @@ happens with probability alpha at most, however many of its m changes are real.
 
 Notation: D draws accepted in every year of the family, on axis 0; m changes on axis 1.
 
-**Simultaneous max-|t|** (Westfall & Young 1993, ch. 2; single step) knows how the changes hang
-together, since every draw has them all:
+**Simultaneous max-|t|** (docs/method.md, 5.9 and 5.10; Westfall & Young 1993, single step) knows
+how the changes hang together, since every draw has them all:
 
     T_jd = (delta_jd - mean_j) / sd_j,   c = the 1 - alpha quantile of max_j |T_jd|,
 
 and change j is detected where `|delta^_j| / sd_j > c`; `delta^_j +- c sd_j` hold all together with
 probability 1 - alpha. For independent normal years of equal sd and all their pairs c is a quantile
-of the studentised range over sqrt 2; it never exceeds Bonferroni's by more than its own error.
+of the studentised range over sqrt 2. Of normal changes it lies between the quantile of one
+alone and Bonferroni's.
 
-**By counting.** `p_j = 2 (1 + count_j) / (D + 1)`, count the draws against the better supported
-direction, the larger of P and its reflection, with all rejected draws among them; then Holm (1979,
-Scand. J. Statist. 6:65-70), or the false discovery rate of Benjamini & Yekutieli (2001, Ann.
-Statist. 29:1165-1188) under any dependence, and of Benjamini & Hochberg (1995, J. R. Statist. Soc.
-B 57:289-300) under a positive one, which footprints of regions need not have, as emissions that
-one region is not charged with are charged to another.
+**By counting** (5.11). `p_j = 2 (1 + count_j) / (D + 1)`, count the draws against the better
+supported direction, the larger of P and its reflection, with all rejected draws among them; then
+Holm (1979, Scand. J. Statist. 6:65-70), or the false discovery rate of Benjamini &
+Yekutieli (2001, Ann. Statist. 29:1165-1188) under any dependence, and of Benjamini & Hochberg
+(1995, J. R. Statist. Soc. B 57:289-300) under a positive one, which footprints of regions need not
+have, as emissions that one region is not charged with are charged to another.
 """
 
 from __future__ import annotations

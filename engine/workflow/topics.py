@@ -116,7 +116,7 @@ def _families(case: Case) -> list[Row]:
     pairs = analysis.families_pairs(case.years, families)
     found = analysis.changes(case.ensemble, case.at_look, pairs)
     rows = analysis.family_table(case.ensemble, found, case.at_look, families)
-    return analysis.families_at_last_look(rows) if case.at_last_look else rows
+    return analysis.adjusted_at_last_look(rows) if case.at_last_look else rows
 
 
 def _equivalence(case: Case) -> list[Row]:
