@@ -6,11 +6,13 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from scipy.stats import false_discovery_control
 from test_draws import ACCOUNTS, COEFFICIENTS, entry, world
 from worlds import permute
 
@@ -432,6 +434,28 @@ def test_one_row_for_every_contribution(run: workflow.Run) -> None:
         assert row["estimate_sd"] == pytest.approx(float(own[:, -1].std(ddof=1)), rel=1e-12)
         total = ensemble.reference.sel(year=2002, stressor="S0", consumer="pair", part="total")
         assert row["share"] == estimate.values[-1] / total.item()
+
+
+def test_verdicts_among_all_contributions_are_never_bolder(run: workflow.Run) -> None:
+    with run.open() as ensemble:
+        found = analysis.changes(analysis.attributed(ensemble, "origin"))
+        rows = analysis.contribution_table(ensemble, found, "origin")
+    assert {tuple(row) for row in rows} == {tuple(rows[0])}
+    subjects: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["origin"] == "total":
+            assert row["p_benjamini_yekutieli"] is None
+            continue
+        key = row["consumer"], row["stressor"], row["from_year"], row["to_year"]
+        subjects.setdefault(key, []).append(row)
+        assert row["benjamini_yekutieli"] in (row["verdict"], "not detectable", "needs more draws")
+    for own in subjects.values():
+        told = [row for row in own if row["verdict"] != "not assessed"]
+        p = np.array([2 * (1 + row["against"]) / (1 + row["draws"]) for row in told])
+        for method, short in (("benjamini_yekutieli", "by"), ("benjamini_hochberg", "bh")):
+            adjusted = false_discovery_control(np.minimum(p, 1), method=short)
+            assert [row[f"p_{method}"] for row in told] == pytest.approx(adjusted)
+            assert all(row[f"p_{method}_mcse"] >= 0 for row in told)
 
 
 def test_the_largest_are_those_of_level_and_of_change() -> None:

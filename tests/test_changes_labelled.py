@@ -61,6 +61,7 @@ OTHER = [
     "p_decrease_reflected_high",
     "scale",
     "asymmetric",
+    "against",
     "verdict",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.analysis.asked import Asked, Trend
+from engine.analysis.asked import Asked, Family, Trend
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -15,9 +15,24 @@ from engine.analysis.contributions import (
     place,
 )
 from engine.analysis.control import controlled
+from engine.analysis.correlation import correlation_table, correlation_text
+from engine.analysis.equivalence import (
+    equivalence_at_last_look,
+    equivalence_table,
+    equivalence_text,
+)
+from engine.analysis.families import (
+    adjusted_at_last_look,
+    families_pairs,
+    family_table,
+    family_text,
+    grouped,
+    member_name,
+)
 from engine.analysis.levels import levels
 from engine.analysis.linearity import in_words, linearity_text, of_ensemble, with_controlled
 from engine.analysis.preview import preview, preview_table, preview_text
+from engine.analysis.scenarios import scenario_table, scenario_text
 from engine.analysis.solving import (
     Solving,
     SplitSummary,
@@ -32,10 +47,12 @@ from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watche
 __all__ = [
     "Asked",
     "By",
+    "Family",
     "Solving",
     "SplitSummary",
     "Trend",
     "Unsettled",
+    "adjusted_at_last_look",
     "at_last_look",
     "attributed",
     "changes",
@@ -43,6 +60,15 @@ __all__ = [
     "contribution_table",
     "contribution_text",
     "controlled",
+    "correlation_table",
+    "correlation_text",
+    "equivalence_at_last_look",
+    "equivalence_table",
+    "equivalence_text",
+    "families_pairs",
+    "family_table",
+    "family_text",
+    "grouped",
     "in_words",
     "is_split",
     "kind_of",
@@ -50,11 +76,14 @@ __all__ = [
     "largest",
     "levels",
     "linearity_text",
+    "member_name",
     "of_ensemble",
     "place",
     "preview",
     "preview_table",
     "preview_text",
+    "scenario_table",
+    "scenario_text",
     "solving",
     "solving_text",
     "split_error",

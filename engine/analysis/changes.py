@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -51,6 +52,7 @@ _MEANINGS = {
     "rho_break_even": ("correlation above which the observed change is detectable", "1"),
     "scale": ("log, or raw where a footprint is not positive", ""),
     "asymmetric": ("P and its reflection disagree on what is detectable", ""),
+    "against": ("draws against the better supported direction, of P or its reflection", "1"),
     "verdict": ("verdict", ""),
 }
 
@@ -77,7 +79,7 @@ def changes(
     rule = DetectionRule() if rule is None else rule
     asked = select(ensemble, stressor, consumer)
     chosen = _pairs(asked.years, pairs)
-    found = [_change(asked, first, second, rule) for first, second in chosen]
+    found = [of_pair(asked, *pair, partial(kernel.change, rule=rule)) for pair in chosen]
     columns = {name: np.stack([one[name] for one in found]) for name in found[0]}
     order = [name for known in _MEANINGS for name in (known, known + _MCSE) if name in columns]
     return xr.Dataset(
@@ -91,27 +93,35 @@ def changes(
     )
 
 
-def _change(
-    asked: Selection, first: int, second: int, rule: DetectionRule
+def of_pair(
+    asked: Selection,
+    first: int,
+    second: int,
+    statistics: Callable[..., dict[str, NDArray[Any]]],
 ) -> dict[str, NDArray[Any]]:
+    """What a kernel says of two years, one consumer at a time: it needs several times its input.
+
+    Args:
+        statistics: of the footprints (D, ...), the estimates' (...), the bounds on numerical
+            errors (D, ...) of both years, and `error_of_change`, that of split mode. Its arrays
+            end in the axes stressor, consumer, part.
+    """
     s, t = asked.years.index(first), asked.years.index(second)
     there = asked.computed[:, s] & asked.computed[:, t]
     measured = change_error(asked, s, t)
-    # One consumer at a time: the kernel's temporary arrays are several times its input.
     each = [
-        kernel.change(
+        statistics(
             asked.footprint[there, s, :, c : c + 1],
             asked.footprint[there, t, :, c : c + 1],
             asked.reference[s, :, c : c + 1],
             asked.reference[t, :, c : c + 1],
             asked.error[there, s, :, c : c + 1, None],
             asked.error[there, t, :, c : c + 1, None],
-            rule,
-            0.0 if measured is None else measured[:, c : c + 1],
+            error_of_change=0.0 if measured is None else measured[:, c : c + 1],
         )
         for c in range(asked.footprint.shape[3])
     ]
-    return {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
+    return {name: np.concatenate([one[name] for one in each], axis=-2) for name in each[0]}
 
 
 def _pairs(years: Sequence[int], pairs: Iterable[tuple[int, int]] | None) -> list[tuple[int, int]]:

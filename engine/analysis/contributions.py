@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 import xarray as xr
 
+from engine.analysis.families import among_many
 from engine.analysis.levels import levels
 from engine.analysis.selection import Names
 from engine.analysis.tables import (
@@ -25,7 +26,7 @@ from engine.analysis.tables import (
     verdict_table,
 )
 from engine.errors import InputError
-from engine.kernels.changes import Verdict
+from engine.kernels.changes import DetectionRule, Verdict
 
 _SHOWN = 10  # contributions in a text, of each kind of largest
 _LOOSER = 2.0  # error of a contribution over the total's (`engine.draws.attribution`)
@@ -107,7 +108,9 @@ def contribution_table(ensemble: xr.Dataset, changes: xr.Dataset, by: By | str) 
 
     To what `verdict_table` has come the contribution in the second year: `estimate`, its standard
     deviation over draws `estimate_sd`, and its `share` of the total's estimate. `origin`, `product`
-    or `region` and `sector` stand in the place of `part`.
+    or `region` and `sector` stand in the place of `part`. `benjamini_yekutieli` and
+    `benjamini_hochberg` are the verdicts among all contributions of a subject (`among_many`); the
+    total is not among them.
 
     Args:
         ensemble: the run's own, as `attributed` takes it.
@@ -138,7 +141,26 @@ def contribution_table(ensemble: xr.Dataset, changes: xr.Dataset, by: By | str) 
         share = estimate / whole if whole else None
         labels |= {"estimate": estimate, "estimate_sd": sd, "share": share}
         rows.append(labels | {name: row[name] for name in row if name not in (*labels, "part")})
-    return rows
+    return _with_adjusted(rows, changes)
+
+
+def _with_adjusted(rows: Sequence[Row], changes: xr.Dataset) -> list[Row]:
+    """The verdicts among all contributions of one consumer, stressor and pair of years."""
+    names = ("confidence", "power", "monte_carlo_error")
+    rule = DetectionRule(*(float(changes.attrs[name]) for name in names))
+    subjects: dict[tuple[str, str, int, int], list[int]] = {}
+    for i, row in enumerate(rows):
+        if place(row) != "total":
+            subjects.setdefault(_subject(row), []).append(i)
+    found: dict[int, Row] = {}
+    for own in subjects.values():
+        found |= zip(own, among_many([rows[i] for i in own], rule), strict=True)
+    columns = next(iter(found.values()), {})
+    return [row | found.get(i, dict.fromkeys(columns)) for i, row in enumerate(rows)]
+
+
+def _subject(row: Row) -> tuple[str, str, int, int]:
+    return row["consumer"], row["stressor"], row["from_year"], row["to_year"]
 
 
 def _levels_of(shown: xr.Dataset) -> dict[tuple[str, str, str], tuple[float, float | None]]:
@@ -192,14 +214,14 @@ def contribution_text(rows: Sequence[Row]) -> str:
     """
     subjects: dict[tuple[str, str, int, int], list[Row]] = {}
     for row in rows:
-        key = row["consumer"], row["stressor"], row["from_year"], row["to_year"]
-        subjects.setdefault(key, []).append(row)
+        subjects.setdefault(_subject(row), []).append(row)
     tables = [_table(own) for own in subjects.values()]
     met = {Verdict(row["verdict"]) for own in subjects.values() for row in largest(own)}
     notes = [f"{verdict}: {verdict.meaning}" for verdict in Verdict if verdict in met]
     notes.append(
         "changes are those of the contribution in the stressor's unit; each verdict stands for one "
-        "change asked beforehand, and among many some seem to change by chance"
+        "change asked beforehand, and among many some seem to change by chance: `among all` allows "
+        "for their number by the false discovery rate of Benjamini and Yekutieli"
     )
     return "\n\n".join([*tables, "\n".join(notes)])
 
@@ -216,7 +238,8 @@ def _table(rows: Sequence[Row]) -> str:
     )
     level = f"{100 * first['confidence']:.4g} % interval"
     head = [what, f"in {first['to_year']}", "sd", "share", f"change {years}", level]
-    return "\n".join([title, *aligned([[*head, "P(decrease)", "verdict"], *map(_line, chosen)])])
+    head += ["P(decrease)", "among all", "verdict"]
+    return "\n".join([title, *aligned([head, *map(_line, chosen)])])
 
 
 def _line(row: Row) -> list[str]:
@@ -232,5 +255,6 @@ def _line(row: Row) -> list[str]:
         signed(row["reference_change"], of_change),
         f"{low} to {high}" if assessed else NOTHING,
         probability(row["p_decrease"], row["draws"]) if assessed else NOTHING,
+        row["benjamini_yekutieli"],
         row["verdict"] + (" (asymmetric)" if row["asymmetric"] else ""),
     ]

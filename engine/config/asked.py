@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from engine.analysis import Asked, Trend
+from engine.analysis import Asked, Family, Trend
 from engine.config import schema
 from engine.errors import ConfigError
 
@@ -16,7 +16,11 @@ _REMEMBERED = TypeAdapter(Asked)
 
 
 def asked(file: schema.File) -> Asked:
-    return Asked(trend=_trend(file.trend))
+    return Asked(
+        trend=_trend(file.trend),
+        families=_families(file.families),
+        equivalence=_equivalence(file.detection.equivalence),
+    )
 
 
 def _trend(trend: schema.Trend) -> Trend:
@@ -28,6 +32,34 @@ def _trend(trend: schema.Trend) -> Trend:
                 remedy="give percentages a year between 0 and 100",
             )
     return Trend(declines=tuple(sorted(set(trend.declines))))
+
+
+def _families(declared: Mapping[str, schema.Family]) -> tuple[Family, ...]:
+    """Those declared, in their order; the consecutive years of each total where none is."""
+    for name in declared:
+        if not name.strip():
+            raise ConfigError(
+                "a family has no name",
+                where="families",
+                remedy='name it as it shall be called, such as [families."all pairs of years"]',
+            )
+    found = tuple(
+        Family(name, family.pairs, tuple(dict.fromkeys(family.over)))
+        for name, family in declared.items()
+    )
+    return found or Asked().families
+
+
+def _equivalence(given: float | list[float]) -> tuple[float, ...]:
+    percents = [given] if isinstance(given, float) else given
+    for percent in percents:
+        if not 0 < percent < 100:
+            raise ConfigError(
+                f"a change by {percent:g} % cannot be ruled out, nor shown",
+                where="detection.equivalence",
+                remedy="give percentages between 0 and 100, such as 5.0",
+            )
+    return tuple(sorted(set(percents)))
 
 
 def to_remember(asked: Asked) -> dict[str, Any]:

@@ -120,6 +120,12 @@ class Sampling(_Section):
 class Detection(_Section):
     confidence: float = 0.95
     power: float = 0.80
+    equivalence: float | list[float] = []
+
+
+class Family(_Section):
+    pairs: Literal["consecutive", "from the first", "all", "whole"] = "consecutive"
+    over: list[Literal["consumers", "stressors", "parts"]] = []
 
 
 class Trend(_Section):
@@ -230,5 +236,6 @@ class File(_Section):
     sampling: Sampling
     detection: Detection = Detection()
     trend: Trend = Trend()
+    families: dict[str, Family] = {}
     cluster: Cluster = Cluster()
     scenarios: dict[str, Scenario]

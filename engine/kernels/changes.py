@@ -223,8 +223,8 @@ def verdicts(
             bounds, `a (1 - P) + 1 - a`.
         assessed: whether delta varies beyond numerical error, (...).
     """
-    falls, fall_open = _below_threshold(against_decrease, draws, rejected, rule)
-    rises, rise_open = _below_threshold(against_increase, draws, rejected, rule)
+    falls, fall_open = below_threshold(against_decrease, draws, rejected, rule)
+    rises, rise_open = below_threshold(against_increase, draws, rejected, rule)
     cases = {
         Verdict.NOT_ASSESSED: ~assessed,
         Verdict.NEEDS_MORE_DRAWS: fall_open | rise_open,
@@ -239,10 +239,15 @@ def verdicts(
     return chosen
 
 
-def _below_threshold(
+def below_threshold(
     count: I64, draws: int, rejected: int, rule: DetectionRule
 ) -> tuple[Bool, Bool]:
     """Whether a tail is below alpha/2 whatever the rejected draws were, and whether that is open.
+
+    Args:
+        count: accepted draws in the tail, (...).
+        draws: accepted draws, D.
+        rejected: draws that were not accepted, all of which might lie in the tail.
 
     Open: the interval of `(1 + count) / (D + 1)` contains alpha/2; or that interval lies below,
     but the one with the rejected draws counted contains it.
@@ -282,6 +287,72 @@ def difference(first: F64, second: F64, log: Bool) -> F64:
     log = np.broadcast_to(log, shape)
     ratio = np.divide(second, first, out=np.ones(shape), where=log)
     return np.where(log, np.log(ratio), second - first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """Two years' footprints, paired within each draw that was accepted in both.
+
+    Attributes:
+        accepted: which of the draws given were, (all draws,).
+        first, second: footprints, (D, ...).
+        log: whether everything is positive, and delta on the log scale, (...).
+        delta: change of each draw, (D, ...).
+        observed: delta of the estimate, (...).
+    """
+
+    accepted: Bool
+    first: F64
+    second: F64
+    log: Bool
+    delta: F64
+    observed: F64
+
+    @property
+    def draws(self) -> int:
+        """Accepted draws, D."""
+        return len(self.delta)
+
+    @property
+    def rejected(self) -> int:
+        """Draws not accepted in one of the years."""
+        return len(self.accepted) - len(self.delta)
+
+    def levels(self, estimate_first: F64, estimate_second: F64) -> tuple[F64, F64]:
+        """ln F, or F on the raw scale, less that of the estimate, of both years, (D, ...) each."""
+        return (
+            difference(estimate_first, self.first, self.log),
+            difference(estimate_second, self.second, self.log),
+        )
+
+
+def paired(first: F64, second: F64, estimate_first: F64, estimate_second: F64) -> Paired:
+    """Pair two years' draws, (all draws, ...), NaN where one was not accepted."""
+    accepted = accepted_draws(first, second)
+    first, second = first[accepted], second[accepted]
+    log = log_scale(first, second, estimate_first[None], estimate_second[None])
+    return Paired(
+        accepted,
+        first,
+        second,
+        log,
+        difference(first, second, log),
+        difference(estimate_first, estimate_second, log),
+    )
+
+
+def least_assessed(both: Paired, error_first: F64, error_second: F64, s1: F64, s2: F64) -> F64:
+    """The sigma that a change must exceed to be assessed: ten times its numerical error, (...).
+
+    Args:
+        error_first, error_second: bounds on the absolute errors of all draws, (all draws, ...).
+        s1, s2: sd of both years' levels, to which the rounding of factors is relative, (...).
+    """
+    kept = both.accepted
+    error = numerical_error(
+        both.first, both.second, error_first[kept], error_second[kept], both.log
+    )
+    return CLEAR_OF_NUMERICAL_ERROR * (error + FACTOR_ROUNDING * (s1 + s2))
 
 
 def numerical_error(first: F64, second: F64, error_first: F64, error_second: F64, log: Bool) -> F64:
@@ -328,36 +399,25 @@ def change(
         Arrays (...); the Monte Carlo standard error of `name` is `name_mcse`. Where `scale` is
         raw, delta, sigma, s1, s2 and the MDC are in units of F, and percentages are NaN.
     """
-    accepted = accepted_draws(first, second)
-    total, draws = len(accepted), int(accepted.sum())
-    first, second = first[accepted], second[accepted]
-    log = log_scale(first, second, estimate_first[None], estimate_second[None])
-    delta = difference(first, second, log)
-    observed = difference(estimate_first, estimate_second, log)
+    both = paired(first, second, estimate_first, estimate_second)
+    draws, log, delta, observed = both.draws, both.log, both.delta, both.observed
     found: dict[str, NDArray[Any]] = {
         "draws": np.full(log.shape, draws),
-        **_named("acceptance", _acceptance(draws, total, log.shape)),
+        **_named("acceptance", _acceptance(draws, draws + both.rejected, log.shape)),
         "reference_change": estimate_second - estimate_first,
         "relative_change": _relative_change(estimate_first, estimate_second),
         "reference_delta": observed,
         "scale": np.where(log, "log", "raw"),
     }
-    found |= _raw_change(second - first, rule)
+    found |= _raw_change(both.second - both.first, rule)
     found |= _coverage(delta, log, rule)
-    found |= _what_it_hangs_on(
-        difference(estimate_first, first, log),
-        difference(estimate_second, second, log),
-        delta,
-        observed,
-        log,
-        rule,
-    )
+    levels = both.levels(estimate_first, estimate_second)
+    found |= _what_it_hangs_on(*levels, delta, observed, log, rule)
     assessed = np.zeros(log.shape, dtype=np.bool_)
     if draws >= 2:
-        error = numerical_error(first, second, error_first[accepted], error_second[accepted], log)
-        error += FACTOR_ROUNDING * (found["s1"] + found["s2"]) + error_of_change
-        assessed = found["sigma"] > CLEAR_OF_NUMERICAL_ERROR * error
-    return found | _direction(delta, observed, total - draws, assessed, rule)
+        least = least_assessed(both, error_first, error_second, found["s1"], found["s2"])
+        assessed = found["sigma"] > least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
+    return found | _direction(delta, observed, both.rejected, assessed, rule)
 
 
 def _named(name: str, estimate: Estimate) -> dict[str, F64]:
@@ -418,18 +478,25 @@ def _what_it_hangs_on(
         **_named("mdc", Estimate(*smallest)),
         **_named("mdc_increase_percent", rise),
         **_named("mdc_decrease_percent", fall),
-        **_named("rho_break_even", _break_even(level_first, level_second, observed, rule)),
+        **_named(
+            "rho_break_even", correlation_at(level_first, level_second, observed / rule.z_alpha)
+        ),
     }
 
 
-def _break_even(
-    level_first: F64, level_second: F64, observed: F64, rule: DetectionRule
-) -> Estimate:
-    """`rho_break_even` of the draws: its influence is that of s1 and s2, by the chain rule."""
+def correlation_at(level_first: F64, level_second: F64, sigma: F64) -> Estimate:
+    """The correlation between the years at which delta has the standard deviation `sigma`, (...).
+
+    `(s1^2 + s2^2 - sigma^2) / (2 s1 s2)` of the draws; its influence is that of s1 and s2, by the
+    chain rule.
+
+    Args:
+        level_first, level_second: ln F, or F on the raw scale, with any offset, (D, ...).
+    """
     if len(level_first) < 2:
-        return nothing(observed.shape)
+        return nothing(np.shape(sigma))
     (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
-    rho = rho_break_even(s1, s2, observed, rule)
+    rho = _rho_at(s1, s2, sigma)
     by_s1 = quotient(s1 - rho * s2, s1 * s2, np.nan)
     by_s2 = quotient(s2 - rho * s1, s1 * s2, np.nan)
     return Estimate(rho, standard_error(by_s1 * of_s1 + by_s2 * of_s2))
@@ -444,13 +511,13 @@ def _direction(
     below, below_mirrored = (np.sum(d < 0, axis=0) for d in (delta, mirrored))
     not_below = [np.sum(d >= 0, axis=0) for d in (delta, mirrored)]
     not_above = [np.sum(d <= 0, axis=0) for d in (delta, mirrored)]
+    against_decrease, against_increase = np.maximum(*not_below), np.maximum(*not_above)
     asymmetric = np.zeros(assessed.shape, dtype=np.bool_)
     for forward, backward in (not_below, not_above):
         asymmetric |= disagreement(forward, backward, draws, rule)
     found: dict[str, NDArray[Any]] = {
-        "verdict": verdicts(
-            np.maximum(*not_below), np.maximum(*not_above), draws, rejected, assessed, rule
-        ),
+        "against": np.minimum(against_decrease, against_increase),
+        "verdict": verdicts(against_decrease, against_increase, draws, rejected, assessed, rule),
         "asymmetric": asymmetric & assessed,
     }
     share = draws / (draws + rejected) if draws else 0.0

@@ -14,8 +14,10 @@ from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
+from engine.report.matter import Illustration, Section
 from engine.report.rows import Change, Level, Row, as_change, as_level
-from engine.report.sections import Illustration, Section, sections
+from engine.report.scenarios import over_scenarios
+from engine.report.sections import about, sections
 from engine.report.sentences import Headline
 from engine.report.tables import Table
 from engine.report.words import estimate, step, years
@@ -56,6 +58,7 @@ class Chapter:
     title: str
     verdict: str
     headline: Headline
+    over_scenarios: str
     gap: str
     fan: Illustration | None
     parts: Illustration | None
@@ -107,6 +110,9 @@ def chapter(
         title=f"{findings.consumer}, {findings.stressor}",
         verdict=findings.whole.verdict if findings.whole else "",
         headline=_headline(findings, rule),
+        over_scenarios=over_scenarios(
+            about(topics.get("scenarios", ()), findings.consumer, findings.stressor)
+        ),
         gap=sentences.gap_explained(worst, method) if worst else "",
         fan=easel.fan(median=worst is not None) if drawn else None,
         parts=easel.parts() if drawn and findings.parts else None,

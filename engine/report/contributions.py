@@ -72,7 +72,8 @@ def _table(chosen: Sequence[Row], among: int) -> Table:
         f"The largest contributions by {what}, and those that changed most: {len(chosen)} of "
         f"{among}, {number(100 * shares, 0)}{NBSP}% of the total in {first['to_year']}, in "
         f"{first['unit']}. Direct emissions are not among them. Each verdict stands for one change "
-        "asked beforehand; among many, some seem to change by chance.",
+        "asked beforehand; among many, some seem to change by chance, which the column before it "
+        f"allows for: the false discovery rate of Benjamini and Yekutieli over all {among}.",
         (
             what.capitalize(),
             f"In {first['to_year']}",
@@ -81,6 +82,7 @@ def _table(chosen: Sequence[Row], among: int) -> Table:
             f"Change {years}",
             "Standard uncertainty",
             "P(fall)",
+            "Among all",
             "Verdict",
         ),
         tuple(_line(row) for row in chosen),
@@ -103,6 +105,7 @@ def _line(row: Row) -> Line:
             _of_change(row, row["reference_change"], sign=True),
             _of_change(row, row["change_sd"]),
             probability(row["p_decrease"], row["draws"]) if assessed else NOTHING,
+            row["benjamini_yekutieli"],
         ),
         row["verdict"],
     )

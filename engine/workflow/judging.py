@@ -64,7 +64,9 @@ def contributions(
         return []
     pairs = None if every else [(years[0], years[-1])]
     found = changes(analysis.attributed(ensemble, by), rule, looks, pairs)
-    return analysis.contribution_table(ensemble, found, by)
+    rows = analysis.contribution_table(ensemble, found, by)
+    final = looks is not None and looks.final(ensemble.sizes["draw"])
+    return analysis.adjusted_at_last_look(rows) if final else rows
 
 
 def at_look(rule: DetectionRule, looks: Looks | None, draws: int) -> DetectionRule:

@@ -8,11 +8,12 @@ from typing import Any
 
 import xarray as xr
 
+from engine import analysis
 from engine.analysis import Asked
 from engine.config.asked import remembered
 from engine.kernels.changes import DetectionRule
 from engine.workflow.folders import Run
-from engine.workflow.judging import at_look
+from engine.workflow.judging import at_look, changes
 
 Row = dict[str, Any]
 
@@ -43,6 +44,22 @@ class Case:
         """The rule with what the draws' own scatter may spend on a verdict at this look."""
         return at_look(self.rule, self.run.record.looks, self.ensemble.sizes["draw"])
 
+    @property
+    def at_last_look(self) -> bool:
+        """Whether no more draws will be made, so that what needs them is borderline."""
+        looks = self.run.record.looks
+        return looks is not None and looks.final(self.ensemble.sizes["draw"])
+
+    @property
+    def years(self) -> list[int]:
+        """Ascending."""
+        return sorted(int(year) for year in self.ensemble["year"].to_numpy())
+
+    def watched_changes(self) -> xr.Dataset:
+        """Changes between consecutive years and over the whole span, judged at this look."""
+        pairs = analysis.consecutive_and_whole(self.years)
+        return changes(self.ensemble, self.rule, self.run.record.looks, pairs)
+
 
 def case_of(run: Run, rule: DetectionRule, scenario: str | None, ensemble: xr.Dataset) -> Case:
     """The case of a scenario, of the first one if none is named, whose ensemble is at hand."""
@@ -65,7 +82,58 @@ class Topic:
     text: Callable[[Sequence[Row]], str]
 
 
-TOPICS: tuple[Topic, ...] = ()
+def _scenarios(case: Case) -> list[Row]:
+    """Verdicts on every change in every scenario, where there are two or more."""
+    names = case.run.record.scenarios
+    if len(names) < 2 or len(case.years) < 2:
+        return []
+    return analysis.scenario_table({name: _verdicts_in(case, name) for name in names})
+
+
+def _verdicts_in(case: Case, scenario: str) -> list[Row] | None:
+    """Rows of verdicts; None for a scenario that is not drawn completely."""
+    if scenario == case.scenario:
+        ensemble = case.ensemble
+    elif case.run.ensemble(scenario).missing():
+        return None
+    else:
+        ensemble = case.run.load(scenario)
+    return analysis.verdict_table(changes(ensemble, case.rule, case.run.record.looks))
+
+
+def _correlation(case: Case) -> list[Row]:
+    if len(case.years) < 2:
+        return []
+    found = case.watched_changes()
+    declines = case.asked.trend.declines
+    return analysis.correlation_table(case.ensemble, found, case.at_look, declines)
+
+
+def _families(case: Case) -> list[Row]:
+    if len(case.years) < 2:
+        return []
+    families = case.asked.families
+    pairs = analysis.families_pairs(case.years, families)
+    found = analysis.changes(case.ensemble, case.at_look, pairs)
+    rows = analysis.family_table(case.ensemble, found, case.at_look, families)
+    return analysis.adjusted_at_last_look(rows) if case.at_last_look else rows
+
+
+def _equivalence(case: Case) -> list[Row]:
+    percents = case.asked.equivalence
+    if len(case.years) < 2 or not percents:
+        return []
+    found = case.watched_changes()
+    rows = analysis.equivalence_table(case.ensemble, found, case.at_look, percents)
+    return analysis.equivalence_at_last_look(rows) if case.at_last_look else rows
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("scenarios", _scenarios, analysis.scenario_text),
+    Topic("correlation", _correlation, analysis.correlation_text),
+    Topic("families", _families, analysis.family_text),
+    Topic("equivalence", _equivalence, analysis.equivalence_text),
+)
 
 
 def told(case: Case) -> Iterator[tuple[Topic, list[Row]]]:

@@ -1,0 +1,155 @@
+"""Verdicts over the assumed correlation between years: `engine.kernels.correlation` with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from engine.analysis.changes import of_pair
+from engine.analysis.selection import select
+from engine.analysis.tables import (
+    NOTHING,
+    Row,
+    aligned,
+    consecutive_then_whole,
+    number,
+    plain,
+    verdict_table,
+)
+from engine.kernels.changes import DetectionRule, Verdict
+from engine.kernels.conclusions import Conclusion, conclusion
+from engine.kernels.correlation import over_correlation
+
+OWN, ASSUMED = "own", "assumed"  # the model's own correlation comes last
+_LABELS = ("stressor", "unit", "consumer", "part", "from_year", "to_year")
+_KNOWN = (
+    "scale",
+    "draws",
+    "acceptance",
+    "reference_change",
+    "relative_change",
+    "reference_delta",
+    "rho_break_even",
+    "rho_break_even_mcse",
+)
+_ALONG = ("sigma", "mdc", "mdc_increase_percent", "mdc_decrease_percent")
+
+
+def correlation_table(
+    ensemble: xr.Dataset,
+    changes: xr.Dataset,
+    rule: DetectionRule,
+    declines: tuple[float, ...],
+) -> list[Row]:
+    """One row for every change and correlation: sigma, MDC and the verdict by size at it.
+
+    The last correlation of a change is the model's own (`model` is `own`), where `verdict` is the
+    counted one. With every row of a change come the `conclusion` over the grid and the model's
+    own, the correlation `decided_above` which it is detectable, the break-even correlation of the
+    plain rule, and for each decline the correlation it requires.
+
+    Args:
+        changes: `engine.analysis.changes` of the pairs to tell of, judged by `rule`.
+        declines: true falls in percent.
+    """
+    asked = select(ensemble, None, None)
+    statistics = partial(over_correlation, rule=rule, declines=declines)
+    shape = tuple(changes.sizes[dim] for dim in ("stressor", "consumer", "part"))
+    cells = iter(verdict_table(changes))
+    rows: list[Row] = []
+    ends = (changes[end].to_numpy().tolist() for end in ("from_year", "to_year"))
+    for first, second in zip(*ends, strict=True):
+        found = of_pair(asked, first, second, statistics)
+        for cell in np.ndindex(shape):
+            rows += _rows_of(next(cells), found, cell, rule)
+    return rows
+
+
+def _rows_of(
+    change: Row, found: Mapping[str, NDArray[Any]], cell: tuple[int, ...], rule: DetectionRule
+) -> list[Row]:
+    """The rows of one change, the model's own correlation last."""
+    by_size = [str(said[cell]) for said in found["by_size"]]
+    verdicts = [*by_size[:-1], change["verdict"]]
+    once = [name for name in found if name.startswith(("decided_above", "rho_required_"))]
+    shared: Row = {"conclusion": conclusion(verdicts).value}
+    shared |= {name: plain(found[name][cell]) for name in once}
+    shared |= {name: change[name] for name in _KNOWN}
+    shared |= {"confidence": rule.confidence, "power": rule.power}
+    rows = []
+    for at, verdict in enumerate(verdicts):
+        row: Row = {label: change[label] for label in _LABELS}
+        row |= {"model": OWN if at == len(verdicts) - 1 else ASSUMED}
+        row |= {name: plain(found[name][at][cell]) for name in ("rho", "rho_mcse")}
+        row |= {"verdict": verdict, "by_size": by_size[at]}
+        for name in _ALONG:
+            row |= {each: plain(found[each][at][cell]) for each in (name, f"{name}_mcse")}
+        rows.append(row | shared)
+    return rows
+
+
+def correlation_text(rows: Sequence[Row]) -> str:
+    """One line a consumer and stressor: how many successive changes show at each correlation."""
+    subjects: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["part"] == "total":
+            subjects.setdefault((row["consumer"], row["stressor"]), []).append(row)
+    grid = list(dict.fromkeys(row["rho"] for row in rows if row["model"] != OWN))
+    declines = [
+        name.removeprefix("rho_required_").removesuffix("_percent")
+        for name in rows[0]
+        if name.startswith("rho_required_") and not name.endswith("_mcse")
+    ]
+    head = ["consumer", "stressor", "changes", *(f"{rho:g}" for rho in grid), "here", "rho here"]
+    head += [f"rho for -{percent} %" for percent in declines]
+    lines = [[*head, "over all"]]
+    for (consumer, stressor), own in subjects.items():
+        here = consecutive_then_whole([row for row in own if row["model"] == OWN])
+        steps = here[:-1] or here
+        wanted = {(row["from_year"], row["to_year"]) for row in steps}
+        mine = [row for row in own if (row["from_year"], row["to_year"]) in wanted]
+        at = [sum(_decided(row) for row in mine if row["rho"] == rho) for rho in grid]
+        lines.append(
+            [
+                consumer,
+                stressor,
+                str(len(steps)),
+                *map(str, at),
+                str(sum(map(_decided, steps))),
+                _span([row["rho"] for row in steps]),
+                *(_span([row[f"rho_required_{g}_percent"] for row in steps]) for g in declines),
+                _conclusions(steps),
+            ]
+        )
+    return "\n".join(
+        [
+            "successive changes detectable at an assumed correlation between the two years' errors",
+            *aligned(lines),
+            "here: the error model's own correlation, by counting draws; elsewhere by size, with "
+            "errors of the present size",
+            "rho for -g %: correlation above which a true fall by g % would be found with the "
+            "asked power; from the least to the most demanding pair of years",
+        ]
+    )
+
+
+def _decided(row: Row) -> bool:
+    return Verdict(row["verdict"]).detected
+
+
+def _span(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return NOTHING
+    low, high = (number(value, 3) for value in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _conclusions(rows: Sequence[Row]) -> str:
+    counts = {kind: sum(row["conclusion"] == kind for row in rows) for kind in Conclusion}
+    return ", ".join(f"{many} {kind}" for kind, many in counts.items() if many)

@@ -1,0 +1,164 @@
+"""The verdict on a change at an assumed correlation of the errors of its two years.
+
+Notation as in `engine.kernels.changes`, equations of docs/method.md (5.6 to 5.8). With s1, s2 the
+sd of ln F in the two years, as drawn,
+
+    sigma(rho)^2 = s1^2 + s2^2 - 2 rho s1 s2,
+
+and by size alone the observed change is detectable where `|delta^| > z sigma(rho)`, that is, for
+every rho above one break-even. z is that of the rule, raised where draws were rejected so that all
+of them count against the verdict, as they do when draws are counted: of the tail outside,
+`a Phi(-z) + 1 - a = alpha/2` at the acceptance a.
+
+At the model's own correlation the verdict that stands is the counted one; this one is the normal
+law's, since other correlations have no draws to count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from engine.kernels.arrays import F64
+from engine.kernels.changes import (
+    CLEAR_OF_NUMERICAL_ERROR,
+    DetectionRule,
+    Verdict,
+    correlation_at,
+    decrease_percent,
+    increase_percent,
+    least_assessed,
+    mdc,
+    paired,
+)
+from engine.kernels.monte_carlo import Estimate, correlation, quotient, spread, standard_error
+
+GRID = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+
+
+def over_correlation(
+    first: F64,
+    second: F64,
+    estimate_first: F64,
+    estimate_second: F64,
+    error_first: F64,
+    error_second: F64,
+    error_of_change: F64 | float = 0.0,
+    *,
+    rule: DetectionRule,
+    declines: tuple[float, ...],
+    grid: tuple[float, ...] = GRID,
+) -> dict[str, NDArray[Any]]:
+    """sigma, MDC and verdict at each correlation of a grid, and last at the model's own.
+
+    Args:
+        first, second, estimate_first, estimate_second, error_first, error_second,
+        error_of_change: as in `engine.kernels.changes.change`.
+        declines: true falls, in percent, of which it is told what correlation they require.
+        grid: assumed correlations, ascending.
+
+    Returns:
+        `rho`, `sigma`, `mdc`, `mdc_increase_percent`, `mdc_decrease_percent` and `by_size`, a
+        `Verdict`, (len(grid) + 1, ...); `decided_above`, the correlation above which the change is
+        detectable by size (1 or more: never, -1 or less: always), and for each decline
+        `rho_required_<g>_percent`, above which it would be found with the rule's power, (...).
+        Each sampled one with `_mcse`; NaN where it does not exist.
+    """
+    both = paired(first, second, estimate_first, estimate_second)
+    if both.draws < 2:
+        return _nothing(both.observed.shape, grid, declines)
+    levels = both.levels(estimate_first, estimate_second)
+    own = correlation(*levels)
+    fixed = [np.full(both.log.shape, rho) for rho in grid]
+    rho = np.stack([*fixed, own.value])
+    at = [_sigma_at(*levels, assumed) for assumed in fixed]
+    of_delta = spread(both.delta)
+    at.append(Estimate(of_delta[0], standard_error(of_delta[1])))
+    sigma = Estimate(np.stack([one.value for one in at]), np.stack([one.mcse for one in at]))
+    s1, s2 = (spread(level)[0] for level in levels)
+    least = least_assessed(both, error_first, error_second, s1, s2)
+    least = least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
+    z = _z_of_all(both.draws, both.rejected, rule)
+    rho_mcse = np.zeros_like(rho)
+    rho_mcse[-1] = own.mcse
+    found: dict[str, NDArray[Any]] = {"rho": rho, "rho_mcse": rho_mcse}
+    found |= _named("sigma", sigma) | _smallest(sigma, both.log, rule)
+    found["by_size"] = _by_size(both.observed, sigma, least, z, rule)
+    found |= _named("decided_above", correlation_at(*levels, both.observed / z))
+    for percent in declines:
+        true = np.where(both.log, -np.log1p(-percent / 100), np.nan)
+        required = correlation_at(*levels, true / (rule.z_alpha + rule.z_power))
+        found |= _named(f"rho_required_{percent:g}_percent", required)
+    return found
+
+
+def _sigma_at(level_first: F64, level_second: F64, rho: F64) -> Estimate:
+    """`sigma_of_rho` of the draws, with the influence of s1 and s2."""
+    (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
+    sigma = np.sqrt(np.square(s1 - s2) + 2 * (1 - rho) * s1 * s2)
+    by_s1 = quotient(s1 - rho * s2, sigma, 0.0)
+    by_s2 = quotient(s2 - rho * s1, sigma, 0.0)
+    return Estimate(sigma, standard_error(by_s1 * of_s1 + by_s2 * of_s2))
+
+
+def _z_of_all(draws: int, rejected: int, rule: DetectionRule) -> float:
+    """The normal quantile with every rejected draw in the tail; infinite where they fill it."""
+    share = draws / (draws + rejected)
+    tail = (rule.alpha / 2 - (1 - share)) / share
+    return -float(ndtri(tail)) if tail > 0 else float("inf")
+
+
+def _smallest(sigma: Estimate, log: NDArray[np.bool_], rule: DetectionRule) -> dict[str, F64]:
+    smallest, error = mdc(sigma.value, rule), mdc(sigma.mcse, rule)
+    on_log = np.where(log, smallest, np.nan)
+    rise = Estimate(increase_percent(on_log), 100 * np.exp(on_log) * error)
+    fall = Estimate(decrease_percent(on_log), 100 * np.exp(-on_log) * error)
+    return {
+        **_named("mdc", Estimate(smallest, error)),
+        **_named("mdc_increase_percent", rise),
+        **_named("mdc_decrease_percent", fall),
+    }
+
+
+def _by_size(
+    observed: F64, sigma: Estimate, least: F64, z: float, rule: DetectionRule
+) -> NDArray[np.str_]:
+    """The verdict by size; open where sigma's Monte Carlo error leaves both answers possible."""
+    reach = -float(ndtri(rule.monte_carlo_error / 2)) * sigma.mcse
+    limit = np.abs(observed) / z
+    cases = {
+        Verdict.NOT_ASSESSED: ~(sigma.value > least),
+        # Equality decides where there is no change at all: it is never detectable.
+        Verdict.NEEDS_MORE_DRAWS: (np.abs(limit - sigma.value) < reach) & (observed != 0),
+        Verdict.DECREASE: (sigma.value < limit) & (observed < 0),
+        Verdict.INCREASE: (sigma.value < limit) & (observed > 0),
+    }
+    chosen: NDArray[np.str_] = np.select(
+        [np.broadcast_to(case, sigma.value.shape) for case in cases.values()],
+        [verdict.value for verdict in cases],
+        default=Verdict.NOT_DETECTABLE.value,
+    )
+    return chosen
+
+
+def _nothing(
+    shape: tuple[int, ...], grid: tuple[float, ...], declines: tuple[float, ...]
+) -> dict[str, NDArray[Any]]:
+    along = ("rho", "sigma", "mdc", "mdc_increase_percent", "mdc_decrease_percent")
+    once = ("decided_above", *(f"rho_required_{percent:g}_percent" for percent in declines))
+    points = len(grid) + 1
+    found: dict[str, NDArray[Any]] = {}
+    for names, size in ((along, (points, *shape)), (once, shape)):
+        for name in names:
+            found |= _named(name, Estimate(np.full(size, np.nan), np.full(size, np.nan)))
+    found["rho"][:-1] = np.reshape(grid, (-1, *[1] * len(shape)))
+    found["rho_mcse"][:-1] = 0.0
+    found["by_size"] = np.full((points, *shape), Verdict.NOT_ASSESSED.value)
+    return found
+
+
+def _named(name: str, estimate: Estimate) -> dict[str, F64]:
+    return {name: estimate.value, f"{name}_mcse": estimate.mcse}

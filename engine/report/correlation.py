@@ -1,0 +1,189 @@
+"""The verdict on each change against the correlation that is assumed between its years."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.kernels.conclusions import Conclusion
+from engine.report.figures import decided
+from engine.report.matter import Illustration, Matter, Section
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, count
+from engine.report.numbers import correlation as shown
+from engine.report.rows import Row
+from engine.report.tables import Line, Table
+from engine.report.words import cardinal
+
+_MARKS = {"decrease": "fall", "increase": "rise", "needs more draws": "open"}
+
+
+def correlation(matter: Matter) -> Section:
+    """A figure and a table of the verdict over the correlation, total alone."""
+    totals = [row for row in matter.rows if row["part"] == "total"]
+    changes = _by_change(totals)
+    judged = [own for own in changes if own[0]["conclusion"] != Conclusion.NOT_ASSESSED]
+    if not judged:
+        return Section(
+            "The verdict over the correlation",
+            ("No change has an error in both years, so that none hangs on their correlation.",),
+        )
+    return Section(
+        "The verdict over the correlation",
+        _sentences(judged),
+        figures=(_figure(judged, matter),) if matter.drawn else (),
+        tables=(_table(changes),),
+    )
+
+
+def _by_change(rows: Sequence[Row]) -> list[list[Row]]:
+    found: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["from_year"], row["to_year"]), []).append(row)
+    return list(found.values())
+
+
+def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
+    grid = [row["rho"] for row in changes[0] if row["model"] == "assumed"]
+    counts = {
+        kind: sum(own[0]["conclusion"] == kind for own in changes)
+        for kind in (
+            Conclusion.ROBUST,
+            Conclusion.DEPENDS,
+            Conclusion.ROBUSTLY_NOT,
+            Conclusion.OPEN,
+        )
+    }
+    words = {
+        Conclusion.ROBUST: "{} detectable at every one of them",
+        Conclusion.DEPENDS: "{} only above some correlation",
+        Conclusion.ROBUSTLY_NOT: "{} at none",
+        Conclusion.OPEN: "{} open until more draws are made",
+    }
+    said = ", ".join(
+        words[kind].format(cardinal(many))
+        for kind, many in counts.items()
+        if many or kind is not Conclusion.OPEN
+    )
+    found = [
+        f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
+        f"of {count(len(changes), 'change', 'changes')}: {said}."
+    ]
+    found += [_needed(changes, percent) for percent in _declines(changes[0][0])]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _declines(row: Row) -> list[str]:
+    return [
+        name.removeprefix("rho_required_").removesuffix("_percent")
+        for name in row
+        if name.startswith("rho_required_") and not name.endswith("_mcse")
+    ]
+
+
+def _needed(changes: Sequence[Sequence[Row]], percent: str) -> str:
+    """What correlation a true fall of that size requires, from year to next year."""
+    steps = [own[0] for own in changes if own[0]["to_year"] == own[0]["from_year"] + 1]
+    known = [
+        value for row in steps if (value := row[f"rho_required_{percent}_percent"]) is not None
+    ]
+    if not known:
+        return ""
+    low, high = shown(_inside(min(known))), shown(_inside(max(known)))
+    between = f"above {low}" if low == high else f"above {low} to {high}, depending on the year"
+    if min(known) <= -1:
+        between = "at any correlation in some years" if max(known) > -1 else "at any correlation"
+    elif min(known) >= 1:
+        between = "at no correlation"
+    power = f"{100 * steps[0]['power']:.4g}{NBSP}%"
+    return (
+        f"With errors of the present size, a true yearly fall of {percent}{NBSP}% would be found "
+        f"{power} of the time {between}."
+    )
+
+
+def _inside(rho: float) -> float:
+    return max(-1.0, min(1.0, rho))
+
+
+def _figure(changes: Sequence[Sequence[Row]], matter: Matter) -> Illustration:
+    bars = [
+        decided.Bar(
+            label=_years(own[0]),
+            above=_above(own[0]),
+            own=own[-1]["rho"],
+            verdict=own[-1]["verdict"],
+            rose=own[0]["reference_change"] > 0,
+        )
+        for own in changes
+    ]
+    spoken = "; ".join(f"{_years(own[0])}: {_reading(own)}" for own in changes)
+    alt = (
+        f"Verdict against the assumed correlation: {matter.consumer}, {matter.stressor} "
+        f"({matter.data}). {spoken}."
+    )
+    key = f"{matter.stem}-over-correlation"
+    picture = decided.decided(bars, key=key, data=matter.data, alt=alt)
+    rows = [row for own in changes for row in own]
+    return Illustration(picture, _caption(changes), ((key, rows),))
+
+
+def _above(row: Row) -> float:
+    above = row["decided_above"]
+    return float("inf") if above is None else float(above)
+
+
+def _caption(changes: Sequence[Sequence[Row]]) -> str:
+    own = [row[-1]["rho"] for row in changes if row[-1]["rho"] is not None]
+    near = [row for row in changes if _above(row[0]) < 1]
+    low, high = (shown(value) for value in (min(own), max(own))) if own else (NOTHING, NOTHING)
+    here = low if low == high else f"{low} to {high}"
+    return (
+        f"{count(len(near), 'change', 'changes').capitalize()} of {len(changes)} would be "
+        f"detectable at some correlation below one; this error model's is {here}. A bar is grey "
+        "where the change would not be detectable and coloured where it would; the dot is this "
+        "error model, filled where the verdict is a direction. Errors keep their present size."
+    )
+
+
+def _reading(own: Sequence[Row]) -> str:
+    above = own[0]["decided_above"]
+    if above is None or above >= 1:
+        return "detectable at no correlation"
+    return "detectable at any" if above <= -1 else f"detectable above {shown(above)}"
+
+
+def _years(row: Row) -> str:
+    return f"{row['from_year']}{EN_DASH}{row['to_year']}"
+
+
+def _table(changes: Sequence[Sequence[Row]]) -> Table:
+    first = changes[0]
+    grid = [f"{row['rho']:g}" for row in first if row["model"] == "assumed"]
+    declines = _declines(first[0])
+    return Table(
+        "Verdict at each assumed correlation between the errors of the two years, here at the "
+        "model's own, and the correlation that true falls of some sizes would require.",
+        ("Years", *grid, "Here", *(f"For −{percent}{NBSP}%" for percent in declines), "Over all"),
+        tuple(
+            Line(
+                (
+                    _years(own[0]),
+                    *(_MARKS.get(row["verdict"], "·") for row in own),
+                    *(_required(own[0], percent) for percent in declines),
+                ),
+                str(own[0]["conclusion"]),
+            )
+            for own in changes
+        ),
+    )
+
+
+def _required(row: Row, percent: str) -> str:
+    """With its Monte Carlo error where that shows."""
+    rho, error = (row[f"rho_required_{percent}_percent{end}"] for end in ("", "_mcse"))
+    if rho is None:
+        return NOTHING
+    if rho > 1:
+        return "never"
+    if rho < -1:
+        return "any"
+    return shown(rho) + (f"{NBSP}±{NBSP}{error:.1g}" if error else "")
