@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,15 +55,18 @@ class Run:
         """
         return self.ensemble(scenario).dataset()
 
-    def load(self, scenario: str | None = None) -> xr.Dataset:
+    def load(self, scenario: str | None = None, without: Sequence[str] = ()) -> xr.Dataset:
         """The same, read into memory at once.
+
+        Args:
+            without: variables that are left where they are, if there.
 
         Raises:
             StoreError: it is not complete, or damaged on disk.
         """
         try:
             with self.open(scenario) as ensemble:
-                return ensemble.load()
+                return ensemble.drop_vars(without, errors="ignore").load()
         except (RuntimeError, ValueError) as error:  # what zarr's codecs raise on damaged bytes
             raise StoreError(
                 f"a block is damaged ({error})",

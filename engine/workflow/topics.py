@@ -97,7 +97,7 @@ def _verdicts_in(case: Case, scenario: str) -> list[Row] | None:
     elif case.run.ensemble(scenario).missing():
         return None
     else:
-        ensemble = case.run.load(scenario)
+        ensemble = case.run.load(scenario, without=[f"by_{by}" for by in analysis.By])
     return analysis.verdict_table(changes(ensemble, case.rule, case.run.record.looks))
 
 
