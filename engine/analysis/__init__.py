@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from engine.analysis.asked import Asked, Trend
+from engine.analysis.asked import (
+    Asked,
+    BetweenDatabases,
+    Decoupling,
+    Output,
+    PriorRatio,
+    Published,
+    Span,
+    Target,
+    Trend,
+)
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -15,8 +25,16 @@ from engine.analysis.contributions import (
     place,
 )
 from engine.analysis.control import controlled
+from engine.analysis.databases import (
+    databases_table,
+    databases_text,
+    spread_between,
+    spread_in_words,
+)
+from engine.analysis.decoupling import decoupling_table, decoupling_text
 from engine.analysis.levels import levels
 from engine.analysis.linearity import in_words, linearity_text, of_ensemble, with_controlled
+from engine.analysis.offset import offset_table, offset_text
 from engine.analysis.preview import preview, preview_table, preview_text
 from engine.analysis.solving import (
     Solving,
@@ -27,15 +45,30 @@ from engine.analysis.solving import (
 )
 from engine.analysis.split_error import consecutive_and_whole, is_split, split_error
 from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
+from engine.analysis.targets import (
+    acceptance_table,
+    acceptance_text,
+    target_table,
+    target_text,
+)
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
 
 __all__ = [
     "Asked",
+    "BetweenDatabases",
     "By",
+    "Decoupling",
+    "Output",
+    "PriorRatio",
+    "Published",
     "Solving",
+    "Span",
     "SplitSummary",
+    "Target",
     "Trend",
     "Unsettled",
+    "acceptance_table",
+    "acceptance_text",
     "at_last_look",
     "attributed",
     "changes",
@@ -43,6 +76,10 @@ __all__ = [
     "contribution_table",
     "contribution_text",
     "controlled",
+    "databases_table",
+    "databases_text",
+    "decoupling_table",
+    "decoupling_text",
     "in_words",
     "is_split",
     "kind_of",
@@ -51,6 +88,8 @@ __all__ = [
     "levels",
     "linearity_text",
     "of_ensemble",
+    "offset_table",
+    "offset_text",
     "place",
     "preview",
     "preview_table",
@@ -59,6 +98,10 @@ __all__ = [
     "solving_text",
     "split_error",
     "split_summary",
+    "spread_between",
+    "spread_in_words",
+    "target_table",
+    "target_text",
     "text_table",
     "to_csv",
     "to_json",

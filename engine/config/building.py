@@ -89,11 +89,12 @@ def config(file: schema.File, path: Path) -> Config:
         raise ConfigError(
             "there is no scenario", where="scenarios", remedy="describe at least one error model"
         )
+    whose = question(file, path)
     return Config(
         path=path,
         title=file.title,
         tables=tables.source(file.tables, path),
-        question=question(file, path),
+        question=whose,
         scenarios=scenarios,
         r_max=_r_max(file.method.r_max),
         tolerance=_within(file.method.tolerance, 9.9e-10, 1e-3, "method.tolerance"),
@@ -104,7 +105,7 @@ def config(file: schema.File, path: Path) -> Config:
             confidence=_within(file.detection.confidence, 0.5, 1, "detection.confidence"),
             power=_within(file.detection.power, 0, 1, "detection.power"),
         ),
-        asked=asked(file),
+        asked=asked(file, path, years, whose),
         cluster=ClusterSpec(
             Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
         ),

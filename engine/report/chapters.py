@@ -14,10 +14,12 @@ from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
+from engine.report.matter import Illustration, Section
 from engine.report.rows import Change, Level, Row, as_change, as_level
-from engine.report.sections import Illustration, Section, sections
+from engine.report.sections import about, sections
 from engine.report.sentences import Headline
 from engine.report.tables import Table
+from engine.report.targets import limits
 from engine.report.words import estimate, step, years
 
 _ALL_SHOWN = 12
@@ -101,7 +103,8 @@ def chapter(
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
-    easel = _Easel(findings, rule, data, stem)
+    asked = about(topics.get("target", ()), findings.consumer, findings.stressor)
+    easel = _Easel(findings, rule, data, stem, limits(asked))
     return Chapter(
         anchor=f"chapter-{number}",
         title=f"{findings.consumer}, {findings.stressor}",
@@ -186,14 +189,27 @@ class _Easel:
     rule: DetectionRule
     data: str
     stem: str
+    limits: tuple[fan.Limit, ...]
 
     def fan(self, *, median: bool) -> Illustration:
         totals, about = self.findings.totals, self._about("Footprint over time")
         points = "; ".join(f"{row.year}: {sentences.measured(row)}" for row in totals)
         key = f"{self.stem}-levels"
-        picture = fan.fan(totals, key=key, data=self.data, alt=f"{about}. {points}.", median=median)
         caption = sentences.fan_caption(totals)
-        return Illustration(picture, caption, ((key, _level_rows(totals)),))
+        data = [(key, _level_rows(totals))]
+        if self.limits:
+            caption += " The red line is what a target allows, as a share of the base's estimate."
+            points += "".join(f"; {limit.name}: at most {limit.value:.4g}" for limit in self.limits)
+            data.append((f"{key}-targets", [asdict(limit) for limit in self.limits]))
+        picture = fan.fan(
+            totals,
+            key=key,
+            data=self.data,
+            alt=f"{about}. {points}.",
+            median=median,
+            limits=self.limits,
+        )
+        return Illustration(picture, caption, tuple(data))
 
     def parts(self) -> Illustration:
         parts, about = self.findings.parts, self._about("Parts of the footprint over time")

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.kernels.changes import DetectionRule
-from engine.report.figures.canvas import Picture
+from engine.report.acceptance import acceptance_section
+from engine.report.databases import databases_section
+from engine.report.decoupling import decoupling_section
+from engine.report.matter import Matter, Section
+from engine.report.offset import offset_section
 from engine.report.rows import Row
-from engine.report.tables import Table
-
-
-@dataclass(frozen=True, slots=True)
-class Illustration:
-    """A figure with its message, and the rows it was drawn from by file name."""
-
-    picture: Picture
-    caption: str
-    data: tuple[tuple[str, list[Row]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A title, sentences, figures and tables, laid out in this order."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    figures: tuple[Illustration, ...] = ()
-    tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """What a section is made of.
-
-    Attributes:
-        consumer, stressor: whose footprint, and of what.
-        rows: of the topic, about this consumer and stressor alone.
-        rule: by which changes were judged.
-        data: the data set's name, shown in every figure.
-        stem: begins the names of its figures and files.
-        drawn: whether it has figures; a page with very many chapters draws the first ones.
-    """
-
-    consumer: str
-    stressor: str
-    rows: Sequence[Row]
-    rule: DetectionRule
-    data: str
-    stem: str
-    drawn: bool
-
+from engine.report.targets import target_section
 
 # By topic, in the order of the page.
-SECTIONS: Mapping[str, Callable[[Matter], Section]] = {}
+SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
+    "target": target_section,
+    "acceptance": acceptance_section,
+    "offset": offset_section,
+    "decoupling": decoupling_section,
+    "databases": databases_section,
+}
 
 
 def sections(
@@ -69,11 +36,11 @@ def sections(
     """The sections of one chapter, of the topics that say something of it."""
     found = []
     for topic, make in SECTIONS.items():
-        own = [
-            row
-            for row in topics.get(topic, ())
-            if (row["consumer"], row["stressor"]) == (consumer, stressor)
-        ]
-        if own:
+        if own := about(topics.get(topic, ()), consumer, stressor):
             found.append(make(Matter(consumer, stressor, own, rule, data, stem, drawn)))
     return tuple(found)
+
+
+def about(rows: Sequence[Row], consumer: str, stressor: str) -> list[Row]:
+    """The rows about one consumer and stressor."""
+    return [row for row in rows if (row["consumer"], row["stressor"]) == (consumer, stressor)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from engine import analysis
 from engine.analysis import Asked
 from engine.config.asked import remembered
 from engine.kernels.changes import DetectionRule
@@ -43,6 +44,12 @@ class Case:
         """The rule with what the draws' own scatter may spend on a verdict at this look."""
         return at_look(self.rule, self.run.record.looks, self.ensemble.sizes["draw"])
 
+    @property
+    def final(self) -> bool:
+        """Whether what the draws leave open is to stay open."""
+        looks = self.run.record.looks
+        return looks is not None and looks.final(self.ensemble.sizes["draw"])
+
 
 def case_of(run: Run, rule: DetectionRule, scenario: str | None, ensemble: xr.Dataset) -> Case:
     """The case of a scenario, of the first one if none is named, whose ensemble is at hand."""
@@ -65,7 +72,33 @@ class Topic:
     text: Callable[[Sequence[Row]], str]
 
 
-TOPICS: tuple[Topic, ...] = ()
+def _targets(case: Case) -> list[Row]:
+    return analysis.target_table(case.ensemble, case.asked.targets, case.at_look, final=case.final)
+
+
+def _acceptance(case: Case) -> list[Row]:
+    return analysis.acceptance_table(case.ensemble, case.asked.targets, case.at_look)
+
+
+def _offset(case: Case) -> list[Row]:
+    return analysis.offset_table(case.ensemble, case.asked.offset, case.rule)
+
+
+def _decoupling(case: Case) -> list[Row]:
+    return analysis.decoupling_table(case.ensemble, case.asked.decoupling, case.rule)
+
+
+def _databases(case: Case) -> list[Row]:
+    return analysis.databases_table(case.ensemble, case.asked.between_databases, case.rule)
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic("target", _targets, analysis.target_text),
+    Topic("acceptance", _acceptance, analysis.acceptance_text),
+    Topic("offset", _offset, analysis.offset_text),
+    Topic("decoupling", _decoupling, analysis.decoupling_text),
+    Topic("databases", _databases, analysis.databases_text),
+)
 
 
 def told(case: Case) -> Iterator[tuple[Topic, list[Row]]]:
