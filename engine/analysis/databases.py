@@ -74,7 +74,8 @@ def databases_table(
     """The spread between databases beside the error model's sigma of a yearly change.
 
     `model_sigma` is the root mean square over the run's yearly changes. `model_smaller` says
-    whether it is smaller than the spread, `beyond_doubt` whether it is below its interval too.
+    whether it is smaller than the spread, `beyond_doubt` whether it is below its interval too. A
+    run whose footprints have no logarithm, or no draws, has nothing to hold against it: no row.
     """
     spread = spread_between(asked)
     years = sorted(int(year) for year in ensemble["year"].to_numpy())
@@ -85,9 +86,10 @@ def databases_table(
     rows = []
     for row in spread:
         own = found.sel(stressor=row["stressor"], consumer=row["consumer"])
-        log = own["scale"].to_numpy() == "log"
-        if log.any():
-            sigma, error = (own[name].to_numpy()[log] for name in ("sigma", "sigma_mcse"))
+        sigma, error = (own[name].to_numpy() for name in ("sigma", "sigma_mcse"))
+        known = (own["scale"].to_numpy() == "log") & np.isfinite(sigma)
+        if known.any():
+            sigma, error = sigma[known], error[known]
             rows.append(row | _against(row, sigma, error))
     return rows
 

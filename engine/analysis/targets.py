@@ -200,13 +200,13 @@ def _row(
         "estimate": estimate,
         "estimate_share": _over(estimate, base),
     }
-    row |= {key: value for key, value in found.items() if not key.startswith("_")}
+    row |= found
     for name in ("acceptance_limit", "accepted_truth"):
         for ending in ("", "_mcse"):
             row[f"{name}_share{ending}"] = _over(found[f"{name}{ending}"], base)
     row |= _overshoot(found, target.share * base, estimate)
     row |= _bands(judged, cell, target.share)
-    row |= _risks(judged, cell, target, found["scale"] == "log")
+    row |= _risks(judged, cell, target, assessed=verdict is not Conformity.NOT_ASSESSED)
     return row | {
         "confidence": rule.confidence,
         "power": rule.power,
@@ -223,12 +223,12 @@ def _over(value: float | None, base: float) -> float | None:
 def _overshoot(found: Row, limit: float, estimate: float) -> Row:
     """By how many percent of the target an estimate must be below it, and by how many it is."""
     at, error = found["acceptance_limit"], found["acceptance_limit_mcse"]
-    positive = limit > 0
-    return {
-        "required_overshoot_percent": 100 * (1 - at / limit) if positive and at else None,
-        "required_overshoot_percent_mcse": 100 * error / limit if positive and error else None,
-        "overshoot_percent": 100 * (1 - estimate / limit) if positive else None,
-    }
+    names = ("required_overshoot_percent", "required_overshoot_percent_mcse", "overshoot_percent")
+    if limit <= 0:
+        return dict.fromkeys(names)
+    needed = None if at is None else 100 * (1 - at / limit)
+    needed_mcse = None if error is None else 100 * error / limit
+    return dict(zip(names, (needed, needed_mcse, 100 * (1 - estimate / limit)), strict=True))
 
 
 def _bands(judged: Judged, cell: tuple[int, ...], share: float) -> Row:
@@ -243,10 +243,11 @@ def _bands(judged: Judged, cell: tuple[int, ...], share: float) -> Row:
     return row
 
 
-def _risks(judged: Judged, cell: tuple[int, ...], target: Target, log: bool) -> Row:
-    """Consumer's and producer's risk, which only a prior gives."""
+def _risks(judged: Judged, cell: tuple[int, ...], target: Target, *, assessed: bool) -> Row:
+    """Consumer's and producer's risk, which only a prior gives; none on the raw scale."""
     empty: Row = dict.fromkeys(_RISKS)
-    if target.prior is None or not log:
+    log = str(judged.statistics["scale"][cell]) == "log"
+    if target.prior is None or not log or not assessed:
         return empty | {"prior_source": "" if target.prior is None else target.prior.source}
     prior = Prior(target.prior.mean, target.prior.sd)
     guard = Estimate(judged.guard.value[cell], judged.guard.mcse[cell])
@@ -328,8 +329,8 @@ def target_text(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> list[str]:
     assessed = row["verdict"] != Conformity.NOT_ASSESSED
-    spread = 100 * row["sigma"] * (row["estimate_share"] or 0) if row["scale"] == "log" else None
-    decimals = places(spread)
+    known = row["scale"] == "log" and row["sigma"] is not None
+    decimals = places(100 * row["sigma"] * (row["estimate_share"] or 0) if known else None)
     shown = [row["estimate_share"], row["acceptance_limit_share"], row["accepted_truth_share"]]
     estimate, limit, truth = (
         number(None if value is None else 100 * value, decimals) + (" %" if value else "")

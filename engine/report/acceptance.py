@@ -34,9 +34,9 @@ def true_share_at(rows: Sequence[Row], level: float) -> float:
 def _sentence(name: str, rule: str, rows: Sequence[Row]) -> str:
     half, mostly = (100 * true_share_at(rows, level) for level in (0.5, 0.95))
     return (
-        f"{name}, {rule}: a true footprint of {number(half, 1)}{NBSP}% of the base would be found "
-        f"to conform in one case out of two, one of {number(mostly, 1)}{NBSP}% in nineteen out of "
-        "twenty."
+        f"Target {name}, {rule}: a true footprint of {number(half, 1)}{NBSP}% of the base would be "
+        f"found to conform in one case out of two, one of {number(mostly, 1)}{NBSP}% in nineteen "
+        "out of twenty."
     )
 
 
@@ -58,6 +58,6 @@ def _figure(matter: Matter, curves: Sequence[tuple[tuple[str, str], list[Row]]])
     caption = (
         "Without a prior the risks of a wrong verdict are not known, only how often an estimate "
         "would be accepted for each footprint that may be true (acceptance curve): seldom at the "
-        "target itself, surely only well below it."
+        "target itself, and nearly always only well below it."
     )
     return Illustration(picture, caption, ((key, [row for _, rows in curves for row in rows]),))

@@ -29,7 +29,10 @@ def _spread(row: Row) -> str:
 
 
 def _against(row: Row) -> str:
-    model = f"The error model of this page gives a yearly change {_percent(row['model_sigma'])}"
+    model = (
+        "The error model of this page leaves a yearly change a standard uncertainty of "
+        f"{_percent(row['model_sigma'])}"
+    )
     if not row["model_smaller"]:
         return f"{model}, which is not less."
     sure = "below even the interval's lower end" if row["beyond_doubt"] else "which is less"

@@ -44,8 +44,13 @@ def _footprint_places(row: Row) -> int:
     return places(25 * (row["relative_high"] - row["relative_low"]))
 
 
+def _gdp_sd(row: Row) -> float:
+    """Standard uncertainty of real GDP's change, in percent of the first year."""
+    return float(100 * row["gdp_change_sd"] * (1 + row["gdp_change"]))
+
+
 def _gdp_places(row: Row) -> int:
-    return places(100 * row["gdp_change_sd"]) if row["gdp_change_sd"] > 0 else 1
+    return places(_gdp_sd(row)) if _gdp_sd(row) > 0 else 1
 
 
 def _p(row: Row, name: str) -> str:
@@ -61,7 +66,7 @@ def _table(row: Row) -> Table:
             percent(100 * row[f"relative_{end}"], decimals, sign=True) for end in ("low", "high")
         )
         interval = f"{low} to {high}"
-    sd = percent(100 * row["gdp_change_sd"], _gdp_places(row))
+    sd = percent(_gdp_sd(row), _gdp_places(row))
     return Table(
         "The footprint's change beside that of real GDP.",
         (

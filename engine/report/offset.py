@@ -64,17 +64,16 @@ def _share_sentence(row: Row) -> str:
             "there has a probability below 97.5 %, and a share of nothing has no meaning."
         )
     low, middle, high = (_percent(row[f"share_{end}"]) for end in ("low", "median", "high"))
-    level = f"{100 * row['confidence']:.4g}{NBSP}%"
-    if row["share_median"] > 0:
-        return (
-            f"Abroad made up for {middle} of the fall ({level} interval {low} to {high}). This is "
-            "a sum, and says nothing of causes."
+    interval = f"{100 * row['confidence']:.4g}{NBSP}% interval {low} to {high}"
+    below_zero = "; below zero it added to the fall" if row["share_low"] < 0 else ""
+    if row["share_median"] >= 0:
+        said = f"Abroad made up for {middle} of the fall ({interval}{below_zero})."
+    else:
+        said = (
+            "Emissions abroad fell too in the median, and made up for none of the fall: "
+            f"{middle} ({interval}{below_zero})."
         )
-    return (
-        f"Abroad did not make up for the fall: in the median the foreign part added to it "
-        f"({level} interval of the share made up for {low} to {high}). This is a sum, and says "
-        "nothing of causes."
-    )
+    return f"{said} This is a sum, and says nothing of causes."
 
 
 def _percent(share: float | None) -> str:

@@ -136,7 +136,7 @@ def _share(row: Row, name: str) -> str:
 
 def _spread(row: Row) -> float:
     """Standard uncertainty of the estimate, in percent of the base."""
-    if row["scale"] != "log" or row["estimate_share"] is None:
+    if row["scale"] != "log" or row["estimate_share"] is None or row["sigma"] is None:
         return math.nan
     return float(100 * row["sigma"] * row["estimate_share"])
 
@@ -146,21 +146,27 @@ def _or_nan(value: float | None) -> float:
 
 
 def _risks(rows: Sequence[Row]) -> list[str]:
+    """One sentence for each target with a prior."""
+    both = [_both(rows, name) for name in _names(rows)]
     return [
-        f"{row['target']}, {row['rule']}: if the true share was believed to be "
+        f"Target {row['target']}: if the true share was believed to be "
         f"{_plain(100 * row['prior_mean'])}{NBSP}% with a standard deviation of "
         f"{two_digits(100 * row['prior_sd'])}{NBSP}% before the estimate (source: "
-        f"{row['prior_source']}), the risk that a missed target is found to conform is "
-        f"{_risk(row['consumers_risk'], row)}, and that a target that is met is not, "
-        f"{_risk(row['producers_risk'], row)}."
-        for row in rows
+        f"{row['prior_source']}), the risk that a missed target is found to conform (consumer's "
+        f"risk) is {_risk(row, 'consumers')} with the true base and {_risk(fixed, 'consumers')} "
+        "with the fixed base; that a target which is met is not (producer's risk), "
+        f"{_risk(row, 'producers')} and {_risk(fixed, 'producers')}."
+        for row, fixed in both
         if row["consumers_risk"] is not None
     ]
 
 
-def _risk(value: float, row: Row) -> str:
-    """A risk to two digits, and no smaller than 0.1 %."""
-    return probability(value, row["draws"]) if value < 0.0005 else f"{two_digits(100 * value)} %"
+def _risk(row: Row, whose: str) -> str:
+    """A risk to two digits, and no smaller than draws can tell; a dash where there is none."""
+    value = row[f"{whose}_risk"]
+    if value is None or value < 0.0005:
+        return probability(_or_nan(value), row["draws"])
+    return f"{two_digits(100 * value)}{NBSP}%"
 
 
 def _meanings(rows: Sequence[Row]) -> str:
