@@ -16,6 +16,7 @@ import xarray as xr
 
 from configs import SERIAL, SMALL, written
 from engine import analysis, workflow
+from engine.analysis import Span, Target, offset_table, target_table
 from engine.clusters import ClusterSpec, Executor
 from engine.config import load_config
 from engine.draws import draw_exactly, draw_prepared
@@ -33,6 +34,7 @@ from engine.error_model import (
 from engine.errors import ConfigError, DriftError, InputError
 from engine.kernels import start
 from engine.kernels.arrays import F64, Bool
+from engine.kernels.changes import DetectionRule
 from engine.kernels.perturb import LOG2E
 from engine.kernels.two_level import deviation, two_level_mean, two_level_sd, two_level_variance
 from engine.plan import Direction
@@ -333,6 +335,19 @@ SPLIT = SMALL + "\n[split]\nvariance = 0.999\nexact_draws = 128\n"
 def done(tmp_path_factory: pytest.TempPathFactory) -> workflow.Run:
     folder = tmp_path_factory.mktemp("split")
     return workflow.run(load_config(written(folder, SPLIT)), folder / "run", cluster=SERIAL)
+
+
+def test_targets_and_offsets_know_the_error_of_split_mode(done: workflow.Run) -> None:
+    """Where draws are as far from exact ones as they vary, nothing is said of them."""
+    ensemble, rule = done.load(), DetectionRule()
+    target = Target("t", 2002, (2000, 2001), 1.0, "assumption")
+    factor = np.exp(0.1 * np.random.default_rng(1).standard_normal(ensemble["exact"].shape))
+    far = ensemble.assign(exact=ensemble["exact"] * factor)
+    for drawn, assessed in ((ensemble, True), (far, False)):
+        verdicts = {row["verdict"] for row in target_table(drawn, [target], rule)}
+        assert (verdicts == {"not assessed"}) != assessed
+        offsets = offset_table(drawn, Span(2000, 2002), rule)
+        assert {row["assessed"] for row in offsets} == {assessed}
 
 
 def test_a_split_run_resumes_and_is_the_same_on_any_number_of_workers(

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from engine.analysis.asked import Asked, Family, Trend
+from engine.analysis.asked import (
+    Asked,
+    BetweenDatabases,
+    Decoupling,
+    Family,
+    Output,
+    PriorRatio,
+    Published,
+    Span,
+    Target,
+    Trend,
+)
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -16,6 +27,13 @@ from engine.analysis.contributions import (
 )
 from engine.analysis.control import controlled
 from engine.analysis.correlation import correlation_table, correlation_text
+from engine.analysis.databases import (
+    databases_table,
+    databases_text,
+    spread_between,
+    spread_in_words,
+)
+from engine.analysis.decoupling import decoupling_table, decoupling_text
 from engine.analysis.equivalence import (
     equivalence_at_last_look,
     equivalence_table,
@@ -31,6 +49,7 @@ from engine.analysis.families import (
 )
 from engine.analysis.levels import levels
 from engine.analysis.linearity import in_words, linearity_text, of_ensemble, with_controlled
+from engine.analysis.offset import offset_table, offset_text
 from engine.analysis.preview import preview, preview_table, preview_text
 from engine.analysis.scenarios import scenario_table, scenario_text
 from engine.analysis.solving import (
@@ -42,16 +61,31 @@ from engine.analysis.solving import (
 )
 from engine.analysis.split_error import consecutive_and_whole, is_split, split_error
 from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
+from engine.analysis.targets import (
+    acceptance_table,
+    acceptance_text,
+    target_table,
+    target_text,
+)
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
 
 __all__ = [
     "Asked",
+    "BetweenDatabases",
     "By",
+    "Decoupling",
     "Family",
+    "Output",
+    "PriorRatio",
+    "Published",
     "Solving",
+    "Span",
     "SplitSummary",
+    "Target",
     "Trend",
     "Unsettled",
+    "acceptance_table",
+    "acceptance_text",
     "adjusted_at_last_look",
     "at_last_look",
     "attributed",
@@ -62,6 +96,10 @@ __all__ = [
     "controlled",
     "correlation_table",
     "correlation_text",
+    "databases_table",
+    "databases_text",
+    "decoupling_table",
+    "decoupling_text",
     "equivalence_at_last_look",
     "equivalence_table",
     "equivalence_text",
@@ -78,6 +116,8 @@ __all__ = [
     "linearity_text",
     "member_name",
     "of_ensemble",
+    "offset_table",
+    "offset_text",
     "place",
     "preview",
     "preview_table",
@@ -88,6 +128,10 @@ __all__ = [
     "solving_text",
     "split_error",
     "split_summary",
+    "spread_between",
+    "spread_in_words",
+    "target_table",
+    "target_text",
     "text_table",
     "to_csv",
     "to_json",

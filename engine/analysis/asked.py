@@ -34,6 +34,108 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorRatio:
+    """What was believed of the true ratio of the target year to the base, before the estimate.
+
+    Attributes:
+        mean, sd: of the ratio, whose law is lognormal.
+        source: where they come from.
+    """
+
+    mean: float
+    sd: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A footprint of at most a share of what it was.
+
+    Attributes:
+        name: how it is called in every result.
+        year: the year it is to be met in, one of the run.
+        base_years: the years over which the base is averaged, of the run.
+        share: what it may be, of the base: 0.45 for a reduction by 55 %.
+        source: where the target stands.
+        stressors, consumers: whose footprints it is for; empty for all of them.
+        prior: needed for consumer's and producer's risk; None where none is stated.
+    """
+
+    name: str
+    year: int
+    base_years: tuple[int, ...]
+    share: float
+    source: str
+    stressors: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+    prior: PriorRatio | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A change that is asked about: from one year of the run to a later one."""
+
+    from_year: int
+    to_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A consumer's real gross domestic product in one year.
+
+    Attributes:
+        gdp: in constant prices, in any unit.
+        rsd: its relative standard deviation.
+    """
+
+    consumer: str
+    year: int
+    gdp: float
+    rsd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoupling:
+    """Emissions against output.
+
+    Attributes:
+        span: the change asked about.
+        output: real GDP by consumer and year.
+        correlation: of the errors of ln GDP in any two years.
+        source: where GDP and its error come from.
+    """
+
+    span: Span
+    output: tuple[Output, ...]
+    correlation: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One database's, or one release's, footprint of one consumer and stressor in one year."""
+
+    database: str
+    consumer: str
+    stressor: str
+    year: int
+    footprint: float
+
+
+@dataclass(frozen=True, slots=True)
+class BetweenDatabases:
+    """What several databases say of the same footprints.
+
+    Attributes:
+        footprints: in any unit, the same for all databases of a consumer and stressor.
+        source: where they come from.
+    """
+
+    footprints: tuple[Published, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked of ensembles; it changes no draw, and a run remembers it beside them.
 
@@ -45,3 +147,7 @@ class Asked:
     trend: Trend = Trend()
     families: tuple[Family, ...] = (Family("consecutive years"),)
     equivalence: tuple[float, ...] = ()
+    targets: tuple[Target, ...] = ()
+    offset: Span | None = None
+    decoupling: Decoupling | None = None
+    between_databases: BetweenDatabases | None = None

@@ -171,11 +171,23 @@ def change_error(asked: Selection, s: int, t: int) -> F64 | None:
     if asked.exact is None:
         return None
     there = asked.computed[:, s] & asked.computed[:, t]
-    four = [values[there, year] for values in (asked.footprint, asked.exact) for year in (s, t)]
-    split, both = accepted_draws(*four[:2]), accepted_draws(*four)
-    F_s, F_t, e_s, e_t = (F[both] for F in four)
-    references = asked.reference[s][None], asked.reference[t][None]
-    log = log_scale(four[0][split], four[1][split], *references)
+    split, exact = (
+        (values[there, s], values[there, t]) for values in (asked.footprint, asked.exact)
+    )
+    return rms_apart(split, exact, (asked.reference[s], asked.reference[t]))
+
+
+def rms_apart(split: tuple[F64, F64], exact: tuple[F64, F64], estimates: tuple[F64, F64]) -> F64:
+    """rms over draws of split minus exact `difference` of two footprints, (...).
+
+    Args:
+        split, exact: both footprints of every draw, (D, ...), NaN where one was not accepted or not
+            computed exactly.
+        estimates: both of the estimate, (...).
+    """
+    accepted, both = accepted_draws(*split), accepted_draws(*split, *exact)
+    F_s, F_t, e_s, e_t = (F[both] for F in (*split, *exact))
+    log = log_scale(*(F[accepted] for F in split), *(F[None] for F in estimates))
     if len(e_s) < 2:
         return np.full(log.shape, np.inf)
     comparable = ~log | log_scale(e_s, e_t)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from engine.analysis import Asked, Family, Trend
 from engine.config import schema
+from engine.config.comparing import between_databases, decoupling, offset
+from engine.config.targets import targets
 from engine.errors import ConfigError
+from engine.question import Question
 
 _REMEMBERED = TypeAdapter(Asked)
 
 
-def asked(file: schema.File) -> Asked:
+def asked(file: schema.File, path: Path, years: Sequence[int], question: Question) -> Asked:
     return Asked(
         trend=_trend(file.trend),
         families=_families(file.families),
         equivalence=_equivalence(file.detection.equivalence),
+        targets=targets(file.targets, years, question),
+        offset=offset(file.offset, years, question),
+        decoupling=decoupling(file.decoupling, path, years, question),
+        between_databases=between_databases(file.between_databases, path, question),
     )
 
 

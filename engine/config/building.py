@@ -94,11 +94,12 @@ def config(file: schema.File, path: Path) -> Config:
         refuse_more_draws(model, sampling.draws)
         if file.split is not None:
             refuse_other_laws(model)
+    whose = question(file, path)
     return Config(
         path=path,
         title=file.title,
         tables=tables.source(file.tables, path),
-        question=question(file, path),
+        question=whose,
         scenarios=scenarios,
         r_max=_r_max(file.method.r_max),
         tolerance=_within(file.method.tolerance, 9.9e-10, 1e-3, "method.tolerance"),
@@ -109,7 +110,7 @@ def config(file: schema.File, path: Path) -> Config:
             confidence=_within(file.detection.confidence, 0.5, 1, "detection.confidence"),
             power=_within(file.detection.power, 0, 1, "detection.power"),
         ),
-        asked=asked(file),
+        asked=asked(file, path, years, whose),
         cluster=ClusterSpec(
             Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
         ),

@@ -11,6 +11,8 @@ CHOICES = {
     "time": "choose how errors correlate between years, there is no default: "
     '"persistent", "yearly", { ar1 = 0.9 } or { period = [2000, 2005] }',
     "source": 'cite where the numbers come from, or write source = "assumption"',
+    "correlation": "state how errors of real GDP correlate between two years, there is no default: "
+    "a number from 0 to 1",
     "by_origin": 'write true for every consumer, or list some, such as ["NLD"]',
     "by_industry": 'list one consumer or a few, such as ["NLD"], or write true for all',
     "by_product": 'write true for every consumer, or list some, such as ["NLD"]',

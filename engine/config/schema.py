@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from engine.plan import GROUP
 from engine.prepare import TOLERANCE
 
-Filled = TypeVar("Filled", list[str], list[float], dict[str, float], dict[str, str])
+Filled = TypeVar("Filled", list[str], list[int], list[float], dict[str, float], dict[str, str])
 
 
 class _Section(BaseModel):
@@ -42,6 +42,7 @@ def _filled(value: Filled) -> Filled:
 
 
 _Names = Annotated[list[str], AfterValidator(_filled)]
+_BaseYears = Annotated[list[int], AfterValidator(_filled)]
 
 
 class Years(_Section):
@@ -130,6 +131,51 @@ class Family(_Section):
 
 class Trend(_Section):
     declines: Annotated[list[float], AfterValidator(_filled)] = [2.0, 3.0, 5.0]
+
+
+class Prior(_Section):
+    mean: float
+    sd: float
+    source: str
+
+
+class Target(_Section):
+    name: str
+    year: int
+    base_year: int | None = None
+    base_years: _BaseYears | None = None
+    share: float | None = None
+    reduction: float | None = None
+    source: str
+    stressors: list[str] = []
+    consumers: list[str] = []
+    prior: Prior | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for one, other in (("base_year", "base_years"), ("share", "reduction")):
+            if (getattr(self, one) is None) == (getattr(self, other) is None):
+                raise ValueError(f"give either `{one}` or `{other}`")
+        return self
+
+
+class Offset(_Section):
+    from_year: int | None = None
+    to_year: int | None = None
+
+
+class Decoupling(_Section):
+    gdp: str
+    rsd: float | None = None
+    correlation: float
+    source: str
+    from_year: int | None = None
+    to_year: int | None = None
+
+
+class BetweenDatabases(_Section):
+    file: str
+    source: str
 
 
 class Cluster(_Section):
@@ -237,5 +283,9 @@ class File(_Section):
     detection: Detection = Detection()
     trend: Trend = Trend()
     families: dict[str, Family] = {}
+    targets: list[Target] = []
+    offset: Offset | None = None
+    decoupling: Decoupling | None = None
+    between_databases: BetweenDatabases | None = None
     cluster: Cluster = Cluster()
     scenarios: dict[str, Scenario]

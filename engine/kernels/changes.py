@@ -223,8 +223,9 @@ def verdicts(
             bounds, `a (1 - P) + 1 - a`.
         assessed: whether delta varies beyond numerical error, (...).
     """
-    falls, fall_open = below_threshold(against_decrease, draws, rejected, rule)
-    rises, rise_open = below_threshold(against_increase, draws, rejected, rule)
+    half, spent = rule.alpha / 2, rule.monte_carlo_error
+    falls, fall_open = below_threshold(against_decrease, draws, rejected, half, spent)
+    rises, rise_open = below_threshold(against_increase, draws, rejected, half, spent)
     cases = {
         Verdict.NOT_ASSESSED: ~assessed,
         Verdict.NEEDS_MORE_DRAWS: fall_open | rise_open,
@@ -240,30 +241,33 @@ def verdicts(
 
 
 def below_threshold(
-    count: I64, draws: int, rejected: int, rule: DetectionRule
+    count: I64, draws: int, rejected: int, threshold: float, monte_carlo_error: float
 ) -> tuple[Bool, Bool]:
-    """Whether a tail is below alpha/2 whatever the rejected draws were, and whether that is open.
+    """Whether a tail is below the threshold whatever the rejected draws were; whether it is open.
+
+    Open: the interval of `(1 + count) / (D + 1)` contains the threshold; or that interval lies
+    below, but the one with the rejected draws counted contains it.
 
     Args:
         count: accepted draws in the tail, (...).
         draws: accepted draws, D.
         rejected: draws that were not accepted, all of which might lie in the tail.
-
-    Open: the interval of `(1 + count) / (D + 1)` contains alpha/2; or that interval lies below,
-    but the one with the rejected draws counted contains it.
+        monte_carlo_error: one minus the level of the Clopper-Pearson intervals.
     """
-    half, level = rule.alpha / 2, 1 - rule.monte_carlo_error
-    below, above = outside(1 + count, 1 + draws, half, level)
-    all_below, all_above = outside(1 + count + rejected, 1 + draws + rejected, half, level)
+    level = 1 - monte_carlo_error
+    below, above = outside(1 + count, 1 + draws, threshold, level)
+    all_below, all_above = outside(1 + count + rejected, 1 + draws + rejected, threshold, level)
     is_open = ~(below | above) | (below & ~(all_below | all_above))
     return all_below, is_open
 
 
-def disagreement(forward: I64, mirrored: I64, draws: int, rule: DetectionRule) -> Bool:
-    """Whether one of two tails lies below alpha/2 and the other above, both beyond Monte Carlo."""
-    half, level = rule.alpha / 2, 1 - rule.monte_carlo_error
-    below, above = outside(1 + forward, 1 + draws, half, level)
-    mirrored_below, mirrored_above = outside(1 + mirrored, 1 + draws, half, level)
+def disagreement(
+    forward: I64, mirrored: I64, draws: int, threshold: float, monte_carlo_error: float
+) -> Bool:
+    """Whether one of two tails lies below the threshold, another above it, beyond Monte Carlo."""
+    level = 1 - monte_carlo_error
+    below, above = outside(1 + forward, 1 + draws, threshold, level)
+    mirrored_below, mirrored_above = outside(1 + mirrored, 1 + draws, threshold, level)
     return (below & mirrored_above) | (above & mirrored_below)
 
 
@@ -514,7 +518,7 @@ def _direction(
     against_decrease, against_increase = np.maximum(*not_below), np.maximum(*not_above)
     asymmetric = np.zeros(assessed.shape, dtype=np.bool_)
     for forward, backward in (not_below, not_above):
-        asymmetric |= disagreement(forward, backward, draws, rule)
+        asymmetric |= disagreement(forward, backward, draws, rule.alpha / 2, rule.monte_carlo_error)
     found: dict[str, NDArray[Any]] = {
         "against": np.minimum(against_decrease, against_increase),
         "verdict": verdicts(against_decrease, against_increase, draws, rejected, assessed, rule),

@@ -109,7 +109,8 @@ def _said(
         np.maximum(*(np.sum(d >= upper, axis=0) for d in (delta, mirrored))),
     )
     (inside, open_), (also, also_open) = (
-        below_threshold(count, len(delta), rejected, rule) for count in tails
+        below_threshold(count, len(delta), rejected, rule.alpha / 2, rule.monte_carlo_error)
+        for count in tails
     )
     # One tail that is surely too heavy settles it, whatever the other one is.
     refused = (~inside & ~open_) | (~also & ~also_open)

@@ -20,6 +20,7 @@ from engine.report.scenarios import over_scenarios
 from engine.report.sections import about, sections
 from engine.report.sentences import Headline
 from engine.report.tables import Table
+from engine.report.targets import limits
 from engine.report.words import estimate, step, years
 
 _ALL_SHOWN = 12
@@ -104,7 +105,8 @@ def chapter(
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
-    easel = _Easel(findings, rule, data, stem)
+    asked = about(topics.get("target", ()), findings.consumer, findings.stressor)
+    easel = _Easel(findings, rule, data, stem, limits(asked))
     return Chapter(
         anchor=f"chapter-{number}",
         title=f"{findings.consumer}, {findings.stressor}",
@@ -192,14 +194,27 @@ class _Easel:
     rule: DetectionRule
     data: str
     stem: str
+    limits: tuple[fan.Limit, ...]
 
     def fan(self, *, median: bool) -> Illustration:
         totals, about = self.findings.totals, self._about("Footprint over time")
         points = "; ".join(f"{row.year}: {sentences.measured(row)}" for row in totals)
         key = f"{self.stem}-levels"
-        picture = fan.fan(totals, key=key, data=self.data, alt=f"{about}. {points}.", median=median)
         caption = sentences.fan_caption(totals)
-        return Illustration(picture, caption, ((key, _level_rows(totals)),))
+        data = [(key, _level_rows(totals))]
+        if self.limits:
+            caption += " The red line is what a target allows, as a share of the base's estimate."
+            points += "".join(f"; {limit.name}: at most {limit.value:.4g}" for limit in self.limits)
+            data.append((f"{key}-targets", [asdict(limit) for limit in self.limits]))
+        picture = fan.fan(
+            totals,
+            key=key,
+            data=self.data,
+            alt=f"{about}. {points}.",
+            median=median,
+            limits=self.limits,
+        )
+        return Illustration(picture, caption, tuple(data))
 
     def parts(self) -> Illustration:
         parts, about = self.findings.parts, self._about("Parts of the footprint over time")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.kernels.changes import DetectionRule
+from engine.report.acceptance import acceptance_section
 from engine.report.correlation import correlation
+from engine.report.databases import databases_section
+from engine.report.decoupling import decoupling_section
 from engine.report.equivalence import equivalence
 from engine.report.families import families
 from engine.report.matter import Matter, Section
+from engine.report.offset import offset_section
 from engine.report.rows import Row
 from engine.report.scenarios import scenarios
+from engine.report.targets import target_section
 
 # By topic, in the order of the page.
 SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
@@ -18,6 +23,11 @@ SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
     "correlation": correlation,
     "families": families,
     "equivalence": equivalence,
+    "target": target_section,
+    "acceptance": acceptance_section,
+    "offset": offset_section,
+    "decoupling": decoupling_section,
+    "databases": databases_section,
 }
 
 

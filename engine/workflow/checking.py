@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from engine import wording
+from engine import analysis, wording
 from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
@@ -45,6 +45,7 @@ def check(config: Config) -> Iterator[str]:
             yield f"  {finding.kind}: {finding.count} ({finding.detail})"
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
+    yield from _databases(config)
     for scenario in config.scenarios:
         yield from _of_scenario(config, scenario, tables, question)
 
@@ -61,6 +62,17 @@ def _of_scenario(
         outputs.append(table.x)
     yield from _described_errors(scenario, prepared, buys(question))
     yield from implied_text(implied(prepared, outputs), question)
+
+
+def _databases(config: Config) -> Iterator[str]:
+    """How far several databases' yearly changes are apart, before any draw."""
+    for row in analysis.spread_between(config.asked.between_databases):
+        sigma, interval = analysis.spread_in_words(row)
+        yield (
+            f"{row['consumer']}, {row['stressor']}: yearly changes of {row['databases']} databases "
+            f"differ with a standard deviation of {sigma} (95 % interval {interval}); a smaller "
+            "sigma of a yearly change in `preview` or `detect` is too small"
+        )
 
 
 def buys(question: Question) -> bool:

@@ -128,11 +128,38 @@ def _equivalence(case: Case) -> list[Row]:
     return analysis.equivalence_at_last_look(rows) if case.at_last_look else rows
 
 
+def _targets(case: Case) -> list[Row]:
+    return analysis.target_table(
+        case.ensemble, case.asked.targets, case.at_look, final=case.at_last_look
+    )
+
+
+def _acceptance(case: Case) -> list[Row]:
+    return analysis.acceptance_table(case.ensemble, case.asked.targets, case.at_look)
+
+
+def _offset(case: Case) -> list[Row]:
+    return analysis.offset_table(case.ensemble, case.asked.offset, case.rule)
+
+
+def _decoupling(case: Case) -> list[Row]:
+    return analysis.decoupling_table(case.ensemble, case.asked.decoupling, case.rule)
+
+
+def _databases(case: Case) -> list[Row]:
+    return analysis.databases_table(case.ensemble, case.asked.between_databases, case.rule)
+
+
 TOPICS: tuple[Topic, ...] = (
     Topic("scenarios", _scenarios, analysis.scenario_text),
     Topic("correlation", _correlation, analysis.correlation_text),
     Topic("families", _families, analysis.family_text),
     Topic("equivalence", _equivalence, analysis.equivalence_text),
+    Topic("target", _targets, analysis.target_text),
+    Topic("acceptance", _acceptance, analysis.acceptance_text),
+    Topic("offset", _offset, analysis.offset_text),
+    Topic("decoupling", _decoupling, analysis.decoupling_text),
+    Topic("databases", _databases, analysis.databases_text),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from engine.report.figures.canvas import (
     BAND_95,
     INK,
     MUTED,
+    RISE,
     SMALL,
     TEXT,
     WIDTH,
@@ -31,13 +33,33 @@ from engine.report.rows import Level
 _BAND_LABEL = "#3c5a7a"
 
 
-def fan(levels: Sequence[Level], *, key: str, data: str, alt: str, median: bool) -> Picture:
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a target allows: a footprint of `value` at most in `year`, counted from `from_year`."""
+
+    name: str
+    from_year: int
+    year: int
+    value: float
+
+
+def fan(
+    levels: Sequence[Level],
+    *,
+    key: str,
+    data: str,
+    alt: str,
+    median: bool,
+    limits: Sequence[Limit] = (),
+) -> Picture:
     """One part over the years, named at its right end; `median` draws the draws' median too."""
     with style():
         figure = sheet(3.5, data)
         axes = figure.add_axes((0.075, 0.16, 0.76, 0.72))
         _bands(axes, levels, median=median)
         _years(axes, [level.year for level in levels])
+        for limit in limits:
+            _limit(axes, limit)
         _thousands(axes)
         make_room(axes)
         figure.text(0.012, 0.955, levels[0].unit, color=MUTED, fontsize=SMALL, va="center")
@@ -92,6 +114,22 @@ def _bands(axes: Axes, levels: Sequence[Level], *, median: bool, marker: float =
         markersize=marker,
         markerfacecolor="white",
         markeredgewidth=1.4,
+    )
+
+
+def _limit(axes: Axes, limit: Limit) -> None:
+    """A quiet line from the base on, bold where the target is due, named below it."""
+    axes.plot([limit.from_year, limit.year], [limit.value] * 2, color=RISE, lw=1, ls=(0, (4, 3)))
+    axes.plot([limit.year], [limit.value], marker="_", color=RISE, ms=20, mew=2.4)
+    axes.annotate(
+        f"target: {limit.name}",
+        (limit.year, limit.value),
+        xytext=(-14, -4),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=SMALL,
+        color=RISE,
     )
 
 

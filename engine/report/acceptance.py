@@ -1,0 +1,63 @@
+"""How often an estimate would be accepted, against what is true: the section of one chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.report.figures.acceptance import Curve, acceptance
+from engine.report.matter import Illustration, Matter, Section
+from engine.report.numbers import NBSP, number
+from engine.report.rows import Row
+
+_CURVES = 4  # of one figure
+
+
+def acceptance_section(matter: Matter) -> Section:
+    """The acceptance curves of the targets without a prior."""
+    curves: dict[tuple[str, str], list[Row]] = {}
+    for row in matter.rows:
+        curves.setdefault((row["target"], row["rule"]), []).append(row)
+    said = tuple(_sentence(name, rule, rows) for (name, rule), rows in curves.items())
+    shown = list(curves.items())[:_CURVES]
+    figures = (_figure(matter, shown),) if matter.drawn else ()
+    return Section("How low would the truth have to be?", said, figures)
+
+
+def true_share_at(rows: Sequence[Row], level: float) -> float:
+    """The true share at which an estimate is accepted with the probability `level`."""
+    p = [row["p_accepted"] for row in reversed(rows)]
+    return float(np.interp(level, p, [row["true_share"] for row in reversed(rows)]))
+
+
+def _sentence(name: str, rule: str, rows: Sequence[Row]) -> str:
+    half, mostly = (100 * true_share_at(rows, level) for level in (0.5, 0.95))
+    return (
+        f"Target {name}, {rule}: a true footprint of {number(half, 1)}{NBSP}% of the base would be "
+        f"found to conform in one case out of two, one of {number(mostly, 1)}{NBSP}% in nineteen "
+        "out of twenty."
+    )
+
+
+def _figure(matter: Matter, curves: Sequence[tuple[tuple[str, str], list[Row]]]) -> Illustration:
+    key = f"{matter.stem}-acceptance"
+    drawn = [
+        Curve(
+            f"{name}, {rule}",
+            100 * rows[0]["share"],
+            tuple(100 * row["true_share"] for row in rows),
+            tuple(100 * row["p_accepted"] for row in rows),
+            first=rule == "true base",
+        )
+        for (name, rule), rows in curves
+    ]
+    spoken = " ".join(_sentence(name, rule, rows) for (name, rule), rows in curves)
+    about = f"Probability of acceptance: {matter.consumer}, {matter.stressor} ({matter.data})"
+    picture = acceptance(drawn, key=key, data=matter.data, alt=f"{about}. {spoken}")
+    caption = (
+        "Without a prior the risks of a wrong verdict are not known, only how often an estimate "
+        "would be accepted for each footprint that may be true (acceptance curve): seldom at the "
+        "target itself, and nearly always only well below it."
+    )
+    return Illustration(picture, caption, ((key, [row for _, rows in curves for row in rows]),))
