@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.analysis.asked import Asked, Family, Trend
+from engine.analysis.asked import Asked, Family, RealVariability, Trend
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -16,6 +16,13 @@ from engine.analysis.contributions import (
 )
 from engine.analysis.control import controlled
 from engine.analysis.correlation import correlation_table, correlation_text
+from engine.analysis.detection_time import (
+    WHAT_IF,
+    is_told,
+    years_in_short,
+    years_to_detect_table,
+    years_to_detect_text,
+)
 from engine.analysis.equivalence import (
     equivalence_at_last_look,
     equivalence_table,
@@ -43,11 +50,14 @@ from engine.analysis.solving import (
 from engine.analysis.split_error import consecutive_and_whole, is_split, split_error
 from engine.analysis.tables import text_table, to_csv, to_json, verdict_table, verdicts
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
+from engine.analysis.trend import first_seen, in_short, misfits, trend_table, trend_text
 
 __all__ = [
+    "WHAT_IF",
     "Asked",
     "By",
     "Family",
+    "RealVariability",
     "Solving",
     "SplitSummary",
     "Trend",
@@ -68,15 +78,19 @@ __all__ = [
     "families_pairs",
     "family_table",
     "family_text",
+    "first_seen",
     "grouped",
+    "in_short",
     "in_words",
     "is_split",
+    "is_told",
     "kind_of",
     "kinds",
     "largest",
     "levels",
     "linearity_text",
     "member_name",
+    "misfits",
     "of_ensemble",
     "place",
     "preview",
@@ -91,9 +105,14 @@ __all__ = [
     "text_table",
     "to_csv",
     "to_json",
+    "trend_table",
+    "trend_text",
     "unsettled",
     "verdict_table",
     "verdicts",
     "watched",
     "with_controlled",
+    "years_in_short",
+    "years_to_detect_table",
+    "years_to_detect_text",
 ]

@@ -11,6 +11,8 @@ from engine.report.families import families
 from engine.report.matter import Matter, Section
 from engine.report.rows import Row
 from engine.report.scenarios import scenarios
+from engine.report.trend import trend_section
+from engine.report.years import years_section
 
 # By topic, in the order of the page.
 SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
@@ -18,6 +20,8 @@ SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
     "correlation": correlation,
     "families": families,
     "equivalence": equivalence,
+    "trend": trend_section,
+    "years_to_detect": years_section,
 }
 
 
