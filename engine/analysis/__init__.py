@@ -10,6 +10,7 @@ from engine.analysis.asked import (
     Output,
     PriorRatio,
     Published,
+    RealVariability,
     Span,
     Target,
     Trend,
@@ -34,6 +35,13 @@ from engine.analysis.databases import (
     spread_in_words,
 )
 from engine.analysis.decoupling import decoupling_table, decoupling_text
+from engine.analysis.detection_time import (
+    WHAT_IF,
+    is_told,
+    years_in_short,
+    years_to_detect_table,
+    years_to_detect_text,
+)
 from engine.analysis.equivalence import (
     equivalence_at_last_look,
     equivalence_table,
@@ -68,8 +76,10 @@ from engine.analysis.targets import (
     target_text,
 )
 from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watched
+from engine.analysis.trend import first_seen, in_short, misfits, trend_table, trend_text
 
 __all__ = [
+    "WHAT_IF",
     "Asked",
     "BetweenDatabases",
     "By",
@@ -78,6 +88,7 @@ __all__ = [
     "Output",
     "PriorRatio",
     "Published",
+    "RealVariability",
     "Solving",
     "Span",
     "SplitSummary",
@@ -106,15 +117,19 @@ __all__ = [
     "families_pairs",
     "family_table",
     "family_text",
+    "first_seen",
     "grouped",
+    "in_short",
     "in_words",
     "is_split",
+    "is_told",
     "kind_of",
     "kinds",
     "largest",
     "levels",
     "linearity_text",
     "member_name",
+    "misfits",
     "of_ensemble",
     "offset_table",
     "offset_text",
@@ -135,9 +150,14 @@ __all__ = [
     "text_table",
     "to_csv",
     "to_json",
+    "trend_table",
+    "trend_text",
     "unsettled",
     "verdict_table",
     "verdicts",
     "watched",
     "with_controlled",
+    "years_in_short",
+    "years_to_detect_table",
+    "years_to_detect_text",
 ]

@@ -6,14 +6,31 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class RealVariability:
+    """A scenario of how footprints truly scatter from year to year about a steady trend.
+
+    Attributes:
+        sd: standard deviation of ln F, a fraction: 0.02 is about 2 %.
+        phi: correlation of one year's deviation with the next year's.
+        source: where that comes from, or "assumption".
+    """
+
+    sd: float
+    phi: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trend:
     """What is asked of declines.
 
     Attributes:
         declines: steady falls, in percent a year, of which it is told how long they take to show.
+        real_variability: scenarios beside the one of measurement error alone.
     """
 
     declines: tuple[float, ...] = (2.0, 3.0, 5.0)
+    real_variability: tuple[RealVariability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from engine.analysis import Asked, Family, Trend
+from engine.analysis import Asked, Family, RealVariability, Trend
 from engine.config import schema
 from engine.config.comparing import between_databases, decoupling, offset
+from engine.config.explaining import CHOICES
 from engine.config.targets import targets
 from engine.errors import ConfigError
 from engine.question import Question
@@ -39,7 +40,40 @@ def _trend(trend: schema.Trend) -> Trend:
                 where="trend.declines",
                 remedy="give percentages a year between 0 and 100",
             )
-    return Trend(declines=tuple(sorted(set(trend.declines))))
+    return Trend(
+        declines=tuple(sorted(set(trend.declines))),
+        real_variability=_scenarios(trend.real_variability),
+    )
+
+
+def _scenarios(given: list[schema.RealVariability]) -> tuple[RealVariability, ...]:
+    for i, one in enumerate(given):
+        where = f"trend.real_variability.{i}"
+        if not 0 < one.sd < 1:
+            raise ConfigError(
+                f"real variability of {one.sd:g} cannot be meant",
+                where=f"{where}.sd",
+                remedy="give a fraction above 0 and below 1: 0.02 is 2 %",
+            )
+        if not 0 <= one.phi < 1:
+            raise ConfigError(
+                f"a correlation of {one.phi:g} from one year to the next cannot be used",
+                where=f"{where}.phi",
+                remedy="give a number from 0 (each year by itself) to below 1",
+            )
+        if not one.source.strip():
+            raise ConfigError(
+                "no source is stated for the real variability",
+                where=f"{where}.source",
+                remedy=CHOICES["source"],
+            )
+        if (one.sd, one.phi) in [(other.sd, other.phi) for other in given[:i]]:
+            raise ConfigError(
+                f"sd {one.sd:g} with phi {one.phi:g} is given twice",
+                where=where,
+                remedy="give each scenario once",
+            )
+    return tuple(RealVariability(one.sd, one.phi, one.source) for one in given)
 
 
 def _families(declared: Mapping[str, schema.Family]) -> tuple[Family, ...]:

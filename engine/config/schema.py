@@ -129,8 +129,15 @@ class Family(_Section):
     over: list[Literal["consumers", "stressors", "parts"]] = []
 
 
+class RealVariability(_Section):
+    sd: float
+    phi: float = 0.0
+    source: str
+
+
 class Trend(_Section):
     declines: Annotated[list[float], AfterValidator(_filled)] = [2.0, 3.0, 5.0]
+    real_variability: list[RealVariability] = []
 
 
 class Prior(_Section):

@@ -159,3 +159,39 @@ def outside(successes: I64, trials: int, p: float, level: float) -> tuple[Bool, 
     so_few = np.where(all_, 1.0, betaincc(k + 1, np.where(all_, 1.0, trials - k), p))
     so_many = np.where(some, betainc(np.where(some, k, 1.0), trials - k + 1, p), 1.0)
     return so_few < tail, so_many < tail
+
+
+# --- by leaving draws out -------------------------------------------------------------------------
+
+
+def covariances_without(x: F64, groups: int) -> F64:
+    """Covariance over draws with each of so many groups of draws left out, (groups, n, n).
+
+    Args:
+        x: draws, (D, n); at least two draws must remain. The last group is the longest.
+    """
+    x = x - x.mean(axis=0)
+    size = len(x) // groups
+    cuts = np.arange(groups) * size
+    counts = np.diff([*cuts, len(x)])
+    sums = np.add.reduceat(x, cuts, axis=0)
+    products = np.stack(
+        [part.T @ part for part in np.split(x, cuts[1:])],
+    )
+    left = len(x) - counts
+    rest, of_rest = sums.sum(axis=0) - sums, products.sum(axis=0) - products
+    means = rest / left[:, None]
+    centred = of_rest - left[:, None, None] * means[:, :, None] * means[:, None, :]
+    covariances: F64 = centred / (left - 1)[:, None, None]
+    return covariances
+
+
+def jackknifed(without: F64) -> F64:
+    """Standard error of a statistic, from its values with each of G groups of draws left out.
+
+    The delete-a-group jackknife: `sqrt((G - 1)/G sum_g (v_g - mean)^2)` (Shao & Tu 1995, The
+    Jackknife and Bootstrap, 2.3). It is itself known to some `1/sqrt(2 G)` of its size.
+    """
+    G = len(without)
+    error: F64 = np.sqrt((G - 1) / G * np.square(without - without.mean(axis=0)).sum(axis=0))
+    return error

@@ -16,6 +16,8 @@ from engine.report.offset import offset_section
 from engine.report.rows import Row
 from engine.report.scenarios import scenarios
 from engine.report.targets import target_section
+from engine.report.trend import trend_section
+from engine.report.years import years_section
 
 # By topic, in the order of the page.
 SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
@@ -23,6 +25,8 @@ SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
     "correlation": correlation,
     "families": families,
     "equivalence": equivalence,
+    "trend": trend_section,
+    "years_to_detect": years_section,
     "target": target_section,
     "acceptance": acceptance_section,
     "offset": offset_section,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import xarray as xr
 from engine import analysis
 from engine.analysis import Asked
 from engine.config.asked import remembered
+from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule
 from engine.workflow.folders import Run
 from engine.workflow.judging import at_look, changes
@@ -128,6 +130,28 @@ def _equivalence(case: Case) -> list[Row]:
     return analysis.equivalence_at_last_look(rows) if case.at_last_look else rows
 
 
+def _trend(case: Case) -> list[Row]:
+    return analysis.trend_table(
+        case.ensemble, case.at_look, case.asked.trend, final=case.at_last_look
+    )
+
+
+def _years_to_detect(case: Case) -> list[Row]:
+    return analysis.years_to_detect_table(
+        {case.scenario: case.ensemble, **_others(case)}, case.scenario, case.rule, case.asked.trend
+    )
+
+
+def _others(case: Case) -> dict[str, xr.Dataset]:
+    """The other scenarios of the run, read as they are used; those that are complete."""
+    found = {}
+    for name in case.run.record.scenarios:
+        if name != case.scenario:
+            with suppress(StoreError):
+                found[name] = case.run.open(name)
+    return found
+
+
 def _targets(case: Case) -> list[Row]:
     return analysis.target_table(
         case.ensemble, case.asked.targets, case.at_look, final=case.at_last_look
@@ -155,6 +179,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("correlation", _correlation, analysis.correlation_text),
     Topic("families", _families, analysis.family_text),
     Topic("equivalence", _equivalence, analysis.equivalence_text),
+    Topic("trend", _trend, analysis.trend_text),
+    Topic("years_to_detect", _years_to_detect, analysis.years_to_detect_text),
     Topic("target", _targets, analysis.target_text),
     Topic("acceptance", _acceptance, analysis.acceptance_text),
     Topic("offset", _offset, analysis.offset_text),

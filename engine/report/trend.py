@@ -1,0 +1,196 @@
+"""Is it declining? The section on steady trends, from the rows of `engine.analysis.trend_table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.analysis import first_seen, in_short, misfits
+from engine.kernels.changes import DetectionRule
+from engine.report.matter import Matter, Section
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, percent, places, probability
+from engine.report.rows import Row
+from engine.report.tables import Line, Table
+from engine.report.words import cardinal, level, miss
+
+
+def trend_section(matter: Matter) -> Section:
+    """The slope over all years, with and without real variability, and when it first showed."""
+    totals = [row for row in matter.rows if row["part"] == "total"]
+    sentences = [_two_questions(totals), *(_slope(row, matter.rule) for row in totals)]
+    alone = totals[0]
+    if alone["reason"] == "":
+        sentences += [*_misfit(alone), *_scatter(alone), _least(totals, matter.rule)]
+        sentences += _looking_back(alone, matter.rule)
+    return Section("Is it declining?", tuple(sentences), tables=(_table(matter),))
+
+
+def _two_questions(totals: Sequence[Row]) -> str:
+    stated = len(totals) > 1
+    rest = (
+        "scenarios of that are stated, and told one by one."
+        if stated
+        else "no scenario of that is stated here, so this trend counts measurement error alone."
+    )
+    return (
+        "Whether one year differs from another hangs on errors of measurement alone, and is told "
+        "above. Whether the footprint is declining also hangs on how much it truly varies from "
+        f"year to year: {rest}"
+    )
+
+
+def _slope(row: Row, rule: DetectionRule) -> str:
+    with_real = (
+        f"With real year-to-year variability of {100 * row['real_sd']:g}{NBSP}% (correlation of "
+        f"one year with the next {row['real_phi']:g}; source: {row['real_source']}), a"
+        if row["real_sd"]
+        else "A"
+    )
+    opening = f"{with_real} steady trend through the {cardinal(row['years'])} years {_span(row)}"
+    if row["verdict"] == "not assessed":
+        return f"{opening} is not assessed: {row['reason']}."
+    falls = row["slope_percent"] < 0
+    decimals = places(row["error_percent"])
+    size = percent(abs(row["slope_percent"]), decimals)
+    word, p = ("fall", row["p_decrease"]) if falls else ("rise", 1 - row["p_decrease"])
+    judged = {
+        "falling": "which is detectable",
+        "rising": "which is detectable",
+        "not detectable": "which is not detectable",
+        "needs more draws": "and more draws are needed to tell whether that is detectable",
+        "borderline": "which is at the limit of detection and treated as not detectable",
+    }[row["verdict"]]
+    return (
+        f"{opening} {word}s by {size} a year ({level(rule)} interval {_interval(row)}), {judged}; "
+        f"probability of a true {word} {probability(p, row['draws'])}."
+    )
+
+
+def _misfit(row: Row) -> list[str]:
+    if not misfits(row):
+        return []
+    return [
+        f"The years leave this line by more than their errors explain: {row['misfit']:.2g} times "
+        "the variance expected. So the footprint truly varied, or its errors are larger than "
+        "assumed, and a trend that counts measurement error alone is surer than it should be."
+    ]
+
+
+def _scatter(row: Row) -> list[str]:
+    if row["scatter_percent"] is None:
+        return []
+    return [
+        "For orientation, and no estimate of real variability: the point estimates scatter about a "
+        f"straight line with a standard deviation of {row['scatter_percent']:.2g}{NBSP}%, "
+        "measurement error included."
+    ]
+
+
+def _least(totals: Sequence[Row], rule: DetectionRule) -> str:
+    shown = [
+        percent(row["mdc_decrease_percent"], places(row["mdc_decrease_percent"]))
+        + (f" (with real variability of {100 * row['real_sd']:g}{NBSP}%)" if row["real_sd"] else "")
+        for row in totals
+        if row["mdc_decrease_percent"] is not None
+    ]
+    return (
+        f"Over these years a true steady fall of {', '.join(shown)} a year would be missed "
+        f"{miss(rule, 'case')}."
+    )
+
+
+def _looking_back(row: Row, rule: DetectionRule) -> list[str]:
+    """Retrospective, with what looking every year costs."""
+    if row["slope_percent"] >= 0:
+        return []
+    looks, alpha = cardinal(row["looks"]), f"{100 * rule.alpha:.4g}{NBSP}%"
+    base = row["from_year"]
+    if row["earliest"] is None:
+        return [
+            f"Looking back with today's tables and errors (retrospective), in none of the {looks} "
+            f"years since {base} would a decline since then have shown."
+        ]
+    first = f"Looking back with today's tables and errors (retrospective), the decline since {base}"
+    first += f" first shows in {_year(row, 'earliest')}"
+    if row["lasting_from"] is None:
+        first += ", and no longer in the last year"
+    elif row["lasting_from"] != row["earliest"]:
+        first += f", and in every year from {row['lasting_from']} on"
+    if row["looks"] < 2:
+        return [f"{first}."]
+    adjusted = (
+        f"it first shows in {_year(row, 'earliest_adjusted')}"
+        if row["earliest_adjusted"] is not None
+        else "it shows in no year"
+    )
+    return [
+        f"{first}. Who looks every year and stops at the first sign sees a change where there is "
+        f"none with a probability of {100 * row['false_detection']:.0f}{NBSP}%, not {alpha}; with "
+        f"{alpha} over all {looks} looks together, {adjusted}."
+    ]
+
+
+def _year(row: Row, name: str) -> str:
+    """A year, with the range that Monte Carlo error leaves open."""
+    soonest, latest = row[f"{name}_soonest"], row[f"{name}_latest"]
+    year = str(row[name])
+    if soonest == latest:
+        return year
+    end = "no year" if latest is None else str(latest)
+    return f"{year} (Monte Carlo error leaves {soonest} to {end} open)"
+
+
+def _span(row: Row) -> str:
+    return f"{row['from_year']}{EN_DASH}{row['to_year']}"
+
+
+def _interval(row: Row) -> str:
+    decimals = places(row["error_percent"])
+    low, high = (
+        number(row[f"slope_{end}_percent"], decimals, sign=True) for end in ("low", "high")
+    )
+    return f"{low} to {high}{NBSP}%"
+
+
+def _table(matter: Matter) -> Table:
+    return Table(
+        f"The slope of a steady trend, in per cent a year, {_span(matter.rows[0])}. First shown is "
+        "retrospective: without, and with what looking every year costs.",
+        (
+            "Part",
+            "Real variability",
+            "Slope",
+            f"{level(matter.rule)} interval",
+            "P(fall)",
+            "MDC of a fall",
+            "First shown",
+            "Looks allowed for",
+            "Verdict",
+        ),
+        tuple(_line(row) for row in matter.rows),
+    )
+
+
+def _line(row: Row) -> Line:
+    real = in_short(row).replace(" %", f"{NBSP}%")
+    if row["verdict"] == "not assessed":
+        return Line((row["part"], real, *(NOTHING,) * 6), row["verdict"], row["reason"])
+    decimals, mdc = places(row["error_percent"]), row["mdc_decrease_percent"]
+    notes = []
+    if misfits(row):
+        notes.append("the years leave their line by more than these errors explain")
+    if row["asymmetric"]:
+        reflected = probability(row["p_decrease_reflected"], row["draws"])
+        notes.append(f"mirrored, P(fall) is {reflected}: the two ways of counting disagree")
+    return Line(
+        (
+            row["part"],
+            real,
+            percent(row["slope_percent"], decimals, sign=True),
+            _interval(row),
+            probability(row["p_decrease"], row["draws"]),
+            percent(mdc, places(mdc)),
+            *(str(year or NOTHING) for year in first_seen(row)),
+        ),
+        row["verdict"],
+        "; ".join(notes),
+    )
