@@ -278,15 +278,13 @@ def _verdict(
 
 def _asymmetric(slopes: F64, mirrored: F64, real: float, rule: DetectionRule) -> bool:
     """Whether P and its mirror image disagree on what is detectable, beyond Monte Carlo error."""
+    half, spent = rule.alpha / 2, rule.monte_carlo_error
     if not real:
         counts = [
             [np.asarray(np.count_nonzero(s * b >= 0)) for b in (slopes, mirrored)] for s in (1, -1)
         ]
-        return any(
-            bool(disagreement(a, b, len(slopes), rule.alpha / 2, rule.monte_carlo_error))
-            for a, b in counts
-        )
-    half, reach = rule.alpha / 2, _reach(rule)
+        return any(bool(disagreement(a, b, len(slopes), half, spent)) for a, b in counts)
+    reach = _reach(rule)
     for sign in (1, -1):
         one, other = (_below_zero(sign * drawn, real) for drawn in (slopes, mirrored))
         low, high = sorted((one, other), key=lambda tail: float(tail.value))
