@@ -16,7 +16,7 @@ from engine.report.words import cardinal
 _MARKS = {"decrease": "fall", "increase": "rise", "needs more draws": "open"}
 
 
-def correlation(matter: Matter) -> Section:
+def correlation_section(matter: Matter) -> Section:
     """A figure and a table of the verdict over the correlation, total alone."""
     totals = [row for row in matter.rows if row["part"] == "total"]
     changes = _by_change(totals)
@@ -94,9 +94,11 @@ def _needed(changes: Sequence[Sequence[Row]], percent: str) -> str:
     elif min(known) >= 1:
         between = "at no correlation"
     power = f"{100 * steps[0]['power']:.4g}{NBSP}%"
+    error = max(row[f"rho_required_{percent}_percent_mcse"] or 0.0 for row in steps)
+    known_to = f" (Monte Carlo error {error:.1g})" if error else ""
     return (
         f"With errors of the present size, a true yearly fall of {percent}{NBSP}% would be found "
-        f"{power} of the time {between}."
+        f"{power} of the time {between}{known_to}."
     )
 
 
@@ -158,32 +160,15 @@ def _years(row: Row) -> str:
 def _table(changes: Sequence[Sequence[Row]]) -> Table:
     first = changes[0]
     grid = [f"{row['rho']:g}" for row in first if row["model"] == "assumed"]
-    declines = _declines(first[0])
     return Table(
-        "Verdict at each assumed correlation between the errors of the two years, here at the "
-        "model's own, and the correlation that true falls of some sizes would require.",
-        ("Years", *grid, "Here", *(f"For −{percent}{NBSP}%" for percent in declines), "Over all"),
+        "Verdict at each assumed correlation between the errors of the two years, and here, at the "
+        "model's own.",
+        ("Years", *grid, "Here", "Over all"),
         tuple(
             Line(
-                (
-                    _years(own[0]),
-                    *(_MARKS.get(row["verdict"], "·") for row in own),
-                    *(_required(own[0], percent) for percent in declines),
-                ),
+                (_years(own[0]), *(_MARKS.get(row["verdict"], "·") for row in own)),
                 str(own[0]["conclusion"]),
             )
             for own in changes
         ),
     )
-
-
-def _required(row: Row, percent: str) -> str:
-    """With its Monte Carlo error where that shows."""
-    rho, error = (row[f"rho_required_{percent}_percent{end}"] for end in ("", "_mcse"))
-    if rho is None:
-        return NOTHING
-    if rho > 1:
-        return "never"
-    if rho < -1:
-        return "any"
-    return shown(rho) + (f"{NBSP}±{NBSP}{error:.1g}" if error else "")

@@ -11,7 +11,7 @@ from engine.report.tables import Line, Table
 from engine.report.words import cardinal
 
 
-def equivalence(matter: Matter) -> Section:
+def equivalence_section(matter: Matter) -> Section:
     """A sentence each size asked, and a table of all changes of the total."""
     totals = [row for row in matter.rows if row["part"] == "total"]
     sizes = list(dict.fromkeys(row["percent"] for row in totals))

@@ -14,9 +14,14 @@ from engine.report.words import cardinal, level
 _LISTED = 8
 _SHOWN = 15  # lines of a family; a larger one is told in a sentence, and in the files
 DETECTED = ("decrease", "increase")
+_WAYS = {
+    "holm": "Holm",
+    "benjamini_yekutieli": "Benjamini-Yekutieli",
+    "benjamini_hochberg": "Benjamini-Hochberg",
+}
 
 
-def families(matter: Matter) -> Section:
+def families_section(matter: Matter) -> Section:
     """A sentence each family, and a table where it is not too large."""
     told = grouped(matter.rows)
     return Section(
@@ -96,13 +101,18 @@ def _table(family: Sequence[Row]) -> Table:
             f"Simultaneous {100 * first['confidence']:.4g}{NBSP}% interval",
             "Standard uncertainties from none",
             "Alone",
-            "Holm",
-            "Benjamini-Yekutieli",
-            "Benjamini-Hochberg",
+            *(_WAYS[name] for name in _ways(first)),
             "Together",
         ),
         tuple(_line(row, family) for row in family),
     )
+
+
+def _ways(row: Row) -> tuple[str, ...]:
+    """What stands beside the adjusted verdict: Holm's method, or rates of false discoveries."""
+    if row["method"] == "max-|t|":
+        return ("holm",)
+    return ("benjamini_yekutieli", "benjamini_hochberg")
 
 
 def _line(row: Row, family: Sequence[Row]) -> Line:
@@ -122,9 +132,7 @@ def _line(row: Row, family: Sequence[Row]) -> Line:
             NOTHING if low is None or high is None else f"{shown(low)} to {shown(high)}{unit}",
             NOTHING if row["statistic"] is None else number(row["statistic"], 2),
             row["verdict"],
-            row["holm"],
-            row["benjamini_yekutieli"],
-            row["benjamini_hochberg"],
+            *(row[name] for name in _ways(row)),
         ),
         row["adjusted"],
     )

@@ -34,7 +34,7 @@ def over_scenarios(rows: Sequence[Row]) -> str:
     return f"{sentence} {_of_steps(steps)}" if len(steps) > 1 else sentence
 
 
-def scenarios(matter: Matter) -> Section:
+def scenarios_section(matter: Matter) -> Section:
     """The verdict on each successive change, and on the whole, in every scenario."""
     totals = [row for row in matter.rows if row["part"] == "total"]
     names = list(dict.fromkeys(row["scenario"] for row in totals))

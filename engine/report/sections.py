@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.kernels.changes import DetectionRule
 from engine.report.acceptance import acceptance_section
-from engine.report.correlation import correlation
+from engine.report.correlation import correlation_section
 from engine.report.databases import databases_section
 from engine.report.decoupling import decoupling_section
-from engine.report.equivalence import equivalence
-from engine.report.families import families
+from engine.report.equivalence import equivalence_section
+from engine.report.families import families_section
 from engine.report.matter import Matter, Section
 from engine.report.offset import offset_section
 from engine.report.rows import Row
-from engine.report.scenarios import scenarios
+from engine.report.scenarios import scenarios_section
 from engine.report.targets import target_section
 from engine.report.trend import trend_section
 from engine.report.years import years_section
 
 # By topic, in the order of the page.
 SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
-    "scenarios": scenarios,
-    "correlation": correlation,
-    "families": families,
-    "equivalence": equivalence,
+    "scenarios": scenarios_section,
+    "correlation": correlation_section,
+    "families": families_section,
+    "equivalence": equivalence_section,
     "trend": trend_section,
     "years_to_detect": years_section,
     "target": target_section,

@@ -157,7 +157,7 @@ def _table(matter: Matter) -> Table:
         "retrospective: without, and with what looking every year costs.",
         (
             "Part",
-            "Real variability",
+            *(("Real variability",) if _stated(matter.rows) else ()),
             "Slope",
             f"{level(matter.rule)} interval",
             "P(fall)",
@@ -166,14 +166,19 @@ def _table(matter: Matter) -> Table:
             "Looks allowed for",
             "Verdict",
         ),
-        tuple(_line(row) for row in matter.rows),
+        tuple(_line(row, stated=_stated(matter.rows)) for row in matter.rows),
     )
 
 
-def _line(row: Row) -> Line:
-    real = in_short(row).replace(" %", f"{NBSP}%")
+def _stated(rows: Sequence[Row]) -> bool:
+    """Whether there is a scenario of real variability."""
+    return any(row["real_sd"] for row in rows)
+
+
+def _line(row: Row, *, stated: bool) -> Line:
+    real = (in_short(row).replace(" %", f"{NBSP}%"),) if stated else ()
     if row["verdict"] == "not assessed":
-        return Line((row["part"], real, *(NOTHING,) * 6), row["verdict"], row["reason"])
+        return Line((row["part"], *real, *(NOTHING,) * 6), row["verdict"], row["reason"])
     decimals, mdc = places(row["error_percent"]), row["mdc_decrease_percent"]
     notes = []
     if misfits(row):
@@ -184,7 +189,7 @@ def _line(row: Row) -> Line:
     return Line(
         (
             row["part"],
-            real,
+            *real,
             percent(row["slope_percent"], decimals, sign=True),
             _interval(row),
             probability(row["p_decrease"], row["draws"]),
