@@ -19,7 +19,7 @@ LAYERS = [
     ["question", "wording"],
     ["prepare"],
     ["draws", "twin"],
-    ["split"],
+    ["split", "budget"],
     ["stores"],
     ["blockwork"],
     ["jobs"],
