@@ -134,6 +134,22 @@ def preview(
 
 @main.command()
 @_config
+@_scenario
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text")
+@click.option("--alpha", type=float, help="Two-sided error level instead of the stated.")
+@click.option("--power", type=float, help="Power of the minimum detectable change.")
+@_speaks_plainly
+def budget(
+    config: Path, scenario: str | None, form: str, alpha: float | None, power: float | None
+) -> None:
+    """Where the uncertainty of changes comes from, and what better data would buy; no run."""
+    loaded = load_config(config)
+    rule = workflow.overridden(loaded.detection, _fraction(alpha), power)
+    click.echo(workflow.budgeted(loaded, rule, scenario, form))
+
+
+@main.command()
+@_config
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/<config name>.")
 @_draws
 @click.option(

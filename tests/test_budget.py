@@ -20,10 +20,22 @@ from test_twin import (
     world,
 )
 
-from engine.budget import OTHERS, Budget, By, Entry, Subject, budget
+from engine.budget import (
+    OTHERS,
+    Budget,
+    By,
+    Entry,
+    Subject,
+    budget,
+    frozen,
+    places_of,
+    sources,
+)
+from engine.draws import draw_directly, draw_prepared, estimated
 from engine.error_model import Constant, ErrorModel, Method, Persistent, Yearly
 from engine.kernels.arrays import F64
-from engine.kernels.budget import frozen, halved, lasting
+from engine.kernels.budget import frozen as without
+from engine.kernels.budget import halved, lasting
 from engine.kernels.perturb import LOG2E
 from engine.mrio import MRIO, Labels, Provenance
 from engine.prepare import Prepared, prepare
@@ -224,7 +236,7 @@ def variances(tables: Sequence[Prepared], pair: tuple[int, int]) -> F64:
 def test_halving_and_freezing_are_the_changed_models(method: Method, by: By, name: str) -> None:
     name = "s" if (method, name) == (Method.COEFFICIENTS, "E") else name
     made, _, tables = found(model(method))
-    for factor, formula in ((0.5, halved), (0.0, frozen)):
+    for factor, formula in ((0.5, halved), (0.0, without)):
         expected = variances(smaller(tables, by, name, factor), (0, 2))
         for q, c in np.ndindex(2, 3):
             subject = made.subjects[3 * q + c]
@@ -324,7 +336,7 @@ def test_formulas() -> None:
     """One common error of 3 and -1: V = 4; the smaller has K = -2, D = 1."""
     V, D, K = np.array(4.0), np.array(1.0), np.array(-2.0)
     assert halved(V, D, K) == pytest.approx(2.5**2)
-    assert frozen(V, D, K) == pytest.approx(3.0**2)
+    assert without(V, D, K) == pytest.approx(3.0**2)
     assert lasting(V, np.array(-5.0)) == 0
 
 
@@ -348,3 +360,38 @@ def test_portions_of_consumers_do_not_matter(monkeypatch: pytest.MonkeyPatch) ->
             assert some.keys() == same.keys()
             for name, part in some.items():
                 assert part.covariance == pytest.approx(same[name].covariance, abs=1e-13)
+
+
+# --- freezing, drawn ----------------------------------------------------------------------------
+
+
+@METHODS
+@pytest.mark.parametrize(
+    ("by", "name"),
+    [(By.QUANTITY, "Y"), (By.REGION, "R2"), (By.SECTOR, "Q"), (By.COMPONENT, "Y.own")],
+)
+def test_a_frozen_table_is_the_model_without_that_error(method: Method, by: By, name: str) -> None:
+    made, law, tables = found(model(method))
+    places, known = places_of(tables[0], LABELS), sources(model(method), SEED)
+    for factor, formula in ((0.0, without), (0.5, halved)):
+        changed = [frozen(table, by, name, places, known, factor) for table in tables]
+        expected = variances(changed, (0, 2))
+        for q, c in np.ndindex(2, 3):
+            subject = made.subjects[3 * q + c]
+            V, one = subject.variance[2], entries(subject, by).get(name)
+            got = V if one is None else formula(V, one.own[2], one.covariance[2])
+            assert got == pytest.approx(expected[q, c], rel=2e-6, abs=1e-9 * V)
+        assert estimated(changed[0]).footprint == pytest.approx(law.footprint[0], rel=1e-9)
+
+
+@METHODS
+def test_frozen_draws_are_solved_as_surely_as_others(method: Method) -> None:
+    """The fast path against the direct solution, with errors gone that it was prepared for."""
+    _, _, tables = found(model(method))
+    places, known = places_of(tables[0], LABELS), sources(model(method), SEED)
+    quiet = frozen(tables[0], By.REGION, "R1", places, known)
+    drawn = draw_prepared(quiet, range(8))
+    for d in range(8):
+        one = draw_directly(quiet, d)
+        assert drawn.footprint[d] == pytest.approx(one.footprint, rel=1e-5, abs=1e-9, nan_ok=True)
+    assert not np.allclose(drawn.footprint, draw_prepared(tables[0], range(8)).footprint)

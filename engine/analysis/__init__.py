@@ -15,6 +15,12 @@ from engine.analysis.asked import (
     Target,
     Trend,
 )
+from engine.analysis.budget import (
+    budget_table,
+    budget_tables_text,
+    budget_text,
+    drawn_sigmas,
+)
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -100,6 +106,9 @@ __all__ = [
     "adjusted_at_last_look",
     "at_last_look",
     "attributed",
+    "budget_table",
+    "budget_tables_text",
+    "budget_text",
     "changes",
     "consecutive_and_whole",
     "contribution_table",
@@ -120,6 +129,7 @@ __all__ = [
     "first_seen",
     "grouped",
     "in_short",
+    "drawn_sigmas",
     "in_words",
     "is_split",
     "is_told",

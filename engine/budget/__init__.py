@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from engine.budget.dividing import KEPT, budget
+from engine.budget.cells import Places
+from engine.budget.components import Source, sources
+from engine.budget.dividing import KEPT, budget, places_of
 from engine.budget.found import OTHERS, Budget, By, Entry, Subject
+from engine.budget.freezing import frozen
 
-__all__ = ["KEPT", "OTHERS", "Budget", "By", "Entry", "Subject", "budget"]
+__all__ = [
+    "KEPT",
+    "OTHERS",
+    "Budget",
+    "By",
+    "Entry",
+    "Places",
+    "Source",
+    "Subject",
+    "budget",
+    "frozen",
+    "places_of",
+    "sources",
+]

@@ -56,8 +56,8 @@ def budget(
         kept: entries of a kind that are listed by name, the largest ones in any pair of years.
     """
     known = sources(errors, seed)
-    quantities = [q for q in tables[0].cells if uncertain(tables[0], q)]
-    places = Places.of(labels, quantities)
+    places = places_of(tables[0], labels)
+    quantities = [Quantity(name) for name in places.names[By.QUANTITY]]
     steps = list(pairwise(range(len(tables))))
     pairs = list(dict.fromkeys([*steps, (0, len(tables) - 1)])) if steps else []
     phis = tuple(sorted({source.phi for source in known.values()}, reverse=True))
@@ -79,6 +79,11 @@ def budget(
             for c in range(len(question.consumers) if pairs else 0)
         ),
     )
+
+
+def places_of(table: Prepared, labels: Labels) -> Places:
+    """What the uncertain cells of a scenario are called."""
+    return Places.of(labels, [q for q in table.cells if uncertain(table, q)])
 
 
 def _portions(

@@ -5,6 +5,7 @@ The command line and `import engine` both speak through these functions.
 
 from __future__ import annotations
 
+from engine.workflow.budgeting import budgeted
 from engine.workflow.checking import check
 from engine.workflow.folders import Run, folder_of, open_run, run_folder
 from engine.workflow.judging import at_look, overridden, rule_of
@@ -17,6 +18,7 @@ from engine.workflow.telling import detect, status
 __all__ = [
     "Run",
     "at_look",
+    "budgeted",
     "check",
     "detect",
     "folder_of",
