@@ -16,6 +16,7 @@ from engine.analysis.asked import (
     Trend,
 )
 from engine.analysis.budget import (
+    BASIS,
     budget_table,
     budget_tables_text,
     budget_text,
@@ -86,6 +87,7 @@ from engine.analysis.trend import first_seen, in_short, misfits, trend_table, tr
 
 __all__ = [
     "WHAT_IF",
+    "BASIS",
     "Asked",
     "BetweenDatabases",
     "By",

@@ -45,10 +45,10 @@ def budgeted(
             return f"{heading(config, ready)}\n\n{analysis.budget_tables_text(rows)}"
 
 
-def heading(config: Config, ready: Ready) -> str:
-    """What the numbers are about, in one line."""
+def heading(config: Config, ready: Ready, basis: str = analysis.BASIS) -> str:
+    """What the numbers are about, in one line, and what they rest on."""
     mark = "SYNTHETIC data. " if ready.synthetic else ""
-    return f"{mark}{config.title}; scenario {ready.errors.name}; first order, no draws"
+    return f"{mark}{config.title}; scenario {ready.errors.name}; {basis}"
 
 
 def refuse_one_year(config: Config) -> None:
