@@ -132,7 +132,8 @@ def _rows(
     drawn: Drawn,
 ) -> Iterator[Row]:
     V = _mean(subject.variance, change)
-    ahead = _Ahead.of(subject, phis, rule, declines) if change.name == YEARLY else None
+    known = change.name == YEARLY and subject.level
+    ahead = _Ahead.of(subject, phis, rule, declines) if known else None
     key = subject.stressor, subject.consumer, change.name, *change.years
     sampled = drawn.get(key)
     for entry in subject.entries:
@@ -218,10 +219,7 @@ class _Ahead:
         declines: Sequence[float],
     ) -> _Ahead:
         covariance = _covariance(subject.level, phis)
-        now = {
-            percent: _years(percent, covariance, rule, 1) if subject.level else None
-            for percent in declines
-        }
+        now = {percent: _years(percent, covariance, rule, 1) for percent in declines}
         return cls(subject, phis, rule, now)
 
     def years(self, entry: Entry) -> Row:
