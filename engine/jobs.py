@@ -182,9 +182,7 @@ def _keep_budget(
 ) -> None:
     """The uncertainty budget beside the ensemble, once: it does not depend on draws."""
     if read_budget(job.folder, digest) is None:
-        made = budget(
-            tables, law.linearised, job.errors, job.question, job.sampling.seed, labels, hashes
-        )
+        made = budget(tables, law, job.errors, job.question, job.sampling.seed, labels, hashes)
         write_budget(job.folder, made, digest)
 
 

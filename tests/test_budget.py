@@ -62,7 +62,7 @@ def found(
     tables = prepared(errors, map(world, years), question)
     law = twin(tables)
     hashes = hashed([LABELS], question)
-    made = budget(tables, law.linearised, errors, question, SEED, LABELS, hashes, kept)
+    made = budget(tables, law, errors, question, SEED, LABELS, hashes, kept)
     return made, law, tables
 
 
@@ -319,7 +319,7 @@ def test_where_errors_offset_each_other_a_part_is_negative_and_halving_it_does_h
     years = prepared(errors, tables, question)
     hashes = hashed([labels], question)
     law = twin(years)
-    made = budget(years, law.linearised, errors, question, SEED, labels, hashes)
+    made = budget(years, law, errors, question, SEED, labels, hashes)
     (subject,), sigma2 = made.subjects, np.log1p(0.3**2)
     region = entries(subject, By.REGION)["R0"]
     assert subject.variance[0] == pytest.approx(0.01 * sigma2, rel=1e-6)
@@ -395,3 +395,27 @@ def test_frozen_draws_are_solved_as_surely_as_others(method: Method) -> None:
         one = draw_directly(quiet, d)
         assert drawn.footprint[d] == pytest.approx(one.footprint, rel=1e-5, abs=1e-9, nan_ok=True)
     assert not np.allclose(drawn.footprint, draw_prepared(tables[0], range(8)).footprint)
+
+
+def test_a_budget_that_misses_an_error_is_refused() -> None:
+    _, law, tables = found(model(Method.ACCOUNTS))
+    quiet = smaller(tables, By.REGION, "R1", 0.5)
+    hashes = hashed([LABELS], QUESTION)
+    with pytest.raises(AssertionError, match="do not add up"):
+        budget(quiet, law, model(Method.ACCOUNTS), QUESTION, SEED, LABELS, hashes)
+
+
+def test_groups_of_cells_are_called_by_their_labels() -> None:
+    subject = found(model(Method.ACCOUNTS))[0].subjects[1]
+    names = set(entries(subject, By.GROUP))
+    assert {
+        "E.national: CH4 R2",
+        "E.all: all",
+        "Z.pairs: R0 to R1",
+        "Z.trade: P to R2",
+        "Y.consumer: R0",
+        "Y.own: each cell",
+    } <= names
+    assert "E.national: CO2 R0" not in names  # CH4 has nothing to do with it
+    assert "E.national (also F_Y)" in entries(subject, By.COMPONENT)
+    assert "Z.trade" in entries(subject, By.COMPONENT)  # shared within Z alone

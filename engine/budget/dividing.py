@@ -29,16 +29,17 @@ from engine.kernels.perturb import Groups
 from engine.mrio import Labels
 from engine.prepare import Addresses, Prepared
 from engine.question import Question
-from engine.twin import Linearised, shared_keys, single_cells, uncertain
+from engine.twin import Linearised, Twin, shared_keys, single_cells, uncertain
 
 KEPT = 12  # entries of a kind that are listed; the others are one
 _MOST_GROUPS = 2500  # of one component that are told apart: 49 regions with 49 others
 _ROOM = 256 * 2**20  # bytes of sums of one look at the cells
+_AGREED = 1e-8  # of the variances of both years: rounding, where nearly all cancels
 
 
 def budget(
     tables: Sequence[Prepared],
-    years: Sequence[Linearised],
+    law: Twin,
     errors: ErrorModel,
     question: Question,
     seed: int,
@@ -50,7 +51,7 @@ def budget(
 
     Args:
         tables: all years of one scenario, prepared.
-        years: the same linearised (`engine.twin.Twin.linearised`).
+        law: their first-order law.
         errors, question, seed, hashes: what they were prepared with.
         labels: of the tables.
         kept: entries of a kind that are listed by name, the largest ones in any pair of years.
@@ -62,11 +63,12 @@ def budget(
     pairs = list(dict.fromkeys([*steps, (0, len(tables) - 1)])) if steps else []
     phis = tuple(sorted({source.phi for source in known.values()}, reverse=True))
     subjects: dict[int, list[Subject]] = {}
-    for consumers in _portions(tables, years, places, quantities):
+    for consumers in _portions(tables, law.linearised, places, quantities):
         found = []
         for pair in pairs:
-            two = _Two.of(tables, years, pair, consumers, quantities)
+            two = _Two.of(tables, law.linearised, pair, consumers, quantities)
             found.append(_divided(two, known, places, phis, hashes))
+            _refuse_another_variance(found[-1], law, pair, consumers)
         if found:
             for c in range(consumers.start, consumers.stop):
                 subjects[c] = _subjects(found, question, c, c - consumers.start, kept)
@@ -79,6 +81,23 @@ def budget(
             for c in range(len(question.consumers) if pairs else 0)
         ),
     )
+
+
+def _refuse_another_variance(
+    found: _Divided, law: Twin, pair: tuple[int, int], consumers: slice
+) -> None:
+    """Two ways to the same variance, of which neither knows the other."""
+    s, t = pair
+    F = law.footprint[:, :, consumers, 0]
+    first, second = (np.where(found.log, F[y], 1.0) for y in pair)
+    C = law.covariance[:, :, :, consumers, 0]
+    levels = C[s, s] / first**2 + C[t, t] / second**2
+    expected = levels - 2 * C[s, t] / (first * second)
+    if not (np.abs(found.variance - expected) <= _AGREED * levels).all():
+        raise AssertionError(
+            f"the parts of the variance of the change {law.years[s]}-{law.years[t]} do not add up "
+            "to it: an error of the model is left out of the budget, or counted twice"
+        )
 
 
 def places_of(table: Prepared, labels: Labels) -> Places:

@@ -13,10 +13,8 @@ from engine.workflow.preparing import Ready, prepared
 
 def budget_of(ready: Ready, seed: int) -> Budget:
     """The uncertainty budget of a prepared scenario."""
-    years = twin(ready.tables).linearised
-    return budget(
-        ready.tables, years, ready.errors, ready.question, seed, ready.labels, ready.hashes
-    )
+    law = twin(ready.tables)
+    return budget(ready.tables, law, ready.errors, ready.question, seed, ready.labels, ready.hashes)
 
 
 def budgeted(
