@@ -353,6 +353,8 @@ def budget_tables_text(rows: Sequence[Row]) -> str:
         for (consumer, stressor), own in _by_subject(rows, change).items():
             years = f"{own[0]['from_year']}-{own[0]['to_year']}"
             title = f"{consumer}, {stressor}: change {change}, {years}; MDC (fall) {least(own[0])}"
+            if column := main_decline(own):
+                title += f", years to {column.split('_')[1]} % {_years_shown(own[0], column)}"
             tables.append("\n".join([title, *aligned(_lines(own))]))
     return "\n\n".join([*tables, _NOTES])
 
