@@ -20,6 +20,7 @@ from engine.budget import OTHERS, Budget, By, Entry, Subject, frozen, places_of,
 from engine.clusters import one_blas_thread
 from engine.config import Config
 from engine.draws import draw_prepared
+from engine.error_model import refuse_more_draws
 from engine.kernels import budget as kernel
 from engine.kernels.arrays import F64
 from engine.kernels.monte_carlo import Estimate, sd
@@ -75,10 +76,11 @@ def confirm(
     """
     workflow.refuse_one_year(config)
     ready = workflow.prepared(config, scenario)
+    numbers = range(-(-draws // GROUP) * GROUP)
+    refuse_more_draws(ready.errors, len(numbers))
     last = replace(ready, tables=ready.tables[-2:])
     found = workflow.budget_of(last, config.sampling.seed)
-    slots, numbers = config.cluster.slots, range(-(-draws // GROUP) * GROUP)
-    with one_blas_thread(), ThreadPoolExecutor(slots) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(config.cluster.slots) as pool:
         whole = _footprints(pool, last.tables, numbers)
         rows: list[Row] = []
         for by, name in _largest(found, entries):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,11 +34,21 @@ from engine.budget import (
     sources,
 )
 from engine.draws import draw_directly, draw_prepared, estimated
-from engine.error_model import Constant, ErrorModel, Method, Persistent, Yearly
+from engine.error_model import (
+    Constant,
+    Empirical,
+    ErrorModel,
+    Errors,
+    Law,
+    Method,
+    Persistent,
+    Quantity,
+    Yearly,
+)
 from engine.kernels.arrays import F64
 from engine.kernels.budget import frozen as without
 from engine.kernels.budget import halved, lasting
-from engine.kernels.perturb import LOG2E
+from engine.kernels.perturb import LOG2E, estimate, perturb
 from engine.mrio import MRIO, Labels, Provenance
 from engine.prepare import Prepared, prepare
 from engine.prepare import addresses as hashed
@@ -419,3 +431,100 @@ def test_groups_of_cells_are_called_by_their_labels() -> None:
     assert "E.national: CO2 R0" not in names  # CH4 has nothing to do with it
     assert "E.national (also F_Y)" in entries(subject, By.COMPONENT)
     assert "Z.trade" in entries(subject, By.COMPONENT)  # shared within Z alone
+
+
+# --- other laws, and factors from files ---------------------------------------------------------
+
+
+def from_files(folder: Path, *others: Errors) -> ErrorModel:
+    """Emissions with 200 realisations of factors, correlated over cells and years."""
+    rng = np.random.default_rng(9)
+    common, hashes = rng.gamma(4, 0.25, (200, 1, 1)), []
+    for year in YEARS:
+        factors = 0.5 * common + 0.5 * rng.gamma(4, 0.25, (200, 2, 6))
+        np.save(folder / f"E_{year}.npy", factors)
+        content = (folder / f"E_{year}.npy").read_bytes()
+        hashes.append((year, hashlib.sha256(content).hexdigest()))
+    size = Empirical(folder / "E_{year}.npy", tuple(hashes), 200, True)
+    files = Errors(Quantity.E, {}, size, (), "made up")
+    return ErrorModel("base", Method.ACCOUNTS, (files, *others))
+
+
+def test_realisations_of_files_are_divided_like_normals(tmp_path: Path) -> None:
+    """By region, against the covariances of 200 realisations; the twin's variance is checked."""
+    own = entry("Y", Constant(0.2), component("own", 1.0, "cell", Yearly()))
+    made, law, tables = found(from_files(tmp_path, own))
+    subject, pair = made.subjects[1], (0, 2)
+    for by in By:
+        total = sum(one.covariance[2] for one in entries(subject, by).values())
+        assert total == pytest.approx(subject.variance[2], rel=1e-9)
+    moved = {region: np.zeros(200) for region in LABELS.regions}
+    for y, sign in zip(pair, (-1, 1), strict=True):
+        (cells,) = (one for one in tables[y].cells[Quantity.E] if len(one.realised))
+        i, j = cells.positions()
+        slopes = law.linearised[y].gradients[Quantity.E].dense()[i, j, 0, 1, 0]
+        each = cells.value * slopes * (cells.realised.astype(np.float64) - 1)
+        for region in moved:
+            chosen = [LABELS.industries[column][0] == region for column in j]
+            moved[region] += sign * each[:, chosen].sum(axis=1) / law.footprint[y, 0, 1, 0]
+    whole = sum(moved.values(), np.zeros(200))
+    component_of_files = entries(subject, By.COMPONENT)["factors from files"]
+    assert component_of_files.own[2] == pytest.approx(whole.var(), rel=1e-6)
+    emissions = entries(subject, By.QUANTITY)["E"]
+    assert emissions.own[2] == pytest.approx(whole.var(), rel=1e-6)
+    for region, one in moved.items():
+        own_of_demand = sum(variance_of_demand(tables, law, region, pair))
+        K = entries(subject, By.REGION)[region].covariance[2] - own_of_demand
+        assert pytest.approx(np.mean((one - one.mean()) * (whole - whole.mean())), rel=1e-6) == K
+    assert subject.level == () == emissions.level_own
+    assert emissions.lasting[2] == 0  # files stay as they are
+
+
+def variance_of_demand(
+    tables: Sequence[Prepared], law: Twin, region: str, pair: tuple[int, int]
+) -> Iterator[float]:
+    """Of a region's cells of Y, which are independent of all others."""
+    for y in pair:
+        (cells,) = uncertain(tables[y], Quantity.Y)
+        i, j = cells.positions()
+        slopes = law.linearised[y].gradients[Quantity.Y].dense()[i, j, 0, 1, 0]
+        own = [LABELS.industries[row][0] == region for row in i]
+        sizes = cells.value * cells.log2_sd.astype(np.float64) / LOG2E * slopes
+        yield float(np.square(sizes[own]).sum()) / law.footprint[y, 0, 1, 0] ** 2
+
+
+@pytest.mark.parametrize("law_of", [Law.GAMMA, Law.TRUNCATED_NORMAL, None])
+def test_factors_of_any_law_are_frozen_and_halved(tmp_path: Path, law_of: Law | None) -> None:
+    """In draws as in the twin: a frozen region's cells are the estimate's own, halved ones go half
+    as far from it.
+    """
+    if law_of is None:
+        errors = from_files(tmp_path)
+    else:
+        shared = component("all", 0.4, "all", Yearly())
+        own = component("own", 0.6, "cell", Yearly())
+        one = replace(entry("E", Constant(0.4), shared, own), law=law_of)
+        errors = ErrorModel("base", Method.ACCOUNTS, (one,))
+    made, _, tables = found(errors)
+    places, known = places_of(tables[0], LABELS), sources(errors, SEED)
+    of_R1 = np.array([region == "R1" for region, _ in LABELS.industries])
+    for factor, formula in ((0.0, without), (0.5, halved)):
+        changed = [frozen(table, By.REGION, "R1", places, known, factor) for table in tables]
+        for d in (0, 7):
+            before, after = (perturb(t[0].cells[Quantity.E], d) for t in (tables, changed))
+            base = estimate(tables[0].cells[Quantity.E])
+            assert (after[:, ~of_R1] == before[:, ~of_R1]).all()
+            expected = base + factor * (before - base)
+            assert after[:, of_R1] == pytest.approx(expected[:, of_R1], rel=1e-6)
+        expected_variance = variances(changed, (0, 2))
+        for q, c in np.ndindex(2, 3):
+            subject = made.subjects[3 * q + c]
+            one_region = entries(subject, By.REGION)["R1"]
+            got = formula(
+                *map(np.array, (subject.variance[2], one_region.own[2], one_region.covariance[2]))
+            )
+            assert got == pytest.approx(expected_variance[q, c], rel=2e-6)
+    component_name = "factors from files" if law_of is None else "E.own"
+    quiet = frozen(tables[0], By.COMPONENT, component_name, places, known)
+    left = np.log(perturb(quiet.cells[Quantity.E], 3) / estimate(quiet.cells[Quantity.E]))
+    assert np.ptp(left) == pytest.approx(0, abs=1e-6)  # nothing, or the one error all share

@@ -122,6 +122,7 @@ __all__ = [
     "databases_text",
     "decoupling_table",
     "decoupling_text",
+    "drawn_sigmas",
     "equivalence_at_last_look",
     "equivalence_table",
     "equivalence_text",

@@ -18,6 +18,8 @@ import numpy as np
 
 from engine.budget.cells import Piece, Places, Seen, is_turned, look, which
 from engine.budget.components import Source, sources
+from engine.budget.files import NAME as FROM_FILES
+from engine.budget.files import Realised, realised
 from engine.budget.found import OTHERS, Budget, By, Entry, Subject
 from engine.budget.normals import Normals, shared_normals
 from engine.error_model import ErrorModel, Quantity
@@ -58,15 +60,14 @@ def budget(
     """
     known = sources(errors, seed)
     places = places_of(tables[0], labels)
-    quantities = [Quantity(name) for name in places.names[By.QUANTITY]]
     steps = list(pairwise(range(len(tables))))
     pairs = list(dict.fromkeys([*steps, (0, len(tables) - 1)])) if steps else []
     phis = tuple(sorted({source.phi for source in known.values()}, reverse=True))
     subjects: dict[int, list[Subject]] = {}
-    for consumers in _portions(tables, law.linearised, places, quantities):
+    for consumers in _portions(tables, law.linearised, places):
         found = []
         for pair in pairs:
-            two = _Two.of(tables, law.linearised, pair, consumers, quantities)
+            two = _Two.of(tables, law.linearised, pair, consumers, places)
             found.append(_divided(two, known, places, phis, hashes))
             _refuse_another_variance(found[-1], law, pair, consumers)
         if found:
@@ -102,19 +103,19 @@ def _refuse_another_variance(
 
 def places_of(table: Prepared, labels: Labels) -> Places:
     """What the uncertain cells of a scenario are called."""
-    return Places.of(labels, [q for q in table.cells if uncertain(table, q)])
+    drawn = [q for q, some in table.cells.items() if any(cells.drawn for cells in some)]
+    return Places.of(labels, drawn)
 
 
 def _portions(
     tables: Sequence[Prepared],
     years: Sequence[Linearised],
     places: Places,
-    quantities: Sequence[Quantity],
 ) -> Iterator[slice]:
     """Consumers whose sums over cells fit into the memory allowed, together."""
     indicators, consumers, _ = years[0].footprint.shape
     numbers = 0
-    for quantity in quantities:
+    for quantity in map(Quantity, places.names[By.QUANTITY]):
         for cells in uncertain(tables[0], quantity):
             groups = {which(t.groups): t.groups for t in cells.terms if t.groups is not None}
             for one in groups.values():
@@ -134,15 +135,17 @@ class _Two:
 
     Attributes:
         years: which ones.
-        pieces: the entries of the error model.
+        pieces: the entries of the error model whose errors are normals.
         log: whether the change is one of logarithms, (q,c).
         shared: keys of the normals that more than one entry uses.
+        files: the entries whose factors are from files.
     """
 
     years: tuple[int, int]
     pieces: tuple[Piece, ...]
     log: Bool
     shared: frozenset[bytes]
+    files: Realised | None
 
     @classmethod
     def of(
@@ -151,27 +154,42 @@ class _Two:
         years: Sequence[Linearised],
         pair: tuple[int, int],
         consumers: slice,
-        quantities: Sequence[Quantity],
+        places: Places,
     ) -> _Two:
         both = [tables[i] for i in pair]
         F = [years[i].footprint[:, consumers, 0] for i in pair]
         log = (F[0] > 0) & (F[1] > 0)
         scale = [sign / np.where(log, f, 1.0) for sign, f in zip((-1, 1), F, strict=True)]
-        pieces = []
-        for quantity in quantities:
+        pieces, of_files = [], []
+        for quantity in map(Quantity, places.names[By.QUANTITY]):
             first, second = (
                 _slope(years[i].gradients[quantity], consumers, a, quantity)
                 for i, a in zip(pair, scale, strict=True)
             )
-            for cells in zip(*(uncertain(table, quantity) for table in both), strict=True):
-                pieces.append(Piece(quantity, cells, (first, second)))
-        return cls((both[0].year, both[1].year), tuple(pieces), log, shared_keys(both[0]))
+            for cells in zip(*(table.cells[quantity] for table in both), strict=True):
+                if cells[0].terms:
+                    pieces.append(Piece(quantity, cells, (first, second)))
+                elif cells[0].drawn:
+                    of_files.append(Piece(quantity, cells, (first, second)))
+        return cls(
+            (both[0].year, both[1].year),
+            tuple(pieces),
+            log,
+            shared_keys(both[0]),
+            realised(of_files, _realisations(tables), places),
+        )
 
     def groups(self, piece: Piece, key: bytes) -> Groups | None:
         """What shares the component's normals; None where they are the cells' own."""
         groups = piece.groups(key)
         alone = groups is None or (key not in self.shared and single_cells(groups))
         return None if alone else groups
+
+
+def _realisations(tables: Sequence[Prepared]) -> int:
+    """How many all files of all years have."""
+    every = (cells for table in tables for some in table.cells.values() for cells in some)
+    return min((len(cells.realised) for cells in every if len(cells.realised)), default=0)
 
 
 def _slope(gradient: Gradient, consumers: slice, a: F64, quantity: Quantity) -> Gradient:
@@ -202,30 +220,39 @@ class _Account:
         flat, deep = (len(names), *shape), (phis, len(names), *shape)
         return cls(names, *(np.zeros(flat) for _ in range(3)), *(np.zeros(deep) for _ in range(2)))
 
-    def add(self, at: int | slice, own: Moments, whole: Moments, rho: float, phi: int) -> None:
+    def add(
+        self, at: int | slice, own: Moments, whole: Moments, rho: float, phi: int | None
+    ) -> None:
         """One component's part.
 
         Args:
             at: number of the name; a slice where the moments are of several.
             own, whole: of the name's cells with themselves and with all cells.
-            rho, phi: correlation of its normals between the two years; number of its `phi`.
+            rho, phi: correlation of its normals between the two years; number of its `phi`, None
+                where it is not known what years to come bring.
         """
         K, D = whole.at(rho)[..., 0], own.at(rho)[..., 0]
         self.covariance[at] += K
         self.own[at] += D
         if rho < 1:  # what changes over the years is then no longer shared with other cells
             self.lasting[at] += own.together[..., 0] - 2 * K + D
+        if phi is None:
+            return
         self.level_covariance[phi, at] += whole.last[..., 0]
         self.level_own[phi, at] += own.last[..., 0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Divided:
-    """Var delta of two years, (q,c), and the accounts of its parts."""
+    """Var delta of two years, (q,c), and the accounts of its parts.
+
+    Attributes:
+        level: variance of the second year, (phis,q,c); None where not all of it has a `phi`.
+    """
 
     log: Bool
     variance: F64
-    level: F64
+    level: F64 | None
     accounts: Mapping[By, _Account]
 
 
@@ -242,7 +269,8 @@ def _divided(
     ]
     shape = two.log.shape
     accounts = {by: _Account.empty(names, len(phis), shape) for by, names in places.names.items()}
-    per_component = _Account.empty(tuple(s.name for s in known.values()), len(phis), shape)
+    names = tuple(source.name for source in known.values())
+    per_component = _Account.empty((*names, FROM_FILES), len(phis), shape)
     per_group: list[_Account] = []
     variance, level = np.zeros(shape), np.zeros((len(phis), *shape))
     for number, (key, source) in enumerate(known.items()):
@@ -252,7 +280,7 @@ def _divided(
             continue
         if two.groups(users[0][0], key) is None:
             own = _add_own(accounts, users, key, rho, phi, places)
-            names: tuple[str, ...] = (f"{source.name}: each cell",)
+            names = (f"{source.name}: each cell",)
             groups = own.each_by(lambda m: m[None])
         else:
             normals = shared_normals(users, key)
@@ -267,8 +295,23 @@ def _divided(
         per_component.add(number, own, own, rho, phi)
         variance += own.at(rho)[..., 0]
         level[phi] += own.last[..., 0]
+    if two.files is not None:
+        own = _add_files(accounts, two.files)
+        account = _Account.empty((FROM_FILES,), len(phis), shape)
+        for one, at in ((account, 0), (per_component, len(known))):
+            one.add(at, own, own, 1.0, None)
+        per_group.append(account)
+        variance += own.at(1.0)[..., 0]
     accounts |= {By.COMPONENT: per_component, By.GROUP: _joined(per_group)}
-    return _Divided(two.log, variance, level, accounts)
+    return _Divided(two.log, variance, None if two.files else level, accounts)
+
+
+def _add_files(accounts: Mapping[By, _Account], files: Realised) -> Moments:
+    """Realisations, whose years belong together: as normals that both years use."""
+    for by, account in accounts.items():
+        for name, of_name, whole in files.by_name(by):
+            account.add(name, of_name, whole, 1.0, None)
+    return files.moments()
 
 
 def _add_own(
@@ -331,11 +374,17 @@ def _subjects(
             question.consumers[consumer].name,
             tuple(bool(one.log[q, at]) for one in found),
             tuple(float(one.variance[q, at]) for one in found),
-            tuple(float(v) for v in found[-1].level[:, q, at]) if found[-1].log[q, at] else (),
+            _level(found[-1], q, at),
             tuple(entry for by in By for entry in _entries(found, by, (q, at), kept)),
         )
         for q, indicator in enumerate(question.indicators)
     ]
+
+
+def _level(last: _Divided, q: int, consumer: int) -> tuple[float, ...]:
+    if last.level is None or not last.log[q, consumer]:
+        return ()
+    return _plain(last.level[:, q, consumer])
 
 
 def _entries(
@@ -351,7 +400,7 @@ def _entries(
     size = np.abs(quotient(K, variance, 0.0)).max(axis=0)
     there = np.flatnonzero((D != 0).any(axis=0))
     order = there[np.argsort(-size[there], kind="stable")]
-    last, log = accounts[-1], found[-1].log[place]
+    last, log = accounts[-1], bool(_level(found[-1], *place))
     for one in order[:kept]:
         yield Entry(
             by,

@@ -9,9 +9,10 @@ import numpy as np
 
 from engine.budget.cells import Places, is_turned
 from engine.budget.components import Source
+from engine.budget.files import NAME as FROM_FILES
 from engine.budget.found import By
 from engine.error_model import Quantity
-from engine.kernels.arrays import readonly
+from engine.kernels.arrays import Bool, readonly
 from engine.kernels.perturb import Cells
 from engine.prepare import Prepared
 
@@ -26,7 +27,8 @@ def frozen(
 ) -> Prepared:
     """The table with the errors of a group of cells, or of a component, times `factor`.
 
-    What is scaled is sigma of the logarithm; the means of all cells stay what they are. All else
+    What is scaled is sigma of the logarithm, or the distance of other factors from one; the means
+    of all cells stay what they are. All else
     is drawn as before, so that draws with and without differ by these errors alone. A table in
     split mode becomes an exact one.
 
@@ -38,6 +40,9 @@ def frozen(
     keys = {key for key, source in known.items() if source.name == name}
 
     def change(quantity: Quantity, cells: Cells) -> Cells:
+        if by is By.COMPONENT and name == FROM_FILES:
+            every = np.full(len(cells.value), len(cells.realised) > 0)
+            return _scaled(cells, every, factor)
         if by is By.COMPONENT:
             return _without_component(cells, keys, factor)
         number = places.names[by].index(name)
@@ -59,12 +64,11 @@ def _changed(table: Prepared, change: Callable[[Quantity, Cells], Cells]) -> Pre
 def _of_labels(
     cells: Cells, quantity: Quantity, by: By, number: int, places: Places, factor: float
 ) -> Cells:
-    if not cells.terms:
+    if not cells.drawn:
         return cells
     i, j = cells.positions()
-    belongs = places.along(quantity, by)[j if is_turned(quantity) else i] == number
-    sizes = np.where(belongs, np.float32(factor) * cells.log2_sd, cells.log2_sd)
-    return replace(cells, log2_sd=readonly(sizes.astype(np.float32)))
+    along = places.along(quantity, by)[j if is_turned(quantity) else i]
+    return _scaled(cells, along == number, factor)
 
 
 def _without_component(cells: Cells, keys: set[bytes], factor: float) -> Cells:
@@ -77,12 +81,32 @@ def _without_component(cells: Cells, keys: set[bytes], factor: float) -> Cells:
         for term, own in zip(cells.terms, chosen, strict=True)
     ]
     length = float(np.sqrt(sum(weight**2 for weight in weights)))
-    sizes = readonly((cells.log2_sd * np.float32(length)).astype(np.float32))
+    scaled = _scaled(cells, np.ones(len(cells.value), dtype=np.bool_), length)
     if length == 0:  # terms without length cannot be told, and without sigma need not be
-        return replace(cells, log2_sd=sizes)
+        return scaled
     terms = tuple(
         replace(term, weight=weight / length)
         for term, weight in zip(cells.terms, weights, strict=True)
         if weight
     )
-    return replace(cells, log2_sd=sizes, terms=terms)
+    return replace(scaled, terms=terms)
+
+
+def _scaled(cells: Cells, chosen: Bool, factor: float) -> Cells:
+    """The errors of the chosen cells, (cells,), times `factor`.
+
+    A factor that is not lognormal becomes `1 + factor (f - 1)`, which keeps its mean.
+    """
+    times = np.float32(factor)
+    sizes = np.where(chosen, times * cells.log2_sd, cells.log2_sd)
+    cells = replace(cells, log2_sd=readonly(sizes.astype(np.float32)))
+    if len(cells.realised):
+        moved = np.where(chosen, 1 + times * (cells.realised - 1), cells.realised)
+        return replace(cells, realised=readonly(moved.astype(np.float32)))
+    if len(cells.quantiles):
+        smaller = times * cells.quantiles
+        smaller[..., 0] += 1 - times
+        both = np.concatenate([cells.quantiles, smaller]).astype(np.float32)
+        size_of = np.where(chosen, cells.size_of + len(cells.quantiles), cells.size_of)
+        return replace(cells, quantiles=readonly(both), size_of=readonly(size_of.astype(np.int32)))
+    return cells
