@@ -86,8 +86,8 @@ from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watche
 from engine.analysis.trend import first_seen, in_short, misfits, trend_table, trend_text
 
 __all__ = [
-    "WHAT_IF",
     "BASIS",
+    "WHAT_IF",
     "Asked",
     "BetweenDatabases",
     "By",
@@ -132,7 +132,6 @@ __all__ = [
     "first_seen",
     "grouped",
     "in_short",
-    "drawn_sigmas",
     "in_words",
     "is_split",
     "is_told",
