@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from engine import studies, workflow
+from engine import freezing, studies, workflow
 from engine.clusters import ClusterSpec, Executor
 from engine.config import Config, load_config
 from engine.errors import FootfallError
@@ -130,6 +130,42 @@ def preview(
     click.echo(
         workflow.previewed(loaded, rule, scenario, form, all_pairs=all_pairs, all_parts=all_parts)
     )
+
+
+@main.command()
+@_config
+@_scenario
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text")
+@click.option("--alpha", type=float, help="Two-sided error level instead of the stated.")
+@click.option("--power", type=float, help="Power of the minimum detectable change.")
+@click.option(
+    "--confirm",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw the last two years with all errors and without those of the N largest entries, "
+    "and compare what is left of sigma.",
+)
+@click.option("--draws", type=click.IntRange(min=2), help="With --confirm: of each, 1024.")
+@_speaks_plainly
+def budget(
+    config: Path,
+    scenario: str | None,
+    form: str,
+    alpha: float | None,
+    power: float | None,
+    confirm: int | None,
+    draws: int | None,
+) -> None:
+    """Where the uncertainty of changes comes from, and what better data would buy; no run."""
+    if draws is not None and confirm is None:
+        raise click.UsageError("--draws belongs to --confirm, which is not given")
+    loaded = load_config(config)
+    if confirm is not None:
+        confirmed = freezing.confirm(loaded, confirm, draws or freezing.DRAWS, scenario)
+        click.echo(freezing.rows_as(confirmed, form))
+        return
+    rule = workflow.overridden(loaded.detection, _fraction(alpha), power)
+    click.echo(workflow.budgeted(loaded, rule, scenario, form))
 
 
 @main.command()

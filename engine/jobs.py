@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.blockwork import Task, machine
+from engine.budget import budget
 from engine.draws import Single, estimated
 from engine.error_model import (
     AR1,
@@ -38,6 +39,7 @@ from engine.prepare import Addresses, Prepared, addresses, prepare
 from engine.question import PARTS, Consumer, Question
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
+from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
@@ -144,6 +146,7 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             for name in axes.contributions
         },
     )
+    _keep_budget(job, ready, law, seen[job.sampling.years[0]].labels, hashes, digest)
     return Settled(job, ensemble, folder, lock)
 
 
@@ -167,6 +170,20 @@ def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, diges
     )
     prepared_tables.save(prepared, folder, digest)
     return estimated(prepared)
+
+
+def _keep_budget(
+    job: Job,
+    tables: Sequence[Prepared],
+    law: Twin,
+    labels: Labels,
+    hashes: Addresses,
+    digest: str,
+) -> None:
+    """The uncertainty budget beside the ensemble, once: it does not depend on draws."""
+    if read_budget(job.folder, digest) is None:
+        made = budget(tables, law, job.errors, job.question, job.sampling.seed, labels, hashes)
+        write_budget(job.folder, made, digest)
 
 
 def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> dict[str, Any]:

@@ -238,13 +238,14 @@ def _components(terms: Sequence[Term], shared: frozenset[bytes]) -> dict[bytes, 
     found: dict[bytes, _Component] = {}
     for term in terms:
         key = term.key.tobytes()
-        alone = term.groups is None or (key not in shared and _of_single_cells(term.groups))
+        alone = term.groups is None or (key not in shared and single_cells(term.groups))
         component = found.setdefault(key, _Component(None if alone else term.groups))
         component.nodes[term.node] = component.nodes.get(term.node, 0.0) + term.weight
     return found
 
 
-def _of_single_cells(groups: Groups) -> bool:
+def single_cells(groups: Groups) -> bool:
+    """Whether no two cells share a normal."""
     return len(groups.rows) == len(groups.row_of) and len(groups.columns) == len(groups.column_of)
 
 

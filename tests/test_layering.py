@@ -19,7 +19,7 @@ LAYERS = [
     ["question", "wording"],
     ["prepare"],
     ["draws", "twin"],
-    ["split"],
+    ["split", "budget"],
     ["stores"],
     ["blockwork"],
     ["jobs"],
@@ -28,7 +28,7 @@ LAYERS = [
     ["report"],
     ["config"],
     ["workflow"],
-    ["studies"],
+    ["studies", "freezing"],
     ["cli"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -15,6 +15,13 @@ from engine.analysis.asked import (
     Target,
     Trend,
 )
+from engine.analysis.budget import (
+    BASIS,
+    budget_table,
+    budget_tables_text,
+    budget_text,
+    drawn_sigmas,
+)
 from engine.analysis.changes import changes
 from engine.analysis.contributions import (
     By,
@@ -79,6 +86,7 @@ from engine.analysis.tolerance import Unsettled, at_last_look, unsettled, watche
 from engine.analysis.trend import first_seen, in_short, misfits, trend_table, trend_text
 
 __all__ = [
+    "BASIS",
     "WHAT_IF",
     "Asked",
     "BetweenDatabases",
@@ -100,6 +108,9 @@ __all__ = [
     "adjusted_at_last_look",
     "at_last_look",
     "attributed",
+    "budget_table",
+    "budget_tables_text",
+    "budget_text",
     "changes",
     "consecutive_and_whole",
     "contribution_table",
@@ -111,6 +122,7 @@ __all__ = [
     "databases_text",
     "decoupling_table",
     "decoupling_text",
+    "drawn_sigmas",
     "equivalence_at_last_look",
     "equivalence_table",
     "equivalence_text",

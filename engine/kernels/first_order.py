@@ -191,6 +191,12 @@ def inner(weights: F64, g: Gradient, h: Gradient) -> F64:
     """`sum_ij weights_ij g_ij h_ij`, (q,c,p): with weights `spread spread'`, the covariance that
     the cells' own normals bring two footprints.
     """
+    total: F64 = inner_by_row(weights, g, h).sum(axis=0)
+    return total
+
+
+def inner_by_row(weights: F64, g: Gradient, h: Gradient) -> F64:
+    """`sum_j weights_ij g_ij h_ij`, (rows,q,c,p): what the cells of each row add to `inner`."""
 
     def along(columns: F64) -> F64:
         flat = columns.reshape(len(columns), -1)
@@ -199,8 +205,8 @@ def inner(weights: F64, g: Gradient, h: Gradient) -> F64:
     crossed = along(g.column * h.column)
     crossed = crossed - h.shift * along(g.column) - g.shift * along(h.column)
     crossed += g.shift * h.shift * weights.sum(axis=1)[:, None, None, None]
-    total: F64 = (g.row * h.row * crossed).sum(axis=0)
-    return total
+    by_row: F64 = g.row * h.row * crossed
+    return by_row
 
 
 def add_group_sums(sums: F64, spread: F64, g: Gradient, row_of: I32, column_of: I32) -> None:
@@ -209,6 +215,15 @@ def add_group_sums(sums: F64, spread: F64, g: Gradient, row_of: I32, column_of: 
     Args:
         row_of, column_of: the group's row and column that each row and column belongs to.
     """
+    labels, by_row = sums_along(spread, g, column_of)
+    for row in np.unique(row_of):
+        sums[row, labels] += by_row[row_of == row].sum(axis=0)
+
+
+def sums_along(spread: F64, g: Gradient, column_of: I32) -> tuple[I32, F64]:
+    """`sum dF/dq q sigma` of each row's cells by the group's column: which there are, (C,), and
+    their sums, (rows,C,q,c,p).
+    """
     order = np.argsort(column_of, kind="stable")
     labels, starts = np.unique(column_of[order], return_index=True)
     ordered, column = spread[:, order], g.column[order]
@@ -216,10 +231,8 @@ def add_group_sums(sums: F64, spread: F64, g: Gradient, row_of: I32, column_of: 
     along = [np.add.reduceat(ordered * one, starts, axis=1) for one in flat.T]
     by_column = np.stack(along, axis=-1).reshape(len(spread), -1, *column.shape[1:])
     plain = np.add.reduceat(ordered, starts, axis=1)[..., None, None, None]
-    for row in np.unique(row_of):
-        own = row_of == row
-        moved = by_column[own] - g.shift[own][:, None] * plain[own]
-        sums[row, labels] += (g.row[own][:, None] * moved).sum(axis=0)
+    by_row: F64 = g.row[:, None] * (by_column - g.shift[:, None] * plain)
+    return labels, by_row
 
 
 def common_sums(first: F64, second: F64) -> F64:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.kernels.changes import DetectionRule
 from engine.report.acceptance import acceptance_section
+from engine.report.budget import budget_section
 from engine.report.correlation import correlation_section
 from engine.report.databases import databases_section
 from engine.report.decoupling import decoupling_section
@@ -27,6 +28,7 @@ SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
     "equivalence": equivalence_section,
     "trend": trend_section,
     "years_to_detect": years_section,
+    "budget": budget_section,
     "target": target_section,
     "acceptance": acceptance_section,
     "offset": offset_section,

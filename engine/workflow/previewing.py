@@ -6,13 +6,10 @@ import xarray as xr
 
 from engine import analysis
 from engine.config import Config
-from engine.error_model import ErrorModel
 from engine.errors import InputError
 from engine.kernels.changes import DetectionRule
-from engine.prepare import addresses, prepare
-from engine.question import with_units
 from engine.twin import twin
-from engine.workflow.reading import Reader
+from engine.workflow.preparing import prepared
 
 
 def preview(
@@ -27,36 +24,11 @@ def preview(
     Raises:
         InputError: the configuration or a table cannot be used.
     """
-    errors, tables = _scenario(config, scenario), Reader(config)
-    question, years = config.question, config.sampling.years
-    labels = [tables.read(years[0]).labels]  # of all years: `Reader` refuses others
-    hashes, question = addresses(labels, question), with_units(question, labels[0])
-    prepared = [
-        prepare(
-            tables.read(year),
-            errors,
-            question,
-            config.sampling.seed,
-            r_max=config.r_max,
-            hashes=hashes,
-        )
-        for year in years
-    ]
-    previewed = analysis.preview(twin(prepared), question, rule or config.detection)
+    ready = prepared(config, scenario)
+    previewed = analysis.preview(twin(ready.tables), ready.question, rule or config.detection)
     return previewed.assign_attrs(
-        title=config.title, scenario=errors.name, synthetic=tables.synthetic
+        title=config.title, scenario=ready.errors.name, synthetic=ready.synthetic
     )
-
-
-def _scenario(config: Config, name: str | None) -> ErrorModel:
-    known = {scenario.name: scenario for scenario in config.scenarios}
-    if name is not None and name not in known:
-        raise InputError(
-            f"there is no scenario `{name}`",
-            where=str(config.path),
-            remedy=f"it has {', '.join(known)}",
-        )
-    return config.errors if name is None else known[name]
 
 
 def previewed(

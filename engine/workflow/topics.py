@@ -14,6 +14,7 @@ from engine.analysis import Asked
 from engine.config.asked import remembered
 from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule
+from engine.stores.budgets import read_budget
 from engine.workflow.folders import Run
 from engine.workflow.judging import at_look, changes
 
@@ -66,6 +67,16 @@ class Case:
 def case_of(run: Run, rule: DetectionRule, scenario: str | None, ensemble: xr.Dataset) -> Case:
     """The case of a scenario, of the first one if none is named, whose ensemble is at hand."""
     return Case(run, scenario or run.record.scenarios[0], ensemble, rule)
+
+
+def _budget(case: Case) -> list[Row]:
+    """Where the uncertainty of changes comes from, as it was found when the run began."""
+    ensemble = case.ensemble
+    found = read_budget(case.run.folder / case.scenario, str(ensemble.attrs.get("digest", "")))
+    if found is None or not found.subjects:
+        return []
+    drawn = analysis.drawn_sigmas(ensemble, found)
+    return analysis.budget_table(found, case.rule, case.asked.trend.declines, drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("equivalence", _equivalence, analysis.equivalence_text),
     Topic("trend", _trend, analysis.trend_text),
     Topic("years_to_detect", _years_to_detect, analysis.years_to_detect_text),
+    Topic("budget", _budget, analysis.budget_text),
     Topic("target", _targets, analysis.target_text),
     Topic("acceptance", _acceptance, analysis.acceptance_text),
     Topic("offset", _offset, analysis.offset_text),

@@ -1,0 +1,416 @@
+"""The uncertainty budget as rows: shares, and what is left with an error halved or made lasting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from engine.analysis.selection import select
+from engine.analysis.tables import NOTHING, Row, aligned, number, places
+from engine.budget import OTHERS, Budget, By, Entry, Subject
+from engine.kernels import budget as kernel
+from engine.kernels.arrays import F64
+from engine.kernels.changes import DetectionRule, decrease_percent, mdc
+from engine.kernels.monte_carlo import Estimate, sd, standard_error
+from engine.kernels.trend import ar1_correlation, slope
+
+BASIS = "first order, no draws"
+YEARLY, CONSECUTIVE, WHOLE = "yearly, on average", "consecutive", "whole span"
+_MOST_YEARS = 60  # that are looked ahead
+_MOST_SHOWN = 8
+_LEAST_SHOWN = 0.005  # share of the variance
+
+Drawn = Mapping[tuple[str, str, str, int, int], Estimate]
+
+
+def budget_table(
+    found: Budget, rule: DetectionRule, declines: Sequence[float], drawn: Drawn | None = None
+) -> list[Row]:
+    """One flat row for every change, and everything its uncertainty comes from.
+
+    `change` is `consecutive` (two years that follow each other), `yearly, on average` (the mean
+    variance of these) or `whole span`. `by` and `entry` say what the row is about, `share` is its
+    part of the variance of delta: the shares of one `by` add up to one and may be negative.
+    `sigma` is the standard deviation of delta, `sigma_drawn` the same from the draws; `_halved`
+    is with the entry's error halved (sigma of its logarithm), `_lasting` with its errors the same
+    in all years, `_without` with none. What lasts is shared with other entries' cells only where
+    it was so before. Years to detect a steady fall count measurement errors alone, those of the
+    last year, and are given on average rows. A number that does not exist is None.
+
+    Args:
+        declines: in percent a year.
+        drawn: sigma from the draws (`drawn_sigmas`), by stressor, consumer, change and years.
+    """
+    return [
+        row
+        for subject in found.subjects
+        for change in _changes(found, subject)
+        for row in _rows(subject, change, found.phis, rule, declines, drawn or {})
+    ]
+
+
+def drawn_sigmas(ensemble: xr.Dataset, found: Budget) -> Drawn:
+    """sigma of every change of totals, from the draws accepted in all years."""
+    chosen = select(ensemble, None, None)
+    total = [str(part) for part in ensemble["part"].to_numpy()].index("total")
+    footprint = chosen.footprint[..., total]
+    accepted = footprint[np.isfinite(footprint).all(axis=(1, 2, 3))]
+    names = [[str(v) for v in ensemble[dim].to_numpy()] for dim in ("stressor", "consumer")]
+    where = {year: place for place, year in enumerate(chosen.years)}
+    estimates: dict[tuple[str, str, str, int, int], Estimate] = {}
+    for subject in found.subjects:
+        q, c = names[0].index(subject.stressor), names[1].index(subject.consumer)
+        for change in _changes(found, subject):
+            draws = [
+                _delta(*(accepted[:, where[y], q, c] for y in found.pairs[i]), log=change.log)
+                for i in change.pairs
+            ]
+            years = change.years
+            key = subject.stressor, subject.consumer, change.name, *years
+            estimates[key] = _root_mean_square(np.stack(draws, axis=1))
+    return estimates
+
+
+def _delta(first: F64, second: F64, *, log: bool) -> F64:
+    if log:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.log(second) - np.log(first)
+    return second - first
+
+
+def _root_mean_square(delta: F64) -> Estimate:
+    """Of the sds of several changes, (draws,changes), over the same draws."""
+    if len(delta) < 2:
+        return Estimate(np.array(np.nan), np.array(np.nan))
+    each = sd(delta).value
+    sigma = np.sqrt(np.mean(np.square(each)))
+    squares = np.square(delta - delta.mean(axis=0)) - np.square(each)
+    return Estimate(sigma, standard_error(squares.mean(axis=1) / (2 * sigma)))
+
+
+# --- one change ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change, or the average of several.
+
+    Attributes:
+        pairs: which pairs of the budget it is the average of.
+    """
+
+    name: str
+    years: tuple[int, int]
+    pairs: tuple[int, ...]
+    log: bool
+
+
+def _changes(found: Budget, subject: Subject) -> Iterator[_Change]:
+    years = sorted({year for pair in found.pairs for year in pair})
+    steps = tuple(found.pairs.index(pair) for pair in pairwise(years))
+    log = subject.logarithmic
+    if len({log[i] for i in steps}) == 1:
+        yield _Change(YEARLY, (years[0], years[-1]), steps, log[steps[0]])
+    for i in steps:
+        yield _Change(CONSECUTIVE, found.pairs[i], (i,), log[i])
+    if len(steps) > 1:
+        whole = found.pairs.index((years[0], years[-1]))
+        yield _Change(WHOLE, found.pairs[whole], (whole,), log[whole])
+
+
+def _rows(
+    subject: Subject,
+    change: _Change,
+    phis: Sequence[float],
+    rule: DetectionRule,
+    declines: Sequence[float],
+    drawn: Drawn,
+) -> Iterator[Row]:
+    V = _mean(subject.variance, change)
+    known = change.name == YEARLY and subject.level
+    ahead = _Ahead.of(subject, phis, rule, declines) if known else None
+    key = subject.stressor, subject.consumer, change.name, *change.years
+    sampled = drawn.get(key)
+    for entry in subject.entries:
+        K = _mean(entry.covariance, change)
+        listed = bool(entry.own)
+        D, L = (_mean(values, change) if listed else None for values in (entry.own, entry.lasting))
+        better = {
+            "halved": None if D is None else kernel.halved(V, D, K),
+            "lasting": None if L is None else kernel.lasting(V, L),
+            "without": None if D is None else kernel.frozen(V, D, K),
+        }
+        yield {
+            "stressor": subject.stressor,
+            "unit": subject.unit,
+            "consumer": subject.consumer,
+            "part": "total",
+            "change": change.name,
+            "from_year": change.years[0],
+            "to_year": change.years[1],
+            "by": str(entry.by),
+            "entry": entry.name,
+            "scale": "log" if change.log else "raw",
+            "share": _plain(kernel.share(K, V)),
+            **_detectable("", V, rule, log=change.log),
+            "sigma_drawn": None if sampled is None else _plain(sampled.value),
+            "sigma_drawn_mcse": None if sampled is None else _plain(sampled.mcse),
+            **{
+                name: value
+                for what, variance in better.items()
+                for name, value in _detectable(f"_{what}", variance, rule, log=change.log).items()
+            },
+            **(_no_years(declines) if ahead is None else ahead.years(entry)),
+            "confidence": rule.confidence,
+            "power": rule.power,
+            "basis": BASIS,
+        }
+
+
+def _mean(values: Sequence[float], change: _Change) -> F64:
+    return np.asarray(np.mean([values[i] for i in change.pairs]))
+
+
+def _detectable(suffix: str, variance: F64 | None, rule: DetectionRule, *, log: bool) -> Row:
+    names = tuple(f"{name}{suffix}" for name in ("sigma", "mdc", "mdc_decrease_percent"))
+    if variance is None:
+        return dict.fromkeys(names)
+    sigma = np.sqrt(variance)
+    smallest = mdc(sigma, rule)
+    percent = _plain(decrease_percent(smallest)) if log else None
+    return dict(zip(names, (_plain(sigma), _plain(smallest), percent), strict=True))
+
+
+def _plain(value: Any) -> float | None:
+    plain = float(value)
+    return plain if np.isfinite(plain) else None
+
+
+# --- years until a fall shows -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """How long a steady fall takes to show from the last year on.
+
+    Errors to come are as large and as alike as the last year's. Measurement alone: the real
+    world's ups and downs come on top.
+
+    Attributes:
+        now: years by decline, as things are; None beyond what is looked ahead.
+    """
+
+    subject: Subject
+    phis: Sequence[float]
+    rule: DetectionRule
+    now: Mapping[float, int | None]
+
+    @classmethod
+    def of(
+        cls,
+        subject: Subject,
+        phis: Sequence[float],
+        rule: DetectionRule,
+        declines: Sequence[float],
+    ) -> _Ahead:
+        covariance = _covariance(subject.level, phis)
+        now = {percent: _years(percent, covariance, rule, 1) for percent in declines}
+        return cls(subject, phis, rule, now)
+
+    def years(self, entry: Entry) -> Row:
+        """By decline, as things are and with the entry's error halved or lasting."""
+        row: Row = {}
+        for percent, now in self.now.items():
+            name = f"years_{percent:g}_percent"
+            row[name] = now
+            for what, level in (("halved", self._halved(entry)), ("lasting", self._lasting(entry))):
+                covariance = _covariance(level, self.phis)
+                row[f"{name}_{what}"] = (
+                    _years(percent, covariance, self.rule, now or _MOST_YEARS) if level else None
+                )
+        return row
+
+    def _parts(self, entry: Entry) -> tuple[F64, F64, F64]:
+        values = (self.subject.level, entry.level_covariance, entry.level_own)
+        V, K, D = (np.asarray(value) for value in values)
+        return V, D, K
+
+    def _halved(self, entry: Entry) -> Sequence[float]:
+        if not entry.level_own:
+            return ()
+        return tuple(kernel.halved(*self._parts(entry)))
+
+    def _lasting(self, entry: Entry) -> Sequence[float]:
+        """What fades is gone: an error that all years share changes no slope."""
+        if not entry.level_own:
+            return ()
+        return tuple(kernel.frozen(*self._parts(entry)))
+
+
+def _no_years(declines: Sequence[float]) -> Row:
+    ends = ("", "_halved", "_lasting")
+    return {f"years_{percent:g}_percent{end}": None for percent in declines for end in ends}
+
+
+def _covariance(level: Sequence[float], phis: Sequence[float]) -> Callable[[F64], F64]:
+    """Of ln F in some years, (T,T); what all years share is left out, for it changes no slope."""
+
+    def covariance(years: F64) -> F64:
+        total = np.zeros((len(years), len(years)))
+        for variance, phi in zip(level, phis, strict=True):
+            if phi < 1:
+                total += variance * ar1_correlation(years, phi)
+        return total
+
+    return covariance
+
+
+def _years(
+    percent: float, covariance: Callable[[F64], F64], rule: DetectionRule, near: int
+) -> int | None:
+    """As `engine.kernels.trend.years_to_detect`, looked for from `near` on.
+
+    One more year never makes a slope less certain.
+    """
+    fall = -np.log1p(-percent / 100)
+
+    def seen(last: int) -> bool:
+        years = np.arange(last + 1.0)
+        V = covariance(years)
+        if not V.any():
+            return True
+        error = slope(-fall * years, V, years).error
+        return bool(fall >= (rule.z_alpha + rule.z_power) * error)
+
+    last = near
+    while last > 1 and seen(last - 1):
+        last -= 1
+    while not seen(last):
+        last += 1
+        if last > _MOST_YEARS:
+            return None
+    return last
+
+
+# --- what is worth showing ----------------------------------------------------------------------
+
+
+def shown_entries(rows: Sequence[Row], most: int = _MOST_SHOWN) -> tuple[list[Row], float]:
+    """The largest entries of one change and one `by`, and the share of all others together.
+
+    Entries of less than half a per cent are left to the others, for they read as nothing.
+
+    Args:
+        rows: of one consumer, stressor, change and `by`.
+    """
+    listed = [row for row in rows if row["entry"] != OTHERS and row["share"] is not None]
+    ordered = sorted(listed, key=lambda row: -abs(row["share"]))[:most]
+    chosen = [row for row in ordered if abs(row["share"]) >= _LEAST_SHOWN] or ordered[:1]
+    return chosen, sum(row["share"] or 0.0 for row in rows) - sum(row["share"] for row in chosen)
+
+
+def main_decline(rows: Sequence[Row]) -> str | None:
+    """Column of the years to see the middle one of the declines asked for, if they are told."""
+    names = (
+        [n for n in rows[0] if n.startswith("years_") and n.endswith("_percent")] if rows else []
+    )
+    told = [name for name in names if any(row[name] is not None for row in rows)]
+    return told[len(told) // 2] if told else None
+
+
+# --- for a terminal ------------------------------------------------------------------------------
+
+KINDS = (By.QUANTITY, By.REGION, By.SECTOR, By.COMPONENT, By.GROUP)
+
+
+def budget_text(rows: Sequence[Row]) -> str:
+    """What most of the uncertainty of a yearly change comes from: the first entry of each kind."""
+    lines = [["", "MDC (fall)", "most from", "share", "MDC halved", "lasting"]]
+    for (consumer, stressor), own in _by_subject(rows, YEARLY).items():
+        for by in KINDS[:-1]:
+            chosen, _ = shown_entries([row for row in own if row["by"] == by], 1)
+            for row in chosen:
+                first = len(lines) == 1 or by is By.QUANTITY
+                name = f"{consumer}, {stressor}" if first else ""
+                now = least(row) if first else ""
+                better = (least(row, "_halved"), least(row, "_lasting"))
+                lines.append([name, now, f"{by} {row['entry']}", _share(row["share"]), *better])
+    if len(lines) == 1:
+        return ""
+    title = "Where the uncertainty of a yearly change comes from (average year, first order)"
+    return "\n".join([title, *aligned(lines)])
+
+
+def budget_tables_text(rows: Sequence[Row]) -> str:
+    """One table for each consumer and stressor, of the average yearly change and the whole span."""
+    tables = []
+    for change in (YEARLY, WHOLE):
+        for (consumer, stressor), own in _by_subject(rows, change).items():
+            years = f"{own[0]['from_year']}-{own[0]['to_year']}"
+            title = f"{consumer}, {stressor}: change {change}, {years}; MDC (fall) {least(own[0])}"
+            if column := main_decline(own):
+                title += f", years to {column.split('_')[1]} % {_years_shown(own[0], column)}"
+            tables.append("\n".join([title, *aligned(_lines(own))]))
+    return "\n\n".join([*tables, _NOTES])
+
+
+def _by_subject(rows: Sequence[Row], change: str) -> dict[tuple[str, str], list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["change"] == change:
+            found.setdefault((row["consumer"], row["stressor"]), []).append(row)
+    return found
+
+
+def _lines(rows: Sequence[Row]) -> list[list[str]]:
+    years = main_decline(rows)
+    percent = years.split("_")[1] if years else ""
+    header = ["by", "share", "MDC halved", "lasting", f"years to {percent} %, halved", "lasting"]
+    lines = [header if years else header[:4]]
+    for by in KINDS:
+        own = [row for row in rows if row["by"] == by]
+        chosen, others = shown_entries(own)
+        for row in chosen:
+            line = [
+                f"{by}: {row['entry']}" if by is not By.GROUP else row["entry"],
+                _share(row["share"]),
+                least(row, "_halved"),
+                least(row, "_lasting"),
+            ]
+            if years:
+                line += [_years_shown(row, f"{years}{end}") for end in ("_halved", "_lasting")]
+            lines.append(line)
+        if abs(others) >= _LEAST_SHOWN:
+            lines.append([f"{by}: {OTHERS}", _share(others), *[NOTHING] * (len(lines[0]) - 2)])
+    return lines
+
+
+_NOTES = f"""\
+share: of the variance of the change, to first order; adds up to 100 % for each kind, and is
+negative where errors offset those of others. MDC halved, lasting: smallest fall found with the
+stated power if the entry's error were half as large, or the same in all years; what then lasts is
+shared with other cells only where it lasted before. Years: until a steady fall shows from the last
+year on, measurement error alone, {_MOST_YEARS} at most."""
+
+
+def _share(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def _years_shown(row: Row, name: str) -> str:
+    return NOTHING if row[name] is None else str(row[name])
+
+
+def least(row: Row, suffix: str = "") -> str:
+    """The smallest fall found with the stated power, now or with better data."""
+    log = row["scale"] == "log"
+    least = row[f"mdc_decrease_percent{suffix}"] if log else row[f"mdc{suffix}"]
+    now = row["mdc_decrease_percent"] if log else row["mdc"]
+    shown = number(least, places(now))
+    unit = " %" if log else f" {row['unit']}".rstrip()
+    return shown if shown == NOTHING else f"{shown}{unit}"

@@ -1,0 +1,277 @@
+"""Where the uncertainty of the change comes from, and what better data would buy: a section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.analysis.budget import CONSECUTIVE, WHOLE, YEARLY, main_decline, shown_entries
+from engine.budget import DIRECT, By
+from engine.error_model import Quantity
+from engine.report.figures import budget as drawing
+from engine.report.figures.budget import Bar, Panel
+from engine.report.matter import Illustration, Matter, Section
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, two_digits
+from engine.report.rows import Row
+from engine.report.tables import Line, Table
+from engine.report.words import miss
+from engine.wording import QUANTITIES
+
+TITLE = "Where the uncertainty of the change comes from, and what better data would buy"
+_SHOWN = 6
+_KINDS = (By.QUANTITY, By.REGION, By.SECTOR)
+_ERRORS = (By.COMPONENT, By.GROUP)
+_OF = {By.QUANTITY: "kind of data", By.REGION: "region of the data", By.SECTOR: "sector"}
+
+
+def budget_section(matter: Matter) -> Section:
+    """Bars of shares of the variance, with what halving each error would leave to be seen."""
+    yearly = [row for row in matter.rows if row["change"] == YEARLY]
+    if not yearly or not yearly[0]["sigma"]:
+        return Section(TITLE, (_nothing(matter),))
+    sentences = (
+        _most(yearly),
+        _better(yearly, matter),
+        *_harm(yearly),
+        *_whole(matter.rows),
+        _meaning(yearly),
+    )
+    tables = (
+        _table(yearly, matter, _KINDS, _CAPTION),
+        _table(yearly, matter, _ERRORS, _COMPONENTS),
+    )
+    figures = (_illustration(yearly, matter),) if matter.drawn else ()
+    return Section(TITLE, sentences, figures, tables)
+
+
+def _nothing(matter: Matter) -> str:
+    return (
+        f"For {matter.consumer}, {matter.stressor}, the error model leaves no error of a yearly "
+        "change that could be divided."
+    )
+
+
+# --- sentences ----------------------------------------------------------------------------------
+
+
+def _most(yearly: Sequence[Row]) -> str:
+    first = yearly[0]
+    span = f"{first['from_year']}{EN_DASH}{first['to_year']}"
+    parts = []
+    for by in _KINDS:
+        chosen, _ = shown_entries(_of_kind(yearly, by), 1)
+        parts.append(f"by {_OF[by]}, from {_called(chosen[0])} ({_percent(chosen[0]['share'])})")
+    return (
+        f"Of the variance of a yearly change, on average over {span}, most comes, "
+        f"{'; '.join(parts)}."
+    )
+
+
+def _better(yearly: Sequence[Row], matter: Matter) -> str:
+    """The entry whose halving helps most, of a region's or a kind of data."""
+    best = _helping_most(yearly)
+    visible = f"the smallest visible yearly fall (missed {miss(matter.rule, 'year')})"
+    return (
+        f"Halving the error of {_called(best)} would take {visible} from {_least(best)} to "
+        f"{_least(best, '_halved')}; if its errors were the same in all years instead, it would be "
+        f"{_least(best, '_lasting')}."
+    )
+
+
+def _helping_most(yearly: Sequence[Row]) -> Row:
+    """Of what is no whole kind of data, unless it helps more than that."""
+    listed = [row for row in yearly if row["by"] in _KINDS and row["sigma_halved"] is not None]
+    return min(listed, key=lambda row: row["sigma_halved"])
+
+
+def _harm(yearly: Sequence[Row]) -> tuple[str, ...]:
+    """What offsets other errors makes the change less certain when it alone is better known."""
+    worse = [
+        row
+        for row in yearly
+        if row["by"] in _KINDS
+        and row["sigma_halved"] is not None
+        and row["sigma_halved"] > 1.005 * row["sigma"]
+    ]
+    if not worse:
+        return ()
+    names = ", ".join(_called(row) for row in worse[:3])
+    return (
+        f"Halving the error of {names} alone would make changes harder to see, because it offsets "
+        "the errors of other data.",
+    )
+
+
+def _whole(rows: Sequence[Row]) -> tuple[str, ...]:
+    whole = [row for row in rows if row["change"] == WHOLE]
+    if not whole or not whole[0]["sigma"]:
+        return ()
+    years = f"{whole[0]['from_year']}{EN_DASH}{whole[0]['to_year']}"
+    named = []
+    for by in _KINDS:
+        chosen, _ = shown_entries(_of_kind(whole, by), 1)
+        named.append(f"{_called(chosen[0])} ({_percent(chosen[0]['share'])})")
+    return (
+        f"Over the whole span {years} the largest are {', '.join(named[:-1])} and {named[-1]}.",
+    )
+
+
+def _meaning(yearly: Sequence[Row]) -> str:
+    first = yearly[0]
+    drawn = ""
+    if first["sigma_drawn"] is not None:
+        error = first["sigma_drawn_mcse"] or 0.0
+        drawn = (
+            f" it gives a yearly change a standard uncertainty of {_sigma(first, first['sigma'])}, "
+            f"the draws {_sigma(first, first['sigma_drawn'])} (Monte Carlo standard error "
+            f"{_sigma(first, error, own=True)})."
+        )
+    return (
+        "These shares are to first order, without draws"
+        + (f":{drawn}" if drawn else ".")
+        + " A cell belongs to the region and sector that sell, or that emit; direct emissions to "
+        "the consumer's region. Shares can be negative where errors offset each other. What "
+        "becomes the same in all years is shared with other data only where it was so before."
+    )
+
+
+# --- figure and tables --------------------------------------------------------------------------
+
+
+def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
+    panels = []
+    for by in _KINDS:
+        chosen, others = shown_entries(_of_kind(yearly, by), _SHOWN)
+        bars = [_bar(row) for row in chosen]
+        if abs(others) >= 0.005:
+            bars.append(Bar("others", others, _percent(others), None, ""))
+        panels.append(Panel(f"by {_OF[by]}", tuple(bars)))
+    spoken = "; ".join(
+        f"{panel.title}: " + ", ".join(f"{bar.name} {bar.shown}" for bar in panel.bars)
+        for panel in panels
+    )
+    key = f"{matter.stem}-budget"
+    alt = (
+        f"Where the uncertainty of a yearly change comes from: {matter.consumer}, "
+        f"{matter.stressor} ({matter.data}). {spoken}."
+    )
+    picture = drawing.budget(
+        panels,
+        _number(yearly[0]),
+        _least(yearly[0]),
+        key=key,
+        data=matter.data,
+        alt=alt,
+    )
+    best = _helping_most(yearly)
+    caption = (
+        f"Halving the error of {_called(best)} would lower the smallest visible yearly fall from "
+        f"{_least(best)} to {_least(best, '_halved')}. Bars: share of the variance of a yearly "
+        "change; dots: the smallest visible yearly fall if that error were halved."
+    )
+    data = [row for row in matter.rows if row["change"] != CONSECUTIVE]
+    return Illustration(picture, caption, ((key, data),))
+
+
+def _bar(row: Row) -> Bar:
+    return Bar(
+        _called(row, short=True),
+        row["share"],
+        _percent(row["share"]),
+        _number(row, "_halved"),
+        _least(row, "_halved"),
+    )
+
+
+_CAPTION = (
+    "What the uncertainty of a yearly change comes from, and the smallest visible yearly fall if "
+    "that error were half as large, or the same in all years."
+)
+_COMPONENTS = (
+    "The same by component of the error model, wherever it is shared, then by the groups of cells "
+    "that share an error; these are independent of each other."
+)
+
+
+def _table(yearly: Sequence[Row], matter: Matter, kinds: Sequence[By], caption: str) -> Table:
+    years = main_decline(yearly)
+    head: tuple[str, ...] = ("From", "Share of the variance", "Halved", "The same in all years")
+    if years:
+        percent = years.split("_")[1]
+        now = yearly[0][years]
+        caption += (
+            f" Years: until a steady fall of {percent}{NBSP}% a year shows, from measurement error "
+            f"alone; now {NOTHING if now is None else now}."
+        )
+        head = (*head, "Years, halved", "Years, the same in all")
+    lines = []
+    for by in kinds:
+        chosen, others = shown_entries(_of_kind(yearly, by), _SHOWN)
+        lines += [_line(row, years) for row in chosen]
+        if abs(others) >= 0.005:
+            empty = (NOTHING,) * (len(head) - 2)
+            lines.append(Line((f"other {_PLURAL[by]}", _percent(others), *empty)))
+    return Table(f"{caption} Now: {_least(yearly[0])}.", head, tuple(lines))
+
+
+_PLURAL = {
+    By.QUANTITY: "kinds of data",
+    By.REGION: "regions",
+    By.SECTOR: "sectors",
+    By.COMPONENT: "components",
+    By.GROUP: "groups",
+}
+
+
+def _line(row: Row, years: str | None) -> Line:
+    cells = [
+        _called(row),
+        _percent(row["share"]),
+        _least(row, "_halved"),
+        _least(row, "_lasting"),
+    ]
+    if years:
+        for end in ("_halved", "_lasting"):
+            value = row[f"{years}{end}"]
+            cells.append(NOTHING if value is None else str(value))
+    return Line(tuple(cells))
+
+
+# --- words and numbers --------------------------------------------------------------------------
+
+
+def _of_kind(rows: Sequence[Row], by: By) -> list[Row]:
+    return [row for row in rows if row["by"] == by]
+
+
+def _called(row: Row, *, short: bool = False) -> str:
+    match row["by"]:
+        case By.QUANTITY:
+            words = QUANTITIES[Quantity(row["entry"])]
+            return words if not short else words.replace("of final consumers ", "")
+        case By.REGION if not short:
+            return f"data of {row['entry']}"
+        case By.SECTOR if not short:
+            return f"sector {row['entry']}" if row["entry"] != DIRECT else row["entry"]
+        case _:
+            return str(row["entry"])
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 0)}{NBSP}%"
+
+
+def _number(row: Row, suffix: str = "") -> float:
+    name = "mdc_decrease_percent" if row["scale"] == "log" else "mdc"
+    return float(row[f"{name}{suffix}"])
+
+
+def _least(row: Row, suffix: str = "") -> str:
+    unit = "%" if row["scale"] == "log" else row["unit"]
+    return f"{number(_number(row, suffix), places(_number(row)))}{NBSP}{unit}"
+
+
+def _sigma(row: Row, value: float, *, own: bool = False) -> str:
+    scale, unit = (100.0, "%") if row["scale"] == "log" else (1.0, row["unit"])
+    if own:
+        return f"{two_digits(scale * value)}{NBSP}{unit}"
+    return f"{number(scale * value, places(scale * row['sigma']))}{NBSP}{unit}"

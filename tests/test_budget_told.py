@@ -1,0 +1,305 @@
+"""The budget as rows, in the run folder, in words and on the page: the same numbers everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from configs import SERIAL, SMALL, loaded, written
+from engine import analysis, workflow
+from engine.analysis.budget import (
+    CONSECUTIVE,
+    WHOLE,
+    YEARLY,
+    budget_tables_text,
+    main_decline,
+    shown_entries,
+)
+from engine.budget import OTHERS, Budget, By, Entry, Subject
+from engine.cli import main
+from engine.errors import DriftError
+from engine.kernels.changes import DetectionRule
+from engine.kernels.trend import years_to_detect
+from engine.report.budget import budget_section
+from engine.report.matter import Matter
+from engine.report.numbers import NBSP
+from engine.stores.budgets import read_budget, write_budget
+
+Row = dict[str, Any]
+SHORT = ("draws = 448", "draws = 128")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> workflow.Run:
+    folder = tmp_path_factory.mktemp("budget")
+    return workflow.run(loaded(folder, SMALL, SHORT), folder / "run", cluster=SERIAL)
+
+
+@pytest.fixture(scope="module")
+def rows(run: workflow.Run) -> list[Row]:
+    text = workflow.detect(run, workflow.rule_of(run), form="json", table="budget")
+    found: list[Row] = json.loads(text)["budget"]
+    return found
+
+
+def of(rows: Sequence[Row], **wanted: object) -> list[Row]:
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_shares_add_up_to_one_for_every_change_and_kind(rows: list[Row]) -> None:
+    keys = ("consumer", "stressor", "change", "from_year", "to_year", "by")
+    for values in {tuple(row[key] for key in keys) for row in rows}:
+        some = of(rows, **dict(zip(keys, values, strict=True)))
+        assert sum(row["share"] for row in some) == pytest.approx(1, abs=1e-9)
+    assert {row["change"] for row in rows} == {YEARLY, CONSECUTIVE, WHOLE}
+    assert {row["by"] for row in rows} == {by.value for by in By}
+
+
+def test_sigma_is_that_of_the_stored_covariance_and_of_the_draws(
+    run: workflow.Run, rows: list[Row]
+) -> None:
+    ensemble = run.load()
+    verdicts = analysis.verdict_table(analysis.changes(ensemble))
+    F = ensemble["reference"].sel(part="total")
+    C = ensemble["first_order_covariance"].sel(part="total")
+    for consumer in ("R0", "pair"):
+        variances = []
+        for years in ((2000, 2001), (2001, 2002), (2000, 2002)):
+            f = F.sel(consumer=consumer, stressor="S0", year=list(years)).to_numpy()
+            c = C.sel(consumer=consumer, stressor="S0", year=list(years), with_year=list(years))
+            a = np.array([-1 / f[0], 1 / f[1]])
+            variances.append(a @ c.to_numpy() @ a)
+            change = WHOLE if years == (2000, 2002) else CONSECUTIVE
+            own = of(rows, consumer=consumer, change=change, from_year=years[0], to_year=years[1])
+            assert own[0]["sigma"] == pytest.approx(np.sqrt(variances[-1]), rel=1e-9)
+            (verdict,) = of(
+                verdicts, consumer=consumer, part="total", from_year=years[0], to_year=years[1]
+            )
+            assert own[0]["sigma_drawn"] == pytest.approx(verdict["sigma"], rel=1e-9)
+            assert own[0]["sigma_drawn_mcse"] == pytest.approx(verdict["sigma_mcse"], rel=0.02)
+        yearly = of(rows, consumer=consumer, change=YEARLY)[0]
+        assert yearly["sigma"] == pytest.approx(np.sqrt(np.mean(variances[:2])), rel=1e-9)
+        drawn = [r["sigma_drawn"] for r in of(rows, consumer=consumer, change=CONSECUTIVE)]
+        expected = np.sqrt(np.mean(np.square(sorted(set(drawn)))))
+        assert yearly["sigma_drawn"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_can_be_detected_follows_from_sigma(rows: list[Row]) -> None:
+    z = DetectionRule().z_alpha + DetectionRule().z_power
+    for row in rows:
+        for end in ("", "_halved", "_lasting", "_without"):
+            sigma = row[f"sigma{end}"]
+            if sigma is None:
+                assert row["entry"] == OTHERS
+                continue
+            assert row[f"mdc{end}"] == pytest.approx(z * sigma, rel=1e-12)
+            percent = 100 * (1 - np.exp(-z * sigma))
+            assert row[f"mdc_decrease_percent{end}"] == pytest.approx(percent, rel=1e-9)
+
+
+# --- made budgets -------------------------------------------------------------------------------
+
+
+def made(level: tuple[float, ...] = (0.01, 0.0004, 0.0009), **changed: Any) -> Budget:
+    """Two entries of quantities; the first one's emissions have what is yearly."""
+    first = Entry(By.QUANTITY, "E", (0.003, 0.002), (0.004, 0.002), (-0.002, -0.001),
+                  (0.0, 0.0001, 0.0009), (0.0, 0.0001, 0.0009))  # fmt: skip
+    second = Entry(By.QUANTITY, "Z", (-0.0005, 0.0), (0.0005, 0.001), (-0.0001, -0.0001),
+                   (0.01, 0.0003, 0.0), (0.01, 0.0003, 0.0))  # fmt: skip
+    subject = Subject("CO2", "kt", "NLD", (True, True), (0.0025, 0.002), level, (first, second))
+    subject = replace(subject, **changed)
+    return Budget(((2000, 2001), (2001, 2002)), (1.0, 0.8, 0.0), (subject,))
+
+
+def with_whole(found: Budget) -> Budget:
+    """Budgets always hold the whole span too."""
+    (subject,) = found.subjects
+    entries = tuple(
+        replace(
+            e, **{n: (*getattr(e, n), getattr(e, n)[0]) for n in ("covariance", "own", "lasting")}
+        )
+        for e in subject.entries
+    )
+    subject = replace(
+        subject,
+        variance=(*subject.variance, subject.variance[0]),
+        logarithmic=(*subject.logarithmic, True),
+        entries=entries,
+    )
+    return replace(found, pairs=(*found.pairs, (2000, 2002)), subjects=(subject,))
+
+
+def test_the_average_year_has_the_mean_variances() -> None:
+    rows = analysis.budget_table(with_whole(made()), DetectionRule(), (3.0,))
+    E, Z = of(rows, change=YEARLY)
+    assert E["sigma"] == pytest.approx(np.sqrt(0.00225))
+    assert E["share"] == pytest.approx(0.0025 / 0.00225)
+    assert Z["share"] == pytest.approx(-0.00025 / 0.00225)
+    assert E["sigma_halved"] == pytest.approx(np.sqrt(0.00225 + 0.003 / 4 - 0.0025))
+    assert E["sigma_lasting"] == pytest.approx(np.sqrt(0.00225 - 0.0015))
+    assert E["sigma_without"] == pytest.approx(np.sqrt(0.00225 - 0.005 + 0.003))
+    assert Z["sigma_halved"] > Z["sigma"]  # it offsets the other's errors
+
+
+@pytest.mark.parametrize("percent", [2.0, 3.0, 5.0])
+def test_years_to_detect_are_the_kernels(percent: float) -> None:
+    """Whatever lasts changes no slope; what fades and what is yearly count as they are."""
+
+    def years(fading: float, yearly: float) -> int | None:
+        def covariance(t: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            apart = np.abs(np.subtract.outer(t, t))
+            return np.asarray(fading * 0.8**apart + yearly * np.eye(len(t)))
+
+        return years_to_detect(percent, covariance, DetectionRule())
+
+    rows = analysis.budget_table(with_whole(made()), DetectionRule(), (percent,))
+    E, Z = of(rows, change=YEARLY)
+    name = f"years_{percent:g}_percent"
+    assert E[name] == Z[name] == years(0.0004, 0.0009)
+    assert E[f"{name}_halved"] == years(0.0004 - 0.75 * 0.0001, 0.25 * 0.0009)
+    assert E[f"{name}_lasting"] == years(0.0003, 0.0)
+    assert Z[f"{name}_halved"] == years(0.0004 - 0.75 * 0.0003, 0.0009)
+    assert Z[f"{name}_lasting"] == years(0.0001, 0.0009)
+    assert of(rows, change=CONSECUTIVE)[0][name] is None
+
+
+def test_a_raw_change_has_no_percentages_and_no_years() -> None:
+    found = with_whole(made(logarithmic=(False, False), level=()))
+    rows = analysis.budget_table(found, DetectionRule(), (3.0,))
+    E, _ = of(rows, change=YEARLY)
+    assert E["scale"] == "raw"
+    assert E["mdc"] > E["mdc_halved"] > 0
+    assert E["mdc_decrease_percent"] is E["years_3_percent"] is None
+    assert main_decline(of(rows, change=YEARLY)) is None
+    assert " kt" in budget_tables_text(rows)
+
+
+def test_a_mixture_of_scales_has_no_average() -> None:
+    rows = analysis.budget_table(
+        with_whole(made(logarithmic=(True, False))), DetectionRule(), (3.0,)
+    )
+    assert {row["change"] for row in rows} == {CONSECUTIVE, WHOLE}
+    assert analysis.budget_text(rows) == ""
+
+
+def test_small_entries_are_left_to_the_others(rows: list[Row]) -> None:
+    own = of(rows, consumer="R0", change=YEARLY, by="region")
+    chosen, others = shown_entries(own, 2)
+    assert len(chosen) <= 2
+    assert sum(row["share"] for row in chosen) + others == pytest.approx(1)
+    for one, other in pairwise(chosen):
+        assert abs(one["share"]) >= abs(other["share"])
+
+
+# --- in the run folder --------------------------------------------------------------------------
+
+
+def test_a_budget_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    write_budget(tmp_path, made(), "a digest")
+    assert read_budget(tmp_path, "a digest") == made()
+    assert read_budget(tmp_path, "another") is None
+    (tmp_path / "budget.json").write_text('{"ensemble": "a digest"}')
+    assert read_budget(tmp_path, "a digest") is None
+
+
+def test_a_budget_is_made_once_anew_where_damaged_and_never_for_another_run(
+    tmp_path: Path,
+) -> None:
+    config = loaded(tmp_path, SMALL, ("draws = 448", "draws = 64"))
+    folder = tmp_path / "run"
+    workflow.run(config, folder, cluster=SERIAL)
+    path = folder / "base" / "budget.json"
+    first, when = path.read_bytes(), path.stat().st_mtime_ns
+    workflow.run(config, folder, draws=128, cluster=SERIAL)
+    assert path.stat().st_mtime_ns == when
+    other = loaded(tmp_path, SMALL, ("draws = 448", "draws = 64"), ("rsd = 0.1", "rsd = 0.3"))
+    with pytest.raises(DriftError):
+        workflow.run(other, folder, cluster=SERIAL)
+    assert path.read_bytes() == first
+    path.write_text("{")
+    assert "budget" not in workflow.detect(workflow.open_run(folder), DetectionRule(), form="json")
+    workflow.run(config, folder, draws=128, cluster=SERIAL)
+    assert path.read_bytes() == first
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def test_the_verb_needs_no_run_and_agrees_with_one(tmp_path: Path, rows: list[Row]) -> None:
+    path = written(tmp_path, SMALL)
+    done = CliRunner().invoke(main, ["budget", str(path), "--format", "json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)["budget"]
+    assert len(told) == len(rows)
+    for one, other in zip(told, rows, strict=True):
+        assert one["sigma_drawn"] is None
+        for name in ("share", "sigma", "sigma_halved", "sigma_lasting", "years_3_percent"):
+            assert one[name] == (other[name] if other[name] is None else pytest.approx(other[name]))
+    text = CliRunner().invoke(main, ["budget", str(path)]).output
+    assert text.startswith("SYNTHETIC data. ")
+    for by in ("quantity: Z", "region: R0", "component: Z.own", "E.national: S0 R0"):
+        assert by in text
+    assert CliRunner().invoke(main, ["budget", str(path), "--draws", "64"]).exit_code == 2
+    one_year = written(tmp_path, SMALL.replace("2000, 2001, 2002", "2000"), "one.toml")
+    refused = CliRunner().invoke(main, ["budget", str(one_year)])
+    assert refused.exit_code != 0
+    assert "one year" in refused.output
+
+
+def matter(rows: Sequence[Row], *, drawn: bool = True) -> Matter:
+    return Matter("R0", "S0", rows, DetectionRule(), "SYNTHETIC", "01-r0-s0", drawn)
+
+
+def test_the_page_says_what_the_rows_say(rows: list[Row]) -> None:
+    own = of(rows, consumer="R0", stressor="S0")
+    section = budget_section(matter(own))
+    yearly = of(own, change=YEARLY)
+    words = " ".join(section.sentences).replace(NBSP, " ")
+    best = min(
+        (r for r in yearly if r["by"] in ("quantity", "region", "sector") and r["sigma_halved"]),
+        key=lambda r: r["sigma_halved"],
+    )
+    for value in (best["mdc_decrease_percent"], best["mdc_decrease_percent_halved"]):
+        assert f"{value:.1f} %" in words or f"{value:.0f} %" in words
+    for by in ("quantity", "region", "sector"):
+        largest = max(of(yearly, by=by), key=lambda r: r["share"])
+        assert f"({100 * largest['share']:.0f} %)" in words
+    (figure,) = section.figures
+    assert figure.caption.startswith("Halving the error of ")
+    (name, data), *_ = figure.data
+    assert name == "01-r0-s0-budget"
+    assert data == [row for row in own if row["change"] != CONSECUTIVE]
+    assert all(bar in figure.picture.alt for bar in ("by region", "by sector", "R0"))
+    first, _ = section.tables
+    shares = {line.cells[0]: line.cells[1].replace(NBSP, " ") for line in first.lines}
+    region = max(of(yearly, by="region"), key=lambda r: r["share"])
+    assert shares[f"data of {region['entry']}"] == f"{100 * region['share']:.0f} %"
+    assert budget_section(matter(own, drawn=False)).figures == ()
+
+
+def test_the_page_says_when_halving_does_harm() -> None:
+    rows = analysis.budget_table(with_whole(made()), DetectionRule(), (3.0,))
+    for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1")):
+        rows += [row | {"by": by.value, "entry": name} for row in rows if row["entry"] == "E"]
+    section = budget_section(replace(matter(rows), consumer="NLD", stressor="CO2"))
+    assert any(
+        s.startswith("Halving the error of intermediate deliveries Z alone would make")
+        for s in section.sentences
+    )
+    assert "−11" in section.tables[0].lines[1].cells[1]
+
+
+def test_the_page_says_when_there_is_nothing_to_divide() -> None:
+    found = with_whole(made(variance=(0.0, 0.0)))
+    rows = analysis.budget_table(found, DetectionRule(), (3.0,))
+    section = budget_section(matter(rows))
+    assert "no error of a yearly change" in section.sentences[0]
+    assert section.figures == section.tables == ()
