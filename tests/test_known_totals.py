@@ -682,7 +682,7 @@ components = [
 """
 
 
-def test_a_run_is_the_same_on_any_workers_and_another_with_another_total(tmp_path: Path) -> None:
+def test_a_run_is_the_same_on_any_workers_and_its_probabilities_are_counted(tmp_path: Path) -> None:
     few = ("draws = 448", "draws = 128")
     config = loaded(tmp_path, SMALL + KNOWN, few)
     serial = workflow.run(config, tmp_path / "serial", cluster=SERIAL)
@@ -694,7 +694,7 @@ def test_a_run_is_the_same_on_any_workers_and_another_with_another_total(tmp_pat
         found = controlled(ensemble)
     for name in ("p_decrease", "sigma", "sd"):
         assert (found[f"{name}_gain"] == 1).all()
-        assert (found[name] == found[f"plain_{name}"]).all()
+        np.testing.assert_allclose(found[name], found[f"plain_{name}"], rtol=1e-12)
     assert float(found["delta_mean_gain"].max()) > 1
 
 
