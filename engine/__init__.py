@@ -34,6 +34,7 @@ _HOME = {
     "FootfallError": "engine.errors",
     "FromFile": "engine.error_model",
     "Indicator": "engine.question",
+    "KnownTotals": "engine.error_model",
     "Labels": "engine.mrio",
     "Law": "engine.error_model",
     "MRIO": "engine.mrio",

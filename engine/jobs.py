@@ -20,10 +20,13 @@ from engine.budget import budget
 from engine.draws import Single, estimated
 from engine.error_model import (
     AR1,
+    Component,
     Empirical,
     ErrorModel,
     Errors,
+    ErrorSize,
     FromFile,
+    KnownTotals,
     Law,
     Period,
     TimeKey,
@@ -135,6 +138,7 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             "mode": "exact" if cut is None else "split",
             "laws": list(law_names(job.errors)),
             **({} if cut is None else {"split": cut}),
+            **({"known_totals": True} if job.errors.totals else {}),
             "synthetic": any(look.provenance.synthetic for look in seen.values()),
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
             "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
@@ -262,6 +266,7 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
         tables: sha256 of each year's table.
     """
     question = job.question
+    known = sorted((_totals(entry, job.sampling.years) for entry in job.errors.totals), key=str)
     return {
         "tables": {str(year): sha256 for year, sha256 in tables.items()},
         "seed": job.sampling.seed,
@@ -274,13 +279,36 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
         },
         "scenario": job.errors.name,
         "errors": sorted((_entry(entry) for entry in job.errors), key=str),
+        **({"known_totals": known} if known else {}),
         "consumers": {c.name: _consumer(c, job.sampling.years) for c in question.consumers},
         "indicators": {i.name: dict(i.weights) for i in question.indicators},
     }
 
 
 def _entry(entry: Errors) -> dict[str, Any]:
-    size = entry.size
+    return {
+        "quantity": str(entry.quantity),
+        "only": {key: sorted(names) for key, names in entry.only.items()},
+        "size": _size(entry.size),
+        **_law(entry),
+        "components": _components(entry.components),
+    }
+
+
+def _totals(entry: KnownTotals, years: tuple[int, ...]) -> dict[str, Any]:
+    # Stated totals decide a draw where cells are scaled to them; elsewhere they are a check.
+    stated = entry.stated if entry.rescale and entry.stated is not None else {}
+    return {
+        "quantities": sorted(entry.quantities),
+        "only": {key: sorted(names) for key, names in entry.only.items()},
+        "by": list(entry.by),
+        "size": _size(entry.size),
+        "components": _components(entry.components),
+        "scaled_to": {str(year): _listed(stated[year]) for year in years if year in stated},
+    }
+
+
+def _size(size: ErrorSize) -> dict[str, Any]:
     sized: dict[str, Any]
     match size:
         case FromFile():
@@ -292,20 +320,18 @@ def _entry(entry: Errors) -> dict[str, Any]:
             }
         case _:
             sized = _fields(size)
+    return {"kind": type(size).__name__, **sized}
+
+
+def _components(components: Sequence[Component]) -> dict[str, Any]:
     return {
-        "quantity": str(entry.quantity),
-        "only": {key: sorted(names) for key, names in entry.only.items()},
-        "size": {"kind": type(size).__name__, **sized},
-        **_law(entry),
-        "components": {
-            component.name: {
-                "weight": component.weight,
-                "group": sorted(component.group),
-                "time": _time(component.time),
-                "shared_with": [str(part) for part in component.shared_with or ()],
-            }
-            for component in entry.components
-        },
+        component.name: {
+            "weight": component.weight,
+            "group": sorted(component.group),
+            "time": _time(component.time),
+            "shared_with": [str(part) for part in component.shared_with or ()],
+        }
+        for component in components
     }
 
 

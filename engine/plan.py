@@ -55,6 +55,9 @@ _NUMPY = 1800  # applications in the time that all of numpy takes with one numbe
 _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
+_A_MEMBER = 1e-4  # seconds to centre a cell with a known total
+_MEMBER = 70  # bytes of such a cell: once more packed, and its share, centring and rsd
+_OF_TOTALS, _OF_LINES = 8, 6  # arrays in 64 draws: of all known totals, of sums along lines
 _AN_ENTRY = 2.5e-7  # seconds to read, check, hash and save an entry of an n x n array
 _DIRECTLY = 24  # bytes for each such entry while a draw is solved directly; measured
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
@@ -147,6 +150,8 @@ class Shape:
         tabulated: cells whose factors have a law that is tabulated.
         realised: cells whose factors come from files.
         realisations: in these files.
+        totals: known totals of emissions in one year.
+        members: cells that have one.
     """
 
     n: int
@@ -164,6 +169,8 @@ class Shape:
     tabulated: int = 0
     realised: int = 0
     realisations: int = 0
+    totals: int = 0
+    members: int = 0
 
     @property
     def columns(self) -> int:
@@ -238,7 +245,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     whole, matter = shape.inverse
     # The packed cells, the inverse, and the slopes of every part.
     year = _CELL * cells + 4 * whole + _ENTRY * matter
-    year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small
+    year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small + _MEMBER * shape.members
     year += 4 * shape.realised * shape.realisations
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
@@ -249,6 +256,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         shared=(1 + min(len(sampling.years), slots)) * year,
         workspace=4 * GROUP * (shape.kept + shape.shared + shape.realised)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
+        + lane * (_OF_TOTALS * shape.totals + _OF_LINES * n * shape.q * (shape.totals > 0))
         + sampling.block * (4 * one + shape.contributions),
         directly=_DIRECTLY * square,
         # The file as it is read, and its factors in double precision.
@@ -274,7 +282,8 @@ def _preparing(shape: Shape) -> int:
 def _year(shape: Shape, rates: Rates) -> float:
     """Seconds to prepare one year: a factorisation, an inverse, and each cell in its place."""
     factorising = 2 / 3 * shape.n**3 / rates.double + 2 * shape.n**3 / (0.5 * rates.single)
-    return factorising + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
+    sharing = _A_MEMBER * shape.members
+    return factorising + sharing + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
 
 
 def _group(shape: Shape, rates: Rates) -> float:

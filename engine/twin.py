@@ -14,7 +14,7 @@ from files have the covariance of their realisations, which is exact.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 
@@ -33,9 +33,11 @@ from engine.kernels.first_order import (
 )
 from engine.kernels.leontief import per_unit_output
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, estimate
-from engine.prepare import Prepared
+from engine.kernels.totals import Members
+from engine.prepare import Known, Prepared
 
 _TILE = 64 * 2**20  # bytes of the cells of all years that are looked at together
+_PIECE = 2**12  # cells whose gradients are written down at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,8 @@ def covariance_between(
 
     Args:
         tables: as for `twin`.
-        gradients: of each year, by quantity; a quantity without one does not matter.
+        gradients: of each year, by quantity; a quantity without one does not matter, but those
+            of emissions with known totals all have one.
 
     Returns:
         (years,years,q,c,p), the last three as the gradients have them.
@@ -91,8 +94,9 @@ def covariance_between(
     fields: list[_Field] = []
     for quantity in gradients[0]:
         of_years = [year[quantity] for year in gradients]
-        for entries in zip(*(uncertain(prepared, quantity) for prepared in tables), strict=True):
+        for entries in zip(*(_free(prepared, quantity) for prepared in tables), strict=True):
             fields += _one_entry(covariance, entries, of_years, shared)
+    fields += _known_totals(covariance, tables, gradients, shared)
     _add_shared(covariance, fields)
     _add_realised(covariance, tables, gradients)
     return covariance
@@ -184,6 +188,11 @@ def uncertain(prepared: Prepared, quantity: Quantity) -> list[Cells]:
     return [cells for cells in prepared.cells[quantity] if cells.terms]
 
 
+def _free(prepared: Prepared, quantity: Quantity) -> list[Cells]:
+    """Those of its cells that have no known total."""
+    return [cells for cells in prepared.free(quantity) if cells.terms]
+
+
 def _one_entry(
     covariance: F64,
     entries: Sequence[Cells],
@@ -213,14 +222,23 @@ def _one_entry(
 
 def spread(cells: Cells, lines: slice) -> F64:
     """q sigma of the cells of some lines, (rows,columns), zero where there is none."""
+    return _laid_out(cells, lines, lambda here: cells.value[here] * _sigma(cells, here))
+
+
+def _sigma(cells: Cells, here: slice) -> F64:
+    sigma: F64 = cells.log2_sd[here].astype(np.float64) / LOG2E
+    return sigma
+
+
+def _laid_out(cells: Cells, lines: slice, of: Callable[[slice], F64]) -> F64:
+    """Numbers of the cells of some lines where these are, (rows,columns), zero elsewhere."""
     count, length = cells.shape if cells.by_row else cells.shape[::-1]
     out = np.zeros((lines.stop - lines.start, length))
     for strip in range(0, len(cells.starts) - 1, count):
         starts = cells.starts[strip + lines.start : strip + lines.stop + 1]
         here = slice(starts[0], starts[-1])
         along = np.repeat(np.arange(len(out)), np.diff(starts))
-        sigma = cells.log2_sd[here].astype(np.float64) / LOG2E
-        out[along, cells.across[here]] = cells.value[here] * sigma
+        out[along, cells.across[here]] = of(here)
     return out if cells.by_row else out.T
 
 
@@ -359,3 +377,120 @@ def _common(one: _Field, other: _Field) -> F64:
     _, row, other_row = np.intersect1d(a.rows, b.rows, return_indices=True)
     _, column, other_column = np.intersect1d(a.columns, b.columns, return_indices=True)
     return common_sums(one.sums[np.ix_(row, column)], other.sums[np.ix_(other_row, other_column)])
+
+
+# --- cells with known totals --------------------------------------------------------------------
+# To first order such a cell moves with its own error, less the mean error of its total's cells, and
+# with the total: q (sigma eps - sum_j p_j sigma_j eps_j + sigma_T eps_T). So a footprint moves by
+# each cell's normals times (dF/dq q - p H) sigma, H the sum of dF/dq q over the cells of its total,
+# and by each total's normals times H sigma_T.
+
+
+def _known_totals(
+    covariance: F64,
+    tables: Sequence[Prepared],
+    gradients: Sequence[Mapping[Quantity, Gradient]],
+    shared: frozenset[bytes],
+) -> list[_Field]:
+    """Add what the cells' own normals bring; return the sums over those that groups share."""
+    known = [prepared.known for prepared in tables if prepared.known is not None]
+    if not sum(len(one.value) for some in known for one in some.totals):
+        return []
+    moved = [
+        _moved(one, slopes, covariance.shape[2:])
+        for one, slopes in zip(known, gradients, strict=True)
+    ]
+    fields: list[_Field] = []
+    for of_years in zip(*(some for some, _ in moved), strict=True):
+        fields += _one_entry_of_totals(covariance, of_years, shared)
+    wholes = [whole for _, whole in moved]
+    firsts = [0] * len(known)
+    for entries in zip(*(one.totals for one in known), strict=True):
+        fields += _fields_of_totals(entries, wholes, firsts)
+        firsts = [at + len(one.value) for at, one in zip(firsts, entries, strict=True)]
+    return fields
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moved:
+    """The cells of one entry that have known totals, in one year.
+
+    Attributes:
+        whole: H of every total, (totals,q,c,p).
+    """
+
+    cells: Cells
+    members: Members
+    gradient: Gradient
+    whole: F64
+
+    def by_normals(self, lines: slice, rows: slice, columns: slice) -> F64:
+        """`(dF/dq q - p H) sigma` of the cells of some lines, (rows,columns,q,c,p)."""
+        cells, members = self.cells, self.members
+        own = spread(cells, lines)
+        share = _laid_out(cells, lines, lambda here: members.share[here] * _sigma(cells, here))
+        total = _laid_out(cells, lines, lambda here: members.total[here].astype(np.float64))
+        slopes = self.gradient.at(rows, columns).dense()
+        moved: F64 = own[..., None, None, None] * slopes
+        moved -= share[..., None, None, None] * self.whole[total.astype(np.int64)]
+        return moved
+
+
+def _moved(
+    known: Known, gradients: Mapping[Quantity, Gradient], shape: tuple[int, ...]
+) -> tuple[list[_Moved], F64]:
+    """The entries whose cells have errors of their own, and H of every total."""
+    whole = np.zeros((sum(len(one.value) for one in known.totals), *shape))
+    each = list(zip(known.quantities, known.entries, known.members, strict=True))
+    for quantity, cells, members in each:
+        slopes = gradients[quantity]
+        i, j = cells.positions()
+        for first in range(0, len(i), _PIECE):
+            here = slice(first, first + _PIECE)
+            by_cell = slopes.row[i[here]] * (slopes.column[j[here]] - slopes.shift[i[here]])
+            values = cells.value[here, None, None, None] * by_cell
+            np.add.at(whole, members.total[here], values)
+    drawn = [
+        _Moved(cells, members, gradients[quantity], whole)
+        for quantity, cells, members in each
+        if cells.terms
+    ]
+    return drawn, whole
+
+
+def _one_entry_of_totals(
+    covariance: F64, entries: Sequence[_Moved], shared: frozenset[bytes]
+) -> list[_Field]:
+    components = [_components(one.cells.terms, shared) for one in entries]
+    own = _own_correlation(components)
+    shape = covariance.shape[2:]
+    fields = _empty_fields(components, shape)
+    distinct = {id(one.sums): one for one in fields}.values()
+    for lines, rows, columns in tiles(entries[0].cells, 3 * len(entries) * int(np.prod(shape))):
+        moved = [one.by_normals(lines, rows, columns) for one in entries]
+        for t, s in np.argwhere(own):
+            covariance[t, s] += own[t, s] * np.einsum("ij...,ij...->...", moved[t], moved[s])
+        for one in distinct:
+            row_of, column_of = one.groups.row_of[rows], one.groups.column_of[columns]
+            np.add.at(one.sums, (row_of[:, None], column_of[None]), moved[one.year])
+    return fields
+
+
+def _fields_of_totals(
+    entries: Sequence[Cells], wholes: Sequence[F64], firsts: Sequence[int]
+) -> list[_Field]:
+    """What the totals' own errors do: of one entry, in all years.
+
+    Args:
+        wholes: H of all totals, in each year.
+        firsts: where this entry's totals begin among them.
+    """
+    keys = frozenset(term.key.tobytes() for term in entries[0].terms)  # fields, even if of one cell
+    fields = _empty_fields([_components(one.terms, keys) for one in entries], wholes[0].shape[1:])
+    for one in {id(some.sums): some for some in fields}.values():
+        cells, first = entries[one.year], firsts[one.year]
+        i, j = cells.positions()
+        sigma = _sigma(cells, slice(None))[:, None, None, None]
+        moved = sigma * wholes[one.year][first : first + len(i)]
+        np.add.at(one.sums, (one.groups.row_of[i], one.groups.column_of[j]), moved)
+    return fields

@@ -13,6 +13,7 @@ from engine.error_model import (
     Errors,
     ErrorSize,
     FromFile,
+    KnownTotals,
     Law,
     Method,
     Period,
@@ -51,17 +52,35 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
     ]
     return (
         *rows,
+        *(_known_totals(entry) for entry in scenario.totals),
         *({"quantity": words, **_EXACT} for words in exact_in_words(scenario, purchases)),
     )
+
+
+def _known_totals(entry: KnownTotals) -> dict[str, str]:
+    return {
+        "quantity": known_totals(entry),
+        "size": size(entry.size) + scaled(entry),
+        "correlation": "; ".join(component(one) for one in entry.components),
+        "source": entry.source,
+    }
 
 
 _EXACT = {"size": "taken as exact", "correlation": "none", "source": "no entry in the error model"}
 
 
 def exact_in_words(scenario: ErrorModel, purchases: bool = False) -> list[str]:
-    """What is taken as exact: the cells no `only` selects, then the quantities without an entry."""
-    rest = [f"{QUANTITIES[quantity]}, other cells" for quantity in _narrowed(scenario)]
-    return rest + [QUANTITIES[quantity] for quantity in exact(scenario, purchases)]
+    """What is taken as exact: the cells no `only` selects, then the quantities without an entry.
+
+    Of cells with a known total that is what they have in the total, no more.
+    """
+    shared = {quantity for entry in scenario.totals for quantity in entry.quantities}
+
+    def words(quantity: Quantity) -> str:
+        return QUANTITIES[quantity] + (", but for known totals" if quantity in shared else "")
+
+    rest = [f"{words(quantity)}, other cells" for quantity in _narrowed(scenario)]
+    return rest + [words(quantity) for quantity in exact(scenario, purchases)]
 
 
 def exact(scenario: ErrorModel, purchases: bool = False) -> list[Quantity]:
@@ -86,6 +105,21 @@ def quantity(entry: Errors) -> str:
     """What an entry is about, with the cells it is limited to."""
     only = "; ".join(f"{key} {', '.join(names)}" for key, names in entry.only.items())
     return QUANTITIES[entry.quantity] + (f" (only {only})" if only else "")
+
+
+def known_totals(entry: KnownTotals) -> str:
+    """What known totals are about: quantities, the groups that have one, and what limits them."""
+    of = " and ".join(QUANTITIES[quantity] for quantity in entry.quantities)
+    only = "; ".join(f"{key} {', '.join(names)}" for key, names in entry.only.items())
+    limits = f" (only {only})" if only else ""
+    return f"known totals of {of}, one for each {' and '.join(entry.by)}{limits}"
+
+
+def scaled(entry: KnownTotals) -> str:
+    """What the totals are, where that is not what the tables' cells add up to anyway."""
+    if entry.stated is None:
+        return ""
+    return ", cells scaled to stated totals" if entry.rescale else ", stated totals agree"
 
 
 def size(error: ErrorSize) -> str:

@@ -189,13 +189,6 @@ def test_errors_of_a_table_of_sizes_name_its_file(
     assert str(tmp_path / "sizes.csv") in caught.value.where
 
 
-def test_known_totals_have_their_place_and_are_refused_until_they_can_be_drawn(
-    tmp_path: Path,
-) -> None:
-    with pytest.raises(ConfigError, match="cannot be drawn yet"):
-        load(tmp_path, SMALL + '\n[[scenarios.base.known_totals]]\nquantities = ["E"]\n')
-
-
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "absent.toml")

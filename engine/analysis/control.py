@@ -70,8 +70,9 @@ def controlled(
 
     Args:
         ensemble: an opened ensemble. Where it has no variable `linear`, means are plain; where it
-            has no `G`, or factors that are not lognormal, sds and probabilities are; all are in
-            split mode, whose draws follow another law, and where factors come from files.
+            has no `G`, factors that are not lognormal or known totals, sds and probabilities are;
+            all are in split mode, whose draws follow another law, and where factors come from
+            files.
         law: the first order of the same years and names, as `engine.analysis.preview` gives it;
             what the ensemble keeps of it if not given.
         rule: whose coverage interval is compared; 95 % if not given.
@@ -145,9 +146,12 @@ def _is_control(ensemble: xr.Dataset, name: str) -> bool:
     """Whether a stored first-order value is one whose law is known.
 
     Linear values have a mean of zero, but not over factors from files, whose own mean is kept.
-    Gaussian ones are the first order of lognormal factors, and used for no others.
+    Gaussian ones are the first order of lognormal factors, and used for no others: not for shares
+    of known totals either.
     """
     if name not in ensemble or is_split(ensemble):
+        return False
+    if name == "G" and ensemble.attrs.get("known_totals", False):
         return False
     return laws(ensemble) <= ({"lognormal"} if name == "G" else set(map(str, Law)))
 

@@ -11,6 +11,7 @@ from engine.config import schema, tables
 from engine.config.asked import asked
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
+from engine.config.totals import known_totals
 from engine.error_model import ErrorModel, Method, refuse_more_draws
 from engine.errors import ConfigError
 from engine.kernels.changes import DetectionRule
@@ -73,16 +74,14 @@ def config(file: schema.File, path: Path) -> Config:
     years = tables.years(file.tables.years)
     check_scenario_names(file.scenarios)
     refuse_shadowed_names(file)
-    for name, scenario in file.scenarios.items():
-        if scenario.known_totals:
-            raise ConfigError(
-                "known totals have their place here but cannot be drawn yet",
-                where=f"scenarios.{name}.known_totals",
-                remedy="leave them out, and state the sectors' own errors with shared components",
-            )
     method = Method(file.method.perturb)
     scenarios = tuple(
-        ErrorModel(name, method, tuple(errors(entry, path, years) for entry in scenario.errors))
+        ErrorModel(
+            name,
+            method,
+            tuple(errors(entry, path, years) for entry in scenario.errors),
+            tuple(known_totals(entry, path) for entry in scenario.known_totals),
+        )
         for name, scenario in file.scenarios.items()
     )
     if not scenarios:

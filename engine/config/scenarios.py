@@ -183,12 +183,13 @@ def _component(component: schema.Component) -> Component:
         name=component.name,
         weight=component.weight,
         group=(group,) if isinstance(group, str) else tuple(group),
-        time=_time(component.time),
+        time=time_key(component.time),
         shared_with=shared,
     )
 
 
-def _time(asked: str | schema.TimeTable) -> TimeKey:
+def time_key(asked: str | schema.TimeTable) -> TimeKey:
+    """Which years share an error."""
     match asked:
         case "persistent":
             return Persistent()

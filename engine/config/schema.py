@@ -272,9 +272,28 @@ class Errors(_Section):
     source: str | None = None
 
 
+class TotalComponent(_Section):
+    name: str
+    weight: float
+    group: str | list[str]
+    time: Literal["persistent", "yearly"] | TimeTable
+
+
+class KnownTotals(_Section):
+    quantities: list[Literal["E", "s", "F_Y"]]
+    only: dict[str, list[str]] = {}
+    by: list[str]
+    rsd: float | None = None
+    table: str | None = None
+    totals: str | None = None
+    rescale: bool = False
+    components: list[TotalComponent]
+    source: str
+
+
 class Scenario(_Section):
     errors: list[Errors]
-    known_totals: list[dict[str, Any]] = []
+    known_totals: list[KnownTotals] = []
 
 
 class File(_Section):

@@ -8,6 +8,7 @@ it cannot certify is solved here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,8 +21,9 @@ from engine.kernels.arrays import F64
 from engine.kernels.leontief import multipliers, output, parts, per_unit_output
 from engine.kernels.perturb import estimate, perturb
 from engine.kernels.solve import Solved, certify_radius, error_bound, solve
+from engine.kernels.totals import known_factors
 from engine.plan import Direction
-from engine.prepare import Prepared
+from engine.prepare import Known, Prepared
 
 TOLERANCE = 1e-9  # certified relative error that suffices of what is solved directly, at least
 
@@ -103,10 +105,20 @@ def _system(prepared: Prepared, number: int | None) -> System:
 
 def perturbed(prepared: Prepared, number: int | None) -> dict[Quantity, F64]:
     """Every quantity in draw `number`, or its estimate where that is None."""
-    return {
+    found = {
         quantity: estimate(cells) if number is None else perturb(cells, number)
         for quantity, cells in prepared.cells.items()
     }
+    if prepared.known is not None and number is not None:
+        _share_out(prepared.known, number, found)
+    return found
+
+
+def _share_out(known: Known, number: int, found: Mapping[Quantity, F64]) -> None:
+    """Put cells with a known total in the place of those with their own errors alone."""
+    factors = known_factors(known.totals, known.entries, known.members, number)
+    for quantity, cells, factor in zip(known.quantities, known.entries, factors, strict=True):
+        found[quantity][cells.positions()] = cells.value * factor
 
 
 def _known_solution(prepared: Prepared) -> Solved:

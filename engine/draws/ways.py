@@ -19,6 +19,7 @@ from engine.error_model import Quantity
 from engine.kernels.arrays import F64
 from engine.kernels.fused import Bound, Sums, bind, sweep
 from engine.kernels.streams import LANES
+from engine.kernels.totals import Lines, scaled, sweep_known
 from engine.plan import Direction
 from engine.prepare import Prepared
 
@@ -55,11 +56,7 @@ class Drawn:
 
 def draw_demand_and_emissions(prepared: Prepared, group: int) -> Drawn:
     """Draw everything but the deliveries."""
-    cells, weights = prepared.cells, prepared.characterisation.T
-    E = bind(cells[prepared.emissions], group)
-    F_Y = bind(cells[Quantity.F_Y], group)
-    whole = [sweep(of, c=weights, g=weights) for of in (E, F_Y)]
-    change = [sweep(of, c=weights, less=1.0) for of in (E, F_Y)]
+    E, F_Y = _draw_emissions(prepared, group)
 
     def emitted(intensities: F64, direct: F64) -> Emitted:
         counted = prepared.start.counted[:, None, None]
@@ -68,12 +65,29 @@ def draw_demand_and_emissions(prepared: Prepared, group: int) -> Drawn:
         )
 
     return Drawn(
-        emitted=emitted(whole[0].along, whole[1].along),
-        change=emitted(change[0].along, change[1].along),
-        gaussian=emitted(whole[0].gaussian, whole[1].gaussian),
-        Y=bind(cells[Quantity.Y], group),
-        purchases=bind(cells[Quantity.PURCHASES], group),
+        emitted=emitted(E.whole, F_Y.whole),
+        change=emitted(E.change, F_Y.change),
+        gaussian=emitted(E.gaussian, F_Y.gaussian),
+        Y=bind(prepared.cells[Quantity.Y], group),
+        purchases=bind(prepared.cells[Quantity.PURCHASES], group),
     )
+
+
+def _draw_emissions(prepared: Prepared, group: int) -> tuple[Lines, Lines]:
+    """Of the indicators, by industry and by region."""
+    weights = prepared.characterisation.T
+    drawn = {}
+    for quantity in (prepared.emissions, Quantity.F_Y):
+        cells = bind(prepared.free(quantity), group)
+        whole, change = sweep(cells, c=weights, g=weights), sweep(cells, c=weights, less=1.0)
+        drawn[quantity] = Lines(whole.along, change.along, whole.gaussian)
+    known = prepared.known
+    if known is not None:
+        totals = scaled(known.totals, known.entries, known.members, group)
+        inside = zip(known.quantities, known.entries, known.members, strict=True)
+        for quantity, entry, members in inside:
+            drawn[quantity] += sweep_known(entry, members, totals, weights, group)
+    return drawn[prepared.emissions], drawn[Quantity.F_Y]
 
 
 def _of_consumers(regions: F64, membership: F64) -> F64:

@@ -45,6 +45,7 @@ from engine.error_model.times import (
     factor_correlation,
     inter_year_correlation,
 )
+from engine.error_model.totals import OWNER, KnownTotals
 
 __all__ = [
     "AR1",
@@ -54,6 +55,7 @@ __all__ = [
     "MEAN_ERRORS",
     "MOST_CELLS",
     "MOST_SIZES",
+    "OWNER",
     "PERIOD_NODES",
     "PERTURBED",
     "PRESETS",
@@ -66,6 +68,7 @@ __all__ = [
     "ErrorSize",
     "Errors",
     "FromFile",
+    "KnownTotals",
     "Law",
     "Method",
     "Period",

@@ -10,16 +10,22 @@ from engine.error_model.entries import Errors
 from engine.error_model.laws import Empirical
 from engine.error_model.quantities import PERTURBED, Method
 from engine.error_model.sharing import check_shared, refuse_one_error_twice
+from engine.error_model.totals import WHERE, KnownTotals
 from engine.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorModel:
-    """One scenario of the errors of all quantities. Quantities without an entry are exact."""
+    """One scenario of the errors of all quantities. Quantities without an entry are exact.
+
+    Attributes:
+        totals: of emissions, known better than their cells.
+    """
 
     name: str
     method: Method
     errors: tuple[Errors, ...]
+    totals: tuple[KnownTotals, ...] = ()
 
     def __post_init__(self) -> None:
         for entry in self.errors:
@@ -32,6 +38,7 @@ class ErrorModel:
                 )
         self._check_names()
         self._check_sharing()
+        self._check_totals()
 
     def _check_names(self) -> None:
         names = Counter((e.quantity, c.name) for e in self.errors for c in e.components)
@@ -62,6 +69,24 @@ class ErrorModel:
                 check_shared(component, entry, owner, of, where)
             refuse_one_error_twice(entry, f"scenario {self.name}, errors of {entry.quantity}")
 
+    def _check_totals(self) -> None:
+        for entry in self.totals:
+            for quantity in entry.quantities:
+                if quantity not in PERTURBED[self.method]:
+                    raise ConfigError(
+                        f"{quantity} is not perturbed by the method `{self.method}`",
+                        where=f"scenario {self.name}, {WHERE}",
+                        remedy=f"that method's emissions are {self.method.emissions} and F_Y",
+                    )
+        names = Counter(component.name for e in self.totals for component in e.components)
+        for name, times in names.items():
+            if times > 1:
+                raise ConfigError(
+                    f"there are {times} components named `{name}`, which would share errors",
+                    where=f"scenario {self.name}, {WHERE}",
+                    remedy="name every component of known totals differently",
+                )
+
     def __iter__(self) -> Iterator[Errors]:
         return iter(self.errors)
 
@@ -69,7 +94,7 @@ class ErrorModel:
 def only_independent_cells(model: ErrorModel) -> bool:
     """Whether all errors are the cells' own, which is optimistic (Rodrigues et al. 2018)."""
     groups = {component.group for entry in model for component in entry.components}
-    return groups <= {("cell",)} and most_draws(model) is None
+    return groups <= {("cell",)} and most_draws(model) is None and not model.totals
 
 
 def law_names(model: ErrorModel) -> tuple[str, ...]:

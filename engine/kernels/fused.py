@@ -56,7 +56,7 @@ from engine.kernels.streams import (
     philox,
 )
 
-_CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
+CHUNK = 16  # cells whose factors wait in the nearest cache until they are applied
 _LN2 = 0.6931471805599453
 _NOTHING = np.empty((0, LANES), Single)
 _OWN_SLOTS = readonly(np.empty(0, dtype=np.int32))
@@ -145,7 +145,7 @@ def _offsets(term: Term, by_row: bool, used: int) -> tuple[I32, I32]:
 
 
 @inline
-def _draw(
+def draw_chunk(
     factors: F32,
     eps: F32,
     cells: Any,
@@ -230,26 +230,26 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
     gaussian: F64,
     gaussian_across: F64,
 ) -> None:
-    factors, eps = np.ones((_CHUNK, LANES), Single), np.zeros((_CHUNK, LANES), Single)
-    v, e = np.empty((_CHUNK, LANES)), np.zeros((_CHUNK, LANES))
+    factors, eps = np.ones((CHUNK, LANES), Single), np.zeros((CHUNK, LANES), Single)
+    v, e = np.empty((CHUNK, LANES)), np.zeros((CHUNK, LANES))
     kc, kx, kb, kg = c.shape[1], x.shape[1], b.shape[1], g.shape[1]
     scatter = gaussian_across.shape[1] > 0
     drawn = streams.weights.size + streams.shared_weights.size + streams.realised.shape[0] > 0
     other = cells.quantiles.shape[0] + streams.realised.shape[0] > 0
-    wanted, slot = np.empty(_CHUNK, np.int64), np.empty(_CHUNK, np.int64)
+    wanted, slot = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
     lines = cells.rows.size if cells.by_row else cells.columns.size
     for segment in range(cells.starts.size - 1):
         line = segment % lines
         first, last = cells.starts[segment], cells.starts[segment + 1]
         while first < last:
-            size = min(_CHUNK, last - first)
+            size = min(CHUNK, last - first)
             count = 0
             for q in range(size):
                 slot[q] = slots[first + q] if slots.size > 0 else first + q
                 if drawn and slot[q] >= filled:
                     wanted[count] = q
                     count += 1
-            _draw(factors, eps, cells, streams, line, first, wanted, count)
+            draw_chunk(factors, eps, cells, streams, line, first, wanted, count)
             if other:
                 of_cells, of_file = cells.size_of[first:last], streams.realised[first:last]
                 _other_factors(factors, eps, cells.quantiles, of_cells, of_file, wanted, count)
@@ -358,7 +358,7 @@ def roundings(positions: int, entries: int) -> int:
         entries: that its cells are packed in.
     """
     strips = -(-positions // STRIP)
-    return _CHUNK + positions // _CHUNK + entries * strips
+    return CHUNK + positions // CHUNK + entries * strips
 
 
 def bind(entries: Iterable[Cells], group: int, *, keep: Memory | None = None) -> tuple[Bound, ...]:

@@ -245,6 +245,12 @@ def perturb(entries: Sequence[Cells], draw: int) -> F64:
     return _dense(entries, draw)
 
 
+def factors(cells: Cells, draw: int) -> F64:
+    """Factors of the cells in one draw, (cells,): one where there is no error."""
+    ones = np.ones(len(cells.value))
+    return _perturbed(replace(cells, value=ones), draw) if cells.drawn else ones
+
+
 def _dense(entries: Sequence[Cells], draw: int | None) -> F64:
     out = np.zeros(entries[0].shape)
     for cells in entries:

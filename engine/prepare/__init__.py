@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from engine.prepare.cells import entries_of
 from engine.prepare.labels import Addresses, addresses
-from engine.prepare.prepared import TOLERANCE, Prepared, Split
+from engine.prepare.prepared import TOLERANCE, Known, Prepared, Split
 from engine.prepare.preparing import prepare
 
-__all__ = ["TOLERANCE", "Addresses", "Prepared", "Split", "addresses", "entries_of", "prepare"]
+__all__ = [
+    "TOLERANCE",
+    "Addresses",
+    "Known",
+    "Prepared",
+    "Split",
+    "addresses",
+    "entries_of",
+    "prepare",
+]

@@ -9,6 +9,7 @@ from engine.error_model import Method, Quantity
 from engine.kernels.arrays import F64, I64, Bool
 from engine.kernels.perturb import Cells
 from engine.kernels.start import Kept, Start
+from engine.kernels.totals import Members
 from engine.plan import Direction
 
 TOLERANCE = 1e-6  # certified relative error of a footprint, if nothing else is asked
@@ -34,6 +35,26 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Totals that are known better than their cells.
+
+    Attributes:
+        totals: of each entry of the error model, packed as cells with their own errors.
+        quantities, entries, members: the cells with a known total, by quantity and by entry of
+            its errors, and what they are in their totals.
+        free: of every quantity that has such cells, those that have none.
+        cancelled: components that move all cells of some total alike and so change nothing there.
+    """
+
+    totals: tuple[Cells, ...]
+    quantities: tuple[Quantity, ...]
+    entries: tuple[Cells, ...]
+    members: tuple[Members, ...]
+    free: Mapping[Quantity, tuple[Cells, ...]]
+    cancelled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """One year of one scenario, ready to draw.
 
@@ -56,6 +77,7 @@ class Prepared:
             adjoint, the output each consumer requires, (n,c).
         usual: what each consumer's demand would carry at the middle multiplier, (q,c).
         split: what split mode draws; None where every draw is exact.
+        known: known totals of emissions; None where there are none.
     """
 
     year: int
@@ -80,6 +102,12 @@ class Prepared:
     slopes: F64
     usual: F64
     split: Split | None = None
+    known: Known | None = None
+
+    def free(self, quantity: Quantity) -> tuple[Cells, ...]:
+        """The cells of a quantity that have no known total: all, where there are none."""
+        cells = self.cells[quantity]
+        return cells if self.known is None else self.known.free.get(quantity, cells)
 
     @property
     def accounts(self) -> bool:

@@ -13,6 +13,7 @@ from engine.prepare.cells import cells_of
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Prepared
 from engine.prepare.solution import solution_of
+from engine.prepare.totals import known_of, resolved
 from engine.question import Asked, Question, resolve
 
 
@@ -35,8 +36,9 @@ def prepare(
 
     Raises:
         ConfigError: a name the table lacks, a cell without an error size, entries that overlap,
-            or an `r_max` that cannot be certified.
-        TableError: the estimate itself has a spectral radius that cannot be certified.
+            known totals that cannot be used, or an `r_max` that cannot be certified.
+        TableError: the estimate itself has a spectral radius that cannot be certified, or a cell
+            with a known total is negative.
     """
     _refuse_radius(r_max)
     asked = resolve(question, table.labels, table.year)
@@ -55,9 +57,12 @@ def prepare(
             Quantity.S: per_unit_output(table.E, table.x, table.active),
         }
     way, method = question.direction, errors.method
+    totals = resolved(errors, table)
+    values = totals.rescaled(values)
     cells = cells_of(errors, values, table, question, seed, hashes, way)
+    known = known_of(totals, errors, cells, table, seed, hashes)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
-    solution = solution_of(way, matrix, emissions, table, asked, cells, method)
+    solution = solution_of(way, matrix, emissions, table, asked, cells, known, method)
     return Prepared(
         year=table.year,
         method=method,
@@ -80,6 +85,7 @@ def prepare(
         D0=solution.D0,
         slopes=solution.slopes,
         usual=solution.usual,
+        known=known,
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.error_model import Method, Quantity
 from engine.errors import TableError
 from engine.kernels.arrays import F64
+from engine.kernels.elementary import log_sd
 from engine.kernels.inverse import MISSING, what_matters
-from engine.kernels.perturb import Cells
+from engine.kernels.perturb import LOG2E, Cells
 from engine.kernels.start import (
     HEADROOM,
     Estimate,
@@ -26,6 +27,7 @@ from engine.kernels.start import (
 )
 from engine.mrio import MRIO
 from engine.plan import Direction
+from engine.prepare.prepared import Known
 from engine.question import Asked
 
 
@@ -46,6 +48,7 @@ def solution_of(
     table: MRIO,
     asked: Asked,
     cells: Mapping[Quantity, tuple[Cells, ...]],
+    known: Known | None,
     method: Method,
 ) -> Solution:
     """Everything the estimate gives to the solution of its draws (`engine.kernels.refine`).
@@ -71,7 +74,11 @@ def solution_of(
     required, passed_on = np.abs(output).sum(axis=1), np.abs(multipliers).sum(axis=1)
     X0, y0, scale = (output, demand, passed_on) if forward else (multipliers, g, required)
     scale = scale / (scale.max() or 1.0) + 1e-3
-    of_y = _demand_variance(cells, asked) if forward else _emission_variance(cells, asked, method)
+    of_y = (
+        _demand_variance(cells, asked)
+        if forward
+        else _emission_variance(cells, asked, known, method)
+    )
     natural = np.abs(D0[:, None] * X0).sum(axis=1)
     variance = residual_variance(squares, X0, of_y, natural)
     missing = 0.0 if all_important(cells[method.matrix]) else MISSING
@@ -107,12 +114,18 @@ def _demand_variance(cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked) 
 
 
 def _emission_variance(
-    cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked, method: Method
+    cells: Mapping[Quantity, tuple[Cells, ...]], asked: Asked, known: Known | None, method: Method
 ) -> F64:
     """Of every industry's emissions in all indicators, (n,)."""
-    emitted: F64 = squared_errors(cells[method.emissions]) @ np.square(asked.characterisation).sum(
-        axis=0
-    )
+    entries = cells[method.emissions]
+    if known is not None:
+        inside = zip(known.quantities, known.entries, known.members, strict=True)
+        entries = known.free.get(method.emissions, entries) + tuple(
+            replace(one, log2_sd=(log_sd(some.rsd) * LOG2E).astype(np.float32))
+            for quantity, one, some in inside
+            if quantity is method.emissions
+        )
+    emitted: F64 = squared_errors(entries) @ np.square(asked.characterisation).sum(axis=0)
     return emitted
 
 

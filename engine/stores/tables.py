@@ -22,8 +22,9 @@ from engine.errors import StoreError
 from engine.kernels.inverse import Inverse
 from engine.kernels.perturb import Cells, Groups, Term
 from engine.kernels.start import Kept, Start
+from engine.kernels.totals import Members
 from engine.plan import Direction
-from engine.prepare import Prepared, Split
+from engine.prepare import Known, Prepared, Split
 from engine.stores.durable import storing, write_atomically
 
 _WHOLE = (
@@ -46,6 +47,7 @@ _OF_INVERSE = ("starts", "across", "value", "whole")
 _OF_CELLS = ("starts", "across", "value", "log2_sd", "rows", "columns")
 _OF_LAWS = ("quantiles", "size_of", "realised")  # only where factors are not lognormal
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
+_OF_MEMBERS = ("total", "share", "centring", "rsd")
 
 
 @contextmanager
@@ -91,6 +93,8 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
             },
             "kept": _save_kept(prepared.kept, folder),
         }
+        if prepared.known is not None:
+            content["known"] = _save_known(prepared.known, folder)
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
 
 
@@ -161,6 +165,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
             kept=_load_kept(content["kept"], folder),
             start=_load_start(folder),
             split=_load_split(content["split"], folder) if "split" in content else None,
+            known=_load_known(content["known"], folder) if "known" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
         )
     except (OSError, ValueError, KeyError) as error:
@@ -201,6 +206,39 @@ def _load_split(described: dict[str, Any], folder: Path) -> Split:
         column_sums=_map(folder, "split_column_sums"),
         order=described["order"],
         share=described["share"],
+    )
+
+
+def _save_known(known: Known, folder: Path) -> dict[str, Any]:
+    for e, members in enumerate(known.members):
+        for array in _OF_MEMBERS:
+            np.save(folder / f"known{e}_{array}.npy", getattr(members, array))
+    return {
+        "totals": _save_all(known.totals, folder, "totals"),
+        "quantities": known.quantities,
+        "entries": _save_all(known.entries, folder, "known"),
+        "free": {
+            quantity: _save_all(cells, folder, f"free_{quantity}")
+            for quantity, cells in known.free.items()
+        },
+        "cancelled": known.cancelled,
+    }
+
+
+def _load_known(described: dict[str, Any], folder: Path) -> Known:
+    return Known(
+        totals=_load_all(described["totals"], folder, "totals"),
+        quantities=tuple(Quantity(quantity) for quantity in described["quantities"]),
+        entries=_load_all(described["entries"], folder, "known"),
+        members=tuple(
+            Members(**{array: _map(folder, f"known{e}_{array}") for array in _OF_MEMBERS})
+            for e in range(len(described["entries"]))
+        ),
+        free={
+            Quantity(quantity): _load_all(cells, folder, f"free_{quantity}")
+            for quantity, cells in described["free"].items()
+        },
+        cancelled=tuple(described["cancelled"]),
     )
 
 

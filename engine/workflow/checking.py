@@ -21,6 +21,7 @@ from engine.mrio import MRIO, findings
 from engine.prepare import Prepared, prepare
 from engine.question import Consumer, Question, with_units
 from engine.workflow.implied import implied, implied_text, of_factors, years_shown
+from engine.workflow.known_totals import known_totals_text
 from engine.workflow.reading import Reader
 
 
@@ -61,6 +62,7 @@ def _of_scenario(
         prepared.append(prepare(table, scenario, question, seed, r_max=r_max))
         outputs.append(table.x)
     yield from _described_errors(scenario, prepared, buys(question))
+    yield from known_totals_text(scenario, prepared[0])
     yield from implied_text(implied(prepared, outputs), question)
 
 

@@ -11,7 +11,15 @@ import psutil
 from engine import readers
 from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
-from engine.error_model import Empirical, ErrorModel, Law, kind, most_draws, refuse_more_draws
+from engine.error_model import (
+    Empirical,
+    ErrorModel,
+    Law,
+    Quantity,
+    kind,
+    most_draws,
+    refuse_more_draws,
+)
 from engine.errors import PlanError
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels
@@ -125,17 +133,37 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         tabulated=sum(cells.get(entry.quantity, 0) for entry in tabulated),
         realised=sum(cells.get(entry.quantity, 0) for entry in from_files),
         realisations=most_draws(scenario) or 0,
+        **_known_totals(table, scenario),
     )
 
 
-def _shared(labels: Labels, scenario: ErrorModel, years: tuple[int, ...]) -> int:
-    """Normals that groups of cells share, of one draw of the year that has most of them."""
-    names = {
+def _known_totals(table: MRIO, scenario: ErrorModel) -> dict[str, int]:
+    """Known totals and the cells that have one, of one year, at most."""
+    names = _names(table.labels)
+    totals = members = 0
+    for entry in scenario.totals:
+        wanted = entry.only.get("stressor", table.labels.stressors)
+        chosen = [stressor in wanted for stressor in table.labels.stressors]
+        for quantity in entry.quantities:
+            flows = table.F_Y if quantity is Quantity.F_Y else table.E
+            members += int(np.count_nonzero(flows[chosen]))
+        totals += math.prod(len(entry.only.get(key, range(names[key]))) for key in entry.by)
+    return {"totals": min(totals, members), "members": members}
+
+
+def _names(labels: Labels) -> dict[str, int]:
+    """How many names each kind of label has."""
+    return {
         "all": 1,
         "region": len(labels.regions),
         "sector": len(labels.sectors),
         "stressor": len(labels.stressors),
     }
+
+
+def _shared(labels: Labels, scenario: ErrorModel, years: tuple[int, ...]) -> int:
+    """Normals that groups of cells share, of one draw of the year that has most of them."""
+    names = _names(labels)
     components = [component for entry in scenario for component in entry.components]
     return sum(
         math.prod(names[kind(key)] for key in component.group)

@@ -1,0 +1,150 @@
+"""Totals that are known better than their parts: a nation's inventory, and its sectors' shares.
+
+A group of non-negative cells of emissions carries a total T' with an error of its own,
+
+    q'_i = T' c_i q_i w_i / sum_j c_j q_j w_j,
+
+w the cells' own mean-one factors, which T' knows nothing of. The c_i keep every cell's mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.error_model.checks import check_only, check_rsd, check_source
+from engine.error_model.entries import Component
+from engine.error_model.quantities import Quantity
+from engine.error_model.sizes import ByLabel, Constant
+from engine.errors import ConfigError
+
+KEYS_OF_TOTALS = ("stressor", "region", "sector")
+OWNER = "total"  # in the place of a quantity, in the keys of the totals' random numbers
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTotals:
+    """Totals of emissions, each known better than its cells.
+
+    Attributes:
+        quantities: whose cells belong: E or s, F_Y, or both together. The `region` of F_Y is its
+            consumer.
+        only: labels by key; a cell belongs when each key's label is listed. Empty: all cells.
+        by: keys, `stressor` among them: one total for each combination of their labels.
+        size: the relative standard deviation of the totals.
+        components: how their error's variance is shared, weights adding up to one; groups are
+            `all` or some of the keys of `by`.
+        source: a citation, or "assumption".
+        stated: what the totals are stated to be, by year and labels in the order of `by`; None
+            where the table's own are taken.
+        rescale: whether cells are scaled to the stated totals where they differ; an error if not.
+    """
+
+    quantities: tuple[Quantity, ...]
+    only: Mapping[str, tuple[str, ...]]
+    by: tuple[str, ...]
+    size: Constant | ByLabel
+    components: tuple[Component, ...]
+    source: str
+    stated: Mapping[int, Mapping[tuple[str, ...], float]] | None = None
+    rescale: bool = False
+
+    def __post_init__(self) -> None:
+        check_source(self.source, WHERE)
+        self._check_cells()
+        self._check_size()
+        self._check_components()
+        if self.rescale and self.stated is None:
+            raise ConfigError(
+                "there are no stated totals to scale to",
+                where=f"{WHERE}, rescale",
+                remedy="give `totals`, a CSV file, or leave `rescale` out",
+            )
+
+    def _check_cells(self) -> None:
+        emissions = (Quantity.E, Quantity.S, Quantity.F_Y)
+        named = set(self.quantities)
+        if not named or len(named) < len(self.quantities) or not named <= set(emissions):
+            raise ConfigError(
+                f"{', '.join(self.quantities) or 'no quantity'} is no set of emissions",
+                where=f"{WHERE}, quantities",
+                remedy="use E (coefficients: s), F_Y, or both: other cells have no known totals",
+            )
+        for key, names in self.only.items():
+            _check_key(key, self.quantities, f"{WHERE}, only")
+            check_only(names, f"{WHERE}, only {key}")
+        for key in self.by:
+            _check_key(key, self.quantities, f"{WHERE}, by")
+        if "stressor" not in self.by or len(set(self.by)) != len(self.by):
+            raise ConfigError(
+                "every stressor has its own total, and every key stands once",
+                where=f"{WHERE}, by",
+                remedy='write for example by = ["stressor", "region"]',
+            )
+
+    def _check_size(self) -> None:
+        match self.size:
+            case Constant(rsd):
+                check_rsd(rsd, f"{WHERE}, rsd")
+            case ByLabel(keys, rsds):
+                for key in keys:
+                    self._check_by(key, f"{WHERE}, table")
+                for labels, rsd in rsds.items():
+                    check_rsd(rsd, f"{WHERE}, {' '.join(labels)}")
+
+    def _check_components(self) -> None:
+        total = math.fsum(component.weight for component in self.components)
+        if not self.components or abs(total - 1) > 1e-9:
+            raise ConfigError(
+                f"the weights of the components add up to {total:g}, not 1",
+                where=WHERE,
+                remedy="weights are shares of the error's variance; make them add up to one",
+            )
+        for component in self.components:
+            where = f"{WHERE}, component {component.name}"
+            if not 0 < component.weight <= 1:
+                raise ConfigError(
+                    f"weight {component.weight:g} is not a share of variance",
+                    where=where,
+                    remedy="use a number above 0 and at most 1",
+                )
+            if component.shared_with is not None:
+                raise ConfigError(
+                    "a total's error is independent of all others",
+                    where=where,
+                    remedy="leave `shared_with` out",
+                )
+            if component.group == ("all",):
+                continue
+            if not component.group:
+                raise ConfigError("has no group", where=where, remedy="use `all` or keys of `by`")
+            for key in component.group:
+                self._check_by(key, where)
+
+    def _check_by(self, key: str, where: str) -> None:
+        if key not in self.by:
+            raise ConfigError(
+                f"`{key}` does not tell these totals apart",
+                where=where,
+                remedy=f"use keys of `by`: {', '.join(self.by)}; or `all` for the group of all",
+            )
+
+    def canonical_components(self) -> tuple[Component, ...]:
+        """Sorted by name: the order of summation."""
+        return tuple(sorted(self.components, key=lambda component: component.name))
+
+
+WHERE = "known_totals"
+
+
+def _check_key(key: str, quantities: tuple[Quantity, ...], where: str) -> None:
+    known = KEYS_OF_TOTALS[:2] if Quantity.F_Y in quantities else KEYS_OF_TOTALS
+    if key not in known:
+        raise ConfigError(
+            f"{' and '.join(quantities)} have no `{key}`"
+            if len(quantities) > 1
+            else f"{quantities[0]} has no `{key}`",
+            where=where,
+            remedy=f"the keys are {', '.join(known)} (the region of F_Y is its consumer)",
+        )
