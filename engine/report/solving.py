@@ -144,9 +144,9 @@ def first_order_section(found: xr.Dataset, rule: DetectionRule, *, split: bool) 
     )
     if not split and "G" not in json.loads(str(found.attrs["controls"])):
         sentences.append(
-            "Some factors of this run are not lognormal, or shares of known totals: the controls of "
-            "standard deviations and probabilities are off, and with factors from files those of "
-            "means as well."
+            "Some factors of this run are not lognormal, or shares of known totals: the controls "
+            "of standard deviations and probabilities are off, and with factors from files those "
+            "of means as well."
         )
     tables = [_linearity_table(found)] if found.sizes.get("pair") else []
     folded: list[Table] = []
