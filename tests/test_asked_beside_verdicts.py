@@ -283,3 +283,13 @@ def test_files_that_cannot_be_used_are_refused(
     with pytest.raises(FootfallError) as caught:
         loaded(folder, SMALL, ("\n[method]", ASKED))
     assert said in str(caught.value)
+
+
+def test_the_page_tells_the_largest_error_of_every_sampled_number(
+    run: workflow.Run, tmp_path: Path
+) -> None:
+    said = words(workflow.report(run, folder=tmp_path))
+    told: dict[str, list[dict[str, Any]]] = json.loads((tmp_path / "verdicts.json").read_text())
+    totals = [row for row in told["trend"] if row["part"] == "total"]
+    largest = max(row["slope_percent_mcse"] for row in totals)
+    assert f"trendslope_percent{numbers.two_digits(largest)}" in said.replace(" ", "")

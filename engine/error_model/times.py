@@ -1,4 +1,7 @@
-"""Which years share an error, and how far the errors of two years correlate."""
+"""Which years share an error, and how far the errors of two years correlate.
+
+Equations of docs/method.md: 2.5 and 2.6.
+"""
 
 from __future__ import annotations
 

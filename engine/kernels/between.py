@@ -8,6 +8,8 @@ F_db,t and n_t databases that have both years,
 
 estimates the variance of a database's yearly change about the mean of all. It is a lower bound of
 what is unknown: databases share sources.
+
+Equations of docs/method.md: 7.5.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 To first order a change delta is a sum over cells; c_G is the part of it that the cells of a group
 G bring. Notation: V = Var delta, D = Var c_G, K = Cov(c_G, delta), and R what is not in G, so that
 V_R = V - 2 K + D and C_GR = Cov(c_G, c_R) = K - D.
+
+Equations of docs/method.md: 4.5 to 4.9.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ believes the residual alone. The far one is tighter but needs a row u for each f
 
 D, y and g are taken as they were added up: where an industry's sales cancel to a 1e-8th of their
 magnitudes, what was lost in adding them reaches the size of the tolerance, and is not counted.
+
+Equations of docs/method.md: 3.1.
 """
 
 from __future__ import annotations

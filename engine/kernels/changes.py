@@ -10,6 +10,8 @@ footprint of a draw, F^ that of the estimate; everything behind axis 0 is done a
     P_r     = P(2 delta^ - delta < 0)    the same with the law of delta mirrored at the estimate
 
 Every sampled number carries its Monte Carlo standard error (`engine.kernels.monte_carlo`).
+
+Equations of docs/method.md: 5.1 to 5.8.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ known, and the estimate is the plain one, gain 1. Verdicts count draws and use n
 
 Whether the first order would have done is asked as in JCGM 101:2008, clause 8: do the ends of its
 interval agree with those of the draws' to within a numerical tolerance?
+
+Equations of docs/method.md: 4.4.
 """
 
 from __future__ import annotations

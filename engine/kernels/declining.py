@@ -17,6 +17,8 @@ Draws are spread about their mean by sqrt(f) before they are counted.
 
 R comes from a stated scenario and not from the draws. Given z, real variability is taken as
 normal; no law is assumed of the draws' own.
+
+Equations of docs/method.md: 6.2 to 6.4.
 """
 
 from __future__ import annotations

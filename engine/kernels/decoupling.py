@@ -12,6 +12,8 @@ footprint its probability is known,
     relative   P(F grew less than GDP)    mean over draws of Phi((g - delta) / sigma_g)
 
 which is what infinitely many draws of GDP beside each draw of the footprint would count.
+
+Equations of docs/method.md: 7.4.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
 
 is the correlation of a sum of errors that are persistent, AR(1) and new every year, which is what
 an error model consists of; it is positive definite whatever is fitted.
+
+Equations of docs/method.md: 6.6.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ To first order a footprint moves by a linear function of the errors of all cells
 sigma the sd of the factor's logarithm, eps its standardised error. Cells correlate through the
 normals they share (`engine.kernels.perturb`): with S_g the sum of `dF/dq q sigma` over the cells
 that use normal g with weight w_g, `Cov(G, G') = sum_g w_g w'_g S_g S'_g`.
+
+Equations of docs/method.md: 4.1 to 4.3.
 """
 
 from __future__ import annotations

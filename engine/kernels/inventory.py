@@ -1,4 +1,7 @@
-"""What an emission inventory's level and trend uncertainty say of the correlation between years."""
+"""What an emission inventory's level and trend uncertainty say of the correlation between years.
+
+Equations of docs/method.md: 2.7.
+"""
 
 from __future__ import annotations
 

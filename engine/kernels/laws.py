@@ -16,6 +16,8 @@ no truncated normal has an rsd of 1 or more, and the exponential is the gamma la
 Q(Phi(.)) is tabulated once for each distinct size in cubic pieces, one around each multiple of 1/16
 from -8 to 8; beyond, where one normal in 10^15 lies, it is held constant. Tables are float32, in
 which a factor is accurate to some 1e-7 of itself, as a lognormal one is.
+
+Equations of docs/method.md: 2.1a and 2.1b.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ n industries, k stressors, c consumers.
     m (I - A) = s            (k,n)  multipliers
     (I - A) X = y            (n,c)  output required by each consumer
     F = m y = s X            (k,c)  footprint, without the consumers' direct emissions
+
+Equations of docs/method.md: 1.1 to 1.4.
 """
 
 from __future__ import annotations

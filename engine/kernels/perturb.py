@@ -11,6 +11,8 @@ The factor is computed in float32 (its law to 1e-7), the product in float64. Ter
 order given, shared ones first; that order is part of a draw's bits. Only cells that are not zero
 are listed and drawn: a zero stays zero, and a cell's value does not depend on which others are
 drawn. This module draws one draw at a time; `engine.kernels.fused` draws 64 and uses them at once.
+
+Equations of docs/method.md: 2.1 and 2.4.
 """
 
 from __future__ import annotations

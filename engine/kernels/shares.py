@@ -17,6 +17,8 @@ they are unique: E ln S is convex in eta, its gradient is E[X_i / S], so they mi
 E ln S - sum_i p_i eta_i. `eta_i += ln(p_i / E[X_i / S])` leads to them (Berry, Levinsohn & Pakes
 1995, Econometrica 63:841, appendix 1: shares of a logit with random coefficients); it is repeated
 until all shares are kept.
+
+Equations of docs/method.md: 2.9.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ For a computed X with residual R = y - (I - A) X and any row s' with |s'| <= |s|
 for any row u at all: with u the multipliers of |s| the bound is tight, with a wrong u it is merely
 wide. Both residuals include what rounding may have hidden from them (Higham 2002, Accuracy and
 Stability of Numerical Algorithms, section 3.5).
+
+Equations of docs/method.md: 3.1.
 """
 
 from __future__ import annotations

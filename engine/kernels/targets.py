@@ -15,6 +15,8 @@ s_0. *Fixed base*: q F_0 is a number, that of the published estimate, and the va
 Estimates move with the truth they are of: given the truth, an estimate's margin is that truth's
 plus e; given the estimate, the truth is the estimate's minus e. Both are counted: P over draws as
 they are, and P_r over draws mirrored at the estimate, as in `engine.kernels.changes`.
+
+Equations of docs/method.md: 7.1 to 7.3.
 """
 
 from __future__ import annotations

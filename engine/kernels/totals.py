@@ -12,6 +12,8 @@ what the estimate's cells add up to, in every draw, and E q' = q. To first order
 
 Sums run in the order of the cells, one entry after the other, each product rounded: one draw at a
 time or 64 of them, the bits of a cell are the same.
+
+Equations of docs/method.md: 2.8.
 """
 
 from __future__ import annotations

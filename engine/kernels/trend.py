@@ -10,6 +10,8 @@ Generalised least squares with an intercept is least squares on the differences,
 because an intercept is what differences do not see (Aitken 1935; Hamilton 1994, ch. 8). So b is
 the same for V and V + c 11': an error that all years share changes no slope, and a V that is
 singular for nothing but such an error needs no special case.
+
+Equations of docs/method.md: 6.1 and 6.5.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ are without bias for the mean and the variance of e, whatever the approximation 
 Numerica 24, with two levels), and nearly as precise as D0 exact draws where x is near e. A square
 root bends: the sd is not without bias. Standard errors are those of the draws' influence on the
 sums, draws being independent; D1 is part of D0, which they allow for.
+
+Equations of docs/method.md: 3.2.
 """
 
 from __future__ import annotations

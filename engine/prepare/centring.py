@@ -3,6 +3,8 @@
 A component drops out of the shares where one normal of it moves all cells of a total alike. One
 that only one of its cells uses is the cell's own. What is left must be blocks of cells that do not
 overlap, but for one component that may do anything: so far `engine.kernels.shares` reaches.
+
+Equations of docs/method.md: 2.9.
 """
 
 from __future__ import annotations

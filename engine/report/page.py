@@ -22,6 +22,7 @@ from engine.report.safety import safety
 from engine.report.solving import Titled, first_order_section, split_section
 from engine.report.subject import SYNTHETIC, Subject
 from engine.report.tables import monte_carlo_table
+from engine.report.topic_errors import topic_errors
 from engine.report.words import level, miss
 
 DATA_FOLDER = "report-data"
@@ -134,12 +135,12 @@ def _render(
 
 
 def _solving(subject: Subject) -> list[Titled]:
-    """What split mode costs, and what the first order adds, where there is something to say."""
+    """What split mode costs, what the first order adds, and what chance leaves of the topics."""
     split = is_split(subject.ensemble)
     sections = [split_section(subject.ensemble)] if split else []
     if subject.controlled is not None:
         sections.append(first_order_section(subject.controlled, subject.rule, split=split))
-    return sections
+    return sections + topic_errors(subject.topics)
 
 
 def _template() -> Any:
