@@ -104,7 +104,8 @@ def _largest(found: Budget, entries: int) -> list[tuple[By, str]]:
 
 
 def _without(ready: Ready, by: By, name: str, seed: int) -> tuple[Prepared, ...]:
-    places, known = places_of(ready.tables[0], ready.labels), sources(ready.errors, seed)
+    places = places_of(ready.tables[0], ready.labels, ready.errors)
+    known = sources(ready.errors, seed)
     return tuple(frozen(table, by, name, places, known) for table in ready.tables)
 
 

@@ -440,9 +440,27 @@ def _moved(
     known: Known, gradients: Mapping[Quantity, Gradient], shape: tuple[int, ...]
 ) -> tuple[list[_Moved], F64]:
     """The entries whose cells have errors of their own, and H of every total."""
+    whole = wholes(known, gradients, shape)
+    each = zip(known.quantities, known.entries, known.members, strict=True)
+    drawn = [
+        _Moved(cells, members, gradients[quantity], whole)
+        for quantity, cells, members in each
+        if cells.terms
+    ]
+    return drawn, whole
+
+
+def wholes(known: Known, gradients: Mapping[Quantity, Gradient], shape: tuple[int, ...]) -> F64:
+    """H of every total: the sum of dF/dq q over its cells, (totals,q,c,p).
+
+    Args:
+        gradients: by quantity.
+        shape: of one sum, (q,c,p).
+    """
     whole = np.zeros((sum(len(one.value) for one in known.totals), *shape))
-    each = list(zip(known.quantities, known.entries, known.members, strict=True))
-    for quantity, cells, members in each:
+    for quantity, cells, members in zip(
+        known.quantities, known.entries, known.members, strict=True
+    ):
         slopes = gradients[quantity]
         i, j = cells.positions()
         for first in range(0, len(i), _PIECE):
@@ -450,12 +468,7 @@ def _moved(
             by_cell = slopes.row[i[here]] * (slopes.column[j[here]] - slopes.shift[i[here]])
             values = cells.value[here, None, None, None] * by_cell
             np.add.at(whole, members.total[here], values)
-    drawn = [
-        _Moved(cells, members, gradients[quantity], whole)
-        for quantity, cells, members in each
-        if cells.terms
-    ]
-    return drawn, whole
+    return whole
 
 
 def _one_entry_of_totals(

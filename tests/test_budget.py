@@ -384,7 +384,8 @@ def test_portions_of_consumers_do_not_matter(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_a_frozen_table_is_the_model_without_that_error(method: Method, by: By, name: str) -> None:
     made, law, tables = found(model(method))
-    places, known = places_of(tables[0], LABELS), sources(model(method), SEED)
+    places = places_of(tables[0], LABELS, model(method))
+    known = sources(model(method), SEED)
     for factor, formula in ((0.0, without), (0.5, halved)):
         changed = [frozen(table, by, name, places, known, factor) for table in tables]
         expected = variances(changed, (0, 2))
@@ -400,7 +401,8 @@ def test_a_frozen_table_is_the_model_without_that_error(method: Method, by: By, 
 def test_frozen_draws_are_solved_as_surely_as_others(method: Method) -> None:
     """The fast path against the direct solution, with errors gone that it was prepared for."""
     _, _, tables = found(model(method))
-    places, known = places_of(tables[0], LABELS), sources(model(method), SEED)
+    places = places_of(tables[0], LABELS, model(method))
+    known = sources(model(method), SEED)
     quiet = frozen(tables[0], By.REGION, "R1", places, known)
     drawn = draw_prepared(quiet, range(8))
     for d in range(8):
@@ -506,7 +508,7 @@ def test_factors_of_any_law_are_frozen_and_halved(tmp_path: Path, law_of: Law | 
         one = replace(entry("E", Constant(0.4), shared, own), law=law_of)
         errors = ErrorModel("base", Method.ACCOUNTS, (one,))
     made, _, tables = found(errors)
-    places, known = places_of(tables[0], LABELS), sources(errors, SEED)
+    places, known = places_of(tables[0], LABELS, errors), sources(errors, SEED)
     of_R1 = np.array([region == "R1" for region, _ in LABELS.industries])
     for factor, formula in ((0.0, without), (0.5, halved)):
         changed = [frozen(table, By.REGION, "R1", places, known, factor) for table in tables]

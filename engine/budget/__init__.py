@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from engine.budget.cells import DIRECT, Places
+from engine.budget.cells import Places
 from engine.budget.components import Source, sources
 from engine.budget.dividing import KEPT, budget, places_of
-from engine.budget.found import OTHERS, Budget, By, Entry, Subject
+from engine.budget.found import (
+    ALL_SECTORS,
+    DIRECT,
+    OTHERS,
+    SEVERAL_REGIONS,
+    TOTALS,
+    Budget,
+    By,
+    Entry,
+    Subject,
+)
 from engine.budget.freezing import frozen
 
 __all__ = [
+    "ALL_SECTORS",
     "DIRECT",
     "KEPT",
     "OTHERS",
+    "SEVERAL_REGIONS",
+    "TOTALS",
     "Budget",
     "By",
     "Entry",

@@ -7,21 +7,20 @@ therefore turned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.budget.found import By
-from engine.error_model import Quantity
+from engine.budget.found import ALL_SECTORS, DIRECT, SEVERAL_REGIONS, TOTALS, By
+from engine.error_model import KnownTotals, Quantity
 from engine.kernels.arrays import F64, I32, I64
 from engine.kernels.budget import Moments, sums_by
 from engine.kernels.first_order import Gradient, inner_by_row, sums_along
 from engine.kernels.perturb import Cells, Groups
 from engine.mrio import Labels
+from engine.prepare import columns_of_totals, keys_of_columns
 from engine.twin import spread, tiles
-
-DIRECT = "final consumers"  # in the place of a sector, of direct emissions
 
 
 def is_turned(quantity: Quantity) -> bool:
@@ -30,74 +29,129 @@ def is_turned(quantity: Quantity) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """What cells are sorted by, and the number of each name along a quantity's axis.
+class Axis:
+    """The axis along which cells are looked at.
 
     Attributes:
-        names: by kind, in the order of their numbers.
+        turned: whether it is that of the columns.
+        named: by kind, the number of the name of each position.
     """
 
+    turned: bool
+    named: Mapping[By, I64]
+
+    def __len__(self) -> int:
+        return len(self.named[By.REGION])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """What cells are sorted by.
+
+    Attributes:
+        quantities: whose cells carry errors.
+        names: by kind, in the order of their numbers.
+        axes: by quantity.
+        of_totals: the axes of the known totals, by entry of the error model.
+    """
+
+    quantities: tuple[Quantity, ...]
     names: Mapping[By, tuple[str, ...]]
-    of_industries: Mapping[By, I64]
-    regions: int
+    axes: Mapping[Quantity, Axis]
+    of_totals: tuple[Axis, ...]
 
     @classmethod
-    def of(cls, labels: Labels, quantities: Iterable[Quantity]) -> Places:
-        regions = {name: i for i, name in enumerate(labels.regions)}
-        sectors = {name: i for i, name in enumerate(labels.sectors)}
+    def of(
+        cls, labels: Labels, quantities: Iterable[Quantity], totals: Sequence[KnownTotals]
+    ) -> Places:
+        quantities = tuple(quantities)
+        regions = _numbered(*labels.regions, SEVERAL_REGIONS)
+        sectors = _numbered(*labels.sectors, DIRECT, ALL_SECTORS)
+        kinds = _numbered(*map(str, quantities), TOTALS)
+
+        def axis(names: Iterable[tuple[str, str]], kind: str) -> Axis:
+            of_regions, of_sectors = zip(*names, strict=True)
+            return Axis(
+                kind == TOTALS or is_turned(Quantity(kind)),
+                {
+                    By.QUANTITY: np.full(len(of_regions), kinds[kind]),
+                    By.REGION: np.array([regions[name] for name in of_regions]),
+                    By.SECTOR: np.array([sectors[name] for name in of_sectors]),
+                },
+            )
+
+        direct = [(region, DIRECT) for region in labels.regions]
         return cls(
+            quantities,
             {
-                By.QUANTITY: tuple(str(quantity) for quantity in quantities),
-                By.REGION: labels.regions,
-                By.SECTOR: (*labels.sectors, DIRECT),
+                By.QUANTITY: tuple(kinds),
+                By.REGION: tuple(regions),
+                By.SECTOR: tuple(sectors),
             },
-            {
-                By.REGION: np.array([regions[region] for region, _ in labels.industries]),
-                By.SECTOR: np.array([sectors[sector] for _, sector in labels.industries]),
-            },
-            len(labels.regions),
+            {q: axis(direct if q is Quantity.F_Y else labels.industries, q) for q in quantities},
+            tuple(axis(_names_of_totals(entry, labels), TOTALS) for entry in totals),
         )
 
-    def along(self, quantity: Quantity, by: By) -> I64:
-        """The number of each position of the quantity's axis."""
-        direct = quantity is Quantity.F_Y
-        count = self.regions if direct else len(self.of_industries[By.REGION])
-        match by:
-            case By.QUANTITY:
-                return np.full(count, self.names[by].index(str(quantity)))
-            case By.SECTOR if direct:
-                return np.full(count, self.names[by].index(DIRECT))
-            case _ if direct:
-                return np.arange(count)
-            case _:
-                return self.of_industries[by]
+
+def _numbered(*names: str) -> dict[str, int]:
+    return {name: number for number, name in enumerate(dict.fromkeys(names))}
+
+
+def _names_of_totals(entry: KnownTotals, labels: Labels) -> list[tuple[str, str]]:
+    """The region and sector that each column of the totals is of."""
+    keys, unknown = keys_of_columns(entry), {"region": SEVERAL_REGIONS, "sector": ALL_SECTORS}
+    named = [
+        unknown | dict(zip(keys, label, strict=True)) for label in columns_of_totals(entry, labels)
+    ]
+    return [(one["region"], one["sector"]) for one in named]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slopes:
+    """What cells that move by their own errors alone do to the change: the derivatives by them.
+
+    Attributes:
+        of_years: in units of the change, the earlier one with a minus sign; already turned.
+    """
+
+    of_years: tuple[Gradient, Gradient]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Indicators, consumers and parts."""
+        one = self.of_years[0]
+        return np.broadcast_shapes(one.row.shape[1:], one.column.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """What the standardised error of each cell does to the change, one cell after the other.
+
+    Attributes:
+        of_years: in units of the change, the earlier one with a minus sign, (cells,q,c,1) each.
+    """
+
+    of_years: tuple[F64, F64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Indicators, consumers and parts."""
+        return self.of_years[0].shape[1:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """One entry of the error model in two years.
+    """Cells of one entry of the error model in two years.
 
     Attributes:
-        quantity: whose cells they are.
+        axis: along which they are looked at.
         cells: of the two years.
-        slopes: of the two years, in units of the change, the earlier one with a minus sign;
-            already turned.
+        moves: what their errors do to the change.
     """
 
-    quantity: Quantity
+    axis: Axis
     cells: tuple[Cells, Cells]
-    slopes: tuple[Gradient, Gradient]
-
-    @property
-    def turned(self) -> bool:
-        """Whether the cells' rows are looked at as columns."""
-        return is_turned(self.quantity)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Indicators, consumers and parts of the slopes."""
-        one = self.slopes[0]
-        return np.broadcast_shapes(one.row.shape[1:], one.column.shape[1:])
+    moves: Slopes | Listed
 
     def weight(self, key: bytes) -> float:
         """sqrt(pi) of the component with this key."""
@@ -115,7 +169,7 @@ class Piece:
 
     def along_and_across(self, groups: Groups) -> tuple[I32, I32]:
         """The number of the group's address at each position of the axis, and of the other."""
-        if self.turned:
+        if self.axis.turned:
             return groups.column_of, groups.row_of
         return groups.row_of, groups.column_of
 
@@ -123,10 +177,15 @@ class Piece:
         """Tile by tile: rows, columns, and q sigma of the two years."""
         for lines, rows, columns in tiles(self.cells[0], 2):
             spreads = [spread(cells, lines) for cells in self.cells]
-            if self.turned:
+            if self.axis.turned:
                 yield columns, rows, [one.T for one in spreads]
             else:
                 yield rows, columns, spreads
+
+    def positions(self, year: int) -> tuple[I64, I64]:
+        """Of every cell, along the axis and across it, (cells,) each."""
+        i, j = (side.astype(np.int64) for side in self.cells[year].positions())
+        return (j, i) if self.axis.turned else (i, j)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +226,28 @@ def look(piece: Piece, shared: Iterable[Groups], places: Places) -> Seen:
     Args:
         shared: groups of cells that share a normal.
     """
-    count, shape = len(places.along(piece.quantity, By.REGION)), piece.shape
+    count, shape = len(piece.axis), piece.moves.shape
     ends, crossed = np.zeros((2, count, *shape)), np.zeros((count, *shape))
     fields = [_Field.of(piece, groups, places) for groups in {which(g): g for g in shared}.values()]
+    match piece.moves:
+        case Slopes(of_years=slopes):
+            _look_by_tiles(piece, slopes, ends, crossed, fields)
+        case Listed(of_years=moved):
+            _look_by_cells(piece, moved, ends, crossed, fields)
+    apart = ends.sum(axis=0)
+    own = Moments(apart, apart + 2 * crossed, ends[1])
+    return Seen(own, {which(field.groups): field.finished(piece) for field in fields})
+
+
+def _look_by_tiles(
+    piece: Piece,
+    slopes: tuple[Gradient, Gradient],
+    ends: F64,
+    crossed: F64,
+    fields: Sequence[_Field],
+) -> None:
     for rows, columns, spreads in piece.looked_through():
-        g, h = (slope.at(rows, columns) for slope in piece.slopes)
+        g, h = (slope.at(rows, columns) for slope in slopes)
         ends[0, rows] += inner_by_row(spreads[0] ** 2, g, g)
         ends[1, rows] += inner_by_row(spreads[1] ** 2, h, h)
         crossed[rows] += inner_by_row(spreads[0] * spreads[1], g, h)
@@ -179,9 +255,21 @@ def look(piece: Piece, shared: Iterable[Groups], places: Places) -> Seen:
             for year, (amount, slope) in enumerate(zip(spreads, (g, h), strict=True)):
                 present, by_row = sums_along(amount, slope, field.across[columns])
                 field.add(year, rows, present, by_row)
-    apart = ends.sum(axis=0)
-    own = Moments(apart, apart + 2 * crossed, ends[1])
-    return Seen(own, {which(field.groups): field.finished(piece, places) for field in fields})
+
+
+def _look_by_cells(
+    piece: Piece, moved: tuple[F64, F64], ends: F64, crossed: F64, fields: Sequence[_Field]
+) -> None:
+    addresses, length = [], np.int64(max(piece.cells[0].shape))
+    for year, by_cell in enumerate(moved):
+        rows, columns = piece.positions(year)
+        np.add.at(ends[year], rows, by_cell**2)
+        for field in fields:
+            field.add_cells(year, rows, columns, by_cell)
+        addresses.append(rows * length + columns)
+    one, other = addresses
+    both, first, second = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    np.add.at(crossed, both // length, moved[0][first] * moved[1][second])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,13 +289,13 @@ class _Field:
     @classmethod
     def of(cls, piece: Piece, groups: Groups, places: Places) -> _Field:
         along, across = piece.along_and_across(groups)
-        columns = len(groups.rows if piece.turned else groups.columns)
-        line, lines = {}, {}
+        columns = len(groups.rows if piece.axis.turned else groups.columns)
+        line, lines, shape = {}, {}, piece.moves.shape
         for by in (By.REGION, By.SECTOR):
-            name, count = places.along(piece.quantity, by), len(places.names[by])
+            name, count = piece.axis.named[by], len(places.names[by])
             joint, line[by] = np.unique(along * np.int64(count) + name, return_inverse=True)
             address, names = np.divmod(joint, np.int64(count))
-            lines[by] = Lines(names, address, np.zeros((2, len(joint), columns, *piece.shape)))
+            lines[by] = Lines(names, address, np.zeros((2, len(joint), columns, *shape)))
         return cls(groups, across, line, lines)
 
     def add(self, year: int, rows: slice, present: I32, by_row: F64) -> None:
@@ -218,10 +306,14 @@ class _Field:
             sums = np.add.reduceat(by_row[order], starts, axis=0)
             lines.sums[year, which_ones[:, None], present] += sums
 
-    def finished(self, piece: Piece, places: Places) -> Mapping[By, Lines]:
+    def add_cells(self, year: int, rows: I64, columns: I64, by_cell: F64) -> None:
+        for by, lines in self.lines.items():
+            np.add.at(lines.sums[year], (self.line[by][rows], self.across[columns]), by_cell)
+
+    def finished(self, piece: Piece) -> Mapping[By, Lines]:
         """The lines of every kind of name, also of the quantity, which all cells share."""
         some = self.lines[By.REGION]
         address, line = np.unique(some.address, return_inverse=True)
         sums = np.stack([sums_by(of_year, line, len(address)) for of_year in some.sums])
-        quantity = np.full(len(address), places.along(piece.quantity, By.QUANTITY)[0])
+        quantity = np.full(len(address), piece.axis.named[By.QUANTITY][0])
         return {**self.lines, By.QUANTITY: Lines(quantity, address, sums)}

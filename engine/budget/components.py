@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from engine.budget.found import TOTALS
 from engine.error_model import (
     AR1,
     KEYS,
+    OWNER,
     ErrorModel,
     Quantity,
     TimeKey,
@@ -20,6 +22,7 @@ from engine.kernels.streams import stream_key
 from engine.prepare import Addresses
 
 CELL = ("cell",)
+_OF_TOTALS = (("stressor",), ("region", "sector"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,14 @@ class Source:
     """Where the normals of one stream key come from.
 
     Attributes:
-        owner: the quantity whose component it is.
+        owner: the quantity whose component it is, or `TOTALS`.
         component: its name.
         users: the other quantities that share it.
         group: what shares a normal, as the error model says.
         time: which years share one.
     """
 
-    owner: Quantity
+    owner: str
     component: str
     users: tuple[Quantity, ...]
     group: tuple[str, ...]
@@ -74,8 +77,9 @@ class Source:
         return f"{self.owner}.{self.component}: {f'{row}{between}{column}'.strip() or 'all'}"
 
     def _addressed(self, axis: int, hashes: Addresses) -> dict[int, str]:
-        keys = [key for key in KEYS[self.owner][axis] if self.group == CELL or key in self.group]
-        vectors = self.owner is Quantity.PURCHASES and keys == ["consumer"]
+        of = _OF_TOTALS if self.owner == TOTALS else KEYS[Quantity(self.owner)]
+        keys = [key for key in of[axis] if self.group == CELL or key in self.group]
+        vectors = self.owner == Quantity.PURCHASES and keys == ["consumer"]
         kinds = "vector" if vectors else " ".join(kind(key) for key in keys)
         return {int(word): " ".join(label) for label, word in hashes[kinds].items()}
 
@@ -94,7 +98,11 @@ def sources(errors: ErrorModel, seed: int) -> Mapping[bytes, Source]:
                 shared.append((key, entry.quantity))
     for key, quantity in shared:
         known = found[key]
-        if quantity is not known.owner:
+        if quantity != known.owner:
             users = tuple(dict.fromkeys((*known.users, quantity)))
             found[key] = replace(known, users=users)
+    for of_totals in errors.totals:
+        for component in of_totals.components:
+            key = stream_key(seed, OWNER, component.name).tobytes()
+            found[key] = Source(TOTALS, component.name, (), component.group, component.time)
     return found

@@ -16,18 +16,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from engine.budget.cells import Piece, Places, Seen, is_turned, look, which
+from engine.budget.cells import Piece, Places, Seen, Slopes, is_turned, look, which
 from engine.budget.components import Source, sources
 from engine.budget.files import NAME as FROM_FILES
 from engine.budget.files import Realised, realised
 from engine.budget.found import OTHERS, Budget, By, Entry, Subject
 from engine.budget.normals import Normals, shared_normals
+from engine.budget.totals import UnderTotals, pieces_of_totals
 from engine.error_model import ErrorModel, Quantity
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.budget import Moments, sums_by
 from engine.kernels.first_order import Gradient
 from engine.kernels.monte_carlo import quotient
-from engine.kernels.perturb import Groups
+from engine.kernels.perturb import Cells, Groups
 from engine.mrio import Labels
 from engine.prepare import Addresses, Prepared
 from engine.question import Question
@@ -59,7 +60,7 @@ def budget(
         kept: entries of a kind that are listed by name, the largest ones in any pair of years.
     """
     known = sources(errors, seed)
-    places = places_of(tables[0], labels)
+    places = places_of(tables[0], labels, errors)
     steps = list(pairwise(range(len(tables))))
     pairs = list(dict.fromkeys([*steps, (0, len(tables) - 1)])) if steps else []
     phis = tuple(sorted({source.phi for source in known.values()}, reverse=True))
@@ -101,10 +102,10 @@ def _refuse_another_variance(
         )
 
 
-def places_of(table: Prepared, labels: Labels) -> Places:
-    """What the uncertain cells of a scenario are called."""
+def places_of(table: Prepared, labels: Labels, errors: ErrorModel) -> Places:
+    """What the uncertain cells of a scenario, and its known totals, are called."""
     drawn = [q for q, some in table.cells.items() if any(cells.drawn for cells in some)]
-    return Places.of(labels, drawn)
+    return Places.of(labels, drawn, errors.totals)
 
 
 def _portions(
@@ -115,15 +116,25 @@ def _portions(
     """Consumers whose sums over cells fit into the memory allowed, together."""
     indicators, consumers, _ = years[0].footprint.shape
     numbers = 0
-    for quantity in map(Quantity, places.names[By.QUANTITY]):
+    for quantity in places.quantities:
         for cells in uncertain(tables[0], quantity):
-            groups = {which(t.groups): t.groups for t in cells.terms if t.groups is not None}
-            for one in groups.values():
-                lines = len(places.along(quantity, By.REGION))
-                numbers += 4 * lines * min(len(one.rows), len(one.columns))
+            numbers += _sums_of(cells, len(places.axes[quantity]))
+    known = tables[0].known
+    if known is not None:
+        for quantity, cells in zip(known.quantities, known.entries, strict=True):
+            if cells.terms:
+                numbers += _sums_of(cells, len(places.axes[quantity])) + 4 * len(cells.value)
+        for axis, cells in zip(places.of_totals, known.totals, strict=True):
+            numbers += _sums_of(cells, len(axis)) + 4 * len(cells.value)
     height = max(1, int(_ROOM // max(1, 8 * numbers * indicators)))
     for first in range(0, consumers, height):
         yield slice(first, min(first + height, consumers))
+
+
+def _sums_of(cells: Cells, lines: int) -> int:
+    """How many numbers a look at the cells takes, for each indicator and consumer."""
+    groups = {which(t.groups): t.groups for t in cells.terms if t.groups is not None}
+    return sum(4 * lines * min(len(one.rows), len(one.columns)) for one in groups.values())
 
 
 # --- two years ----------------------------------------------------------------------------------
@@ -135,9 +146,11 @@ class _Two:
 
     Attributes:
         years: which ones.
-        pieces: the entries of the error model whose errors are normals.
+        pieces: the entries of the error model whose errors are normals, cells with known totals
+            apart from the others.
         log: whether the change is one of logarithms, (q,c).
-        shared: keys of the normals that more than one entry uses.
+        shared: keys of the normals that more than one entry uses, and of those of known totals,
+            which are told apart even where no two totals share one.
         files: the entries whose factors are from files.
     """
 
@@ -160,22 +173,34 @@ class _Two:
         F = [years[i].footprint[:, consumers, 0] for i in pair]
         log = (F[0] > 0) & (F[1] > 0)
         scale = [sign / np.where(log, f, 1.0) for sign, f in zip((-1, 1), F, strict=True)]
+        slopes = [
+            {q: _slope(gradient, consumers, a) for q, gradient in years[i].gradients.items()}
+            for i, a in zip(pair, scale, strict=True)
+        ]
         pieces, of_files = [], []
-        for quantity in map(Quantity, places.names[By.QUANTITY]):
-            first, second = (
-                _slope(years[i].gradients[quantity], consumers, a, quantity)
-                for i, a in zip(pair, scale, strict=True)
-            )
-            for cells in zip(*(table.cells[quantity] for table in both), strict=True):
+        for quantity in places.quantities:
+            axis = places.axes[quantity]
+            first, second = (_turned(of_year[quantity], quantity) for of_year in slopes)
+            moves = Slopes((first, second))
+            for cells in zip(*(table.free(quantity) for table in both), strict=True):
                 if cells[0].terms:
-                    pieces.append(Piece(quantity, cells, (first, second)))
-                elif cells[0].drawn:
-                    of_files.append(Piece(quantity, cells, (first, second)))
+                    pieces.append(Piece(axis, cells, moves))
+            for cells in zip(*(table.cells[quantity] for table in both), strict=True):
+                if cells[0].drawn and not cells[0].terms:
+                    of_files.append((Piece(axis, cells, moves), moves))
+        known = [
+            UnderTotals.of(table.known, of_year, (*log.shape, 1))
+            for table, of_year in zip(both, slopes, strict=True)
+            if table.known is not None
+        ]
+        if known:
+            pieces += pieces_of_totals(known, places)
+        of_totals = {t.key.tobytes() for one in known for c in one.known.totals for t in c.terms}
         return cls(
             (both[0].year, both[1].year),
             tuple(pieces),
             log,
-            shared_keys(both[0]),
+            shared_keys(both[0]) | of_totals,
             realised(of_files, _realisations(tables), places),
         )
 
@@ -192,16 +217,21 @@ def _realisations(tables: Sequence[Prepared]) -> int:
     return min((len(cells.realised) for cells in every if len(cells.realised)), default=0)
 
 
-def _slope(gradient: Gradient, consumers: slice, a: F64, quantity: Quantity) -> Gradient:
-    """Of the totals of some consumers, in units of the change, turned as `Piece` wants it."""
+def _slope(gradient: Gradient, consumers: slice, a: F64) -> Gradient:
+    """Of the totals of some consumers, in units of the change."""
     row, column, shift = (
         values[:, :, consumers if values.shape[2] > 1 else slice(None), :1]
         for values in (gradient.row, gradient.column, gradient.shift)
     )
-    if is_turned(quantity):
-        assert not shift.any()
-        row, column, shift = column, row, np.zeros((len(column), 1, 1, 1))
     return Gradient(row * a[..., None], column, shift)
+
+
+def _turned(slope: Gradient, quantity: Quantity) -> Gradient:
+    """By rows and columns as `Piece` looks at them."""
+    if not is_turned(quantity):
+        return slope
+    assert not slope.shift.any()
+    return Gradient(slope.column, slope.row, np.zeros((len(slope.column), 1, 1, 1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,7 +309,7 @@ def _divided(
         if not users:
             continue
         if two.groups(users[0][0], key) is None:
-            own = _add_own(accounts, users, key, rho, phi, places)
+            own = _add_own(accounts, users, key, rho, phi)
             names = (f"{source.name}: each cell",)
             groups = own.each_by(lambda m: m[None])
         else:
@@ -320,15 +350,15 @@ def _add_own(
     key: bytes,
     rho: float,
     phi: int,
-    places: Places,
 ) -> Moments:
     """Normals that each cell has to itself, which have nothing to do with other cells' parts."""
-    (piece, seen), *more = users
-    assert not more, "a cell's own normal is no other entry's"
-    own = seen.own.each_by(lambda m: piece.weight(key) ** 2 * m)
+    (piece, _), *_ = users
+    assert len({id(one.axis) for one, _ in users}) == 1, "a cell's own normal is no other entry's"
+    parts = [seen.own.each_by(partial(np.multiply, one.weight(key) ** 2)) for one, seen in users]
+    own = sum(parts[1:], parts[0])
     for by, account in accounts.items():
-        along, count = places.along(piece.quantity, by), len(places.names[by])
-        named = own.each_by(partial(sums_by, of=along, count=count))
+        count = len(account.names)
+        named = own.each_by(partial(sums_by, of=piece.axis.named[by], count=count))
         account.add(slice(None), named, named, rho, phi)
     return own.each_by(lambda m: m.sum(axis=0))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.budget.cells import Piece, Places
+from engine.budget.cells import Piece, Places, Slopes
 from engine.budget.found import By
-from engine.kernels.arrays import F64, I64
+from engine.kernels.arrays import F64
 from engine.kernels.budget import Moments
 
 NAME = "factors from files"
@@ -25,11 +25,11 @@ class Realised:
     """Entries of the error model whose factors are from files, in two years.
 
     Attributes:
-        pieces: the entries.
+        pieces: the entries, with their slopes.
         count: realisations that all files have.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[tuple[Piece, Slopes], ...]
     count: int
     places: Places
 
@@ -49,30 +49,29 @@ class Realised:
     def _moved(self, by: By) -> F64:
         """Less its mean, over sqrt(count), in two years, (2,count,names,q,c,1)."""
         names = len(self.places.names[by])
-        found = np.zeros((2, self.count, names, *self.pieces[0].shape))
-        for piece in self.pieces:
+        found = np.zeros((2, self.count, names, *self.pieces[0][1].shape))
+        for piece, slopes in self.pieces:
             for year in (0, 1):
-                for name, moved in _by_cells(piece, year, self.places.along(piece.quantity, by)):
+                for name, moved in _by_cells(piece, slopes, year, by):
                     found[year, :, name] += moved[: self.count]
         found -= found.mean(axis=1, keepdims=True)
         centred: F64 = found / np.sqrt(self.count)
         return centred
 
 
-def _by_cells(piece: Piece, year: int, along: I64) -> Iterator[tuple[int, F64]]:
+def _by_cells(piece: Piece, slopes: Slopes, year: int, by: By) -> Iterator[tuple[int, F64]]:
     """`sum dF/dq q (factor - 1)` over the cells of each name, (realisations,q,c,1)."""
-    cells, slope = piece.cells[year], piece.slopes[year]
-    i, j = cells.positions()
-    row, column = (j, i) if piece.turned else (i, j)
-    names = along[row]
+    cells, slope = piece.cells[year], slopes.of_years[year]
+    row, column = piece.positions(year)
+    names = piece.axis.named[by][row]
     for name in np.unique(names):
         own = names == name
-        slopes = slope.row[row[own]] * (slope.column[column[own]] - slope.shift[row[own]])
+        moved = slope.row[row[own]] * (slope.column[column[own]] - slope.shift[row[own]])
         changes = cells.value[own] * (cells.realised[:, own].astype(np.float64) - 1)
-        yield int(name), np.tensordot(changes, slopes, axes=1)
+        yield int(name), np.tensordot(changes, moved, axes=1)
 
 
-def realised(pieces: Sequence[Piece], count: int, places: Places) -> Realised | None:
+def realised(pieces: Sequence[tuple[Piece, Slopes]], count: int, places: Places) -> Realised | None:
     """The entries with factors from files; None where there is none."""
-    chosen = tuple(piece for piece in pieces if len(piece.cells[0].realised))
+    chosen = tuple(one for one in pieces if len(one[0].cells[0].realised))
     return Realised(chosen, count, places) if chosen else None

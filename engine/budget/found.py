@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 OTHERS = "others"
+DIRECT = "final consumers"  # in the place of a sector, of direct emissions
+TOTALS = "known totals"  # in the place of a quantity, of the totals' own errors
+SEVERAL_REGIONS = "several regions"  # in the place of a region, of totals over regions
+ALL_SECTORS = "totals of all sectors"  # in the place of a sector, of totals over sectors
 
 
 class By(StrEnum):
@@ -13,8 +17,9 @@ class By(StrEnum):
 
     A cell's region and sector are those of the industry that sells, in deliveries, final demand
     and purchases, and of the one that emits; direct emissions belong to the consumer's region and
-    to no sector. A component is what the error model calls so, wherever it is shared; a group is
-    one set of cells that share a component's error.
+    to no sector. The own error of a known total is no cell's and no quantity's; it belongs to the
+    region and sector that the total is of, where it is of one. A component is what the error model
+    calls so, wherever it is shared; a group is one set of cells that share a component's error.
     """
 
     QUANTITY = "quantity"

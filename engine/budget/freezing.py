@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from engine.budget.cells import Places, is_turned
+from engine.budget.cells import Axis, Places
 from engine.budget.components import Source
 from engine.budget.files import NAME as FROM_FILES
 from engine.budget.found import By
 from engine.error_model import Quantity
 from engine.kernels.arrays import Bool, readonly
 from engine.kernels.perturb import Cells
-from engine.prepare import Prepared
+from engine.prepare import Known, Prepared, recentred
 
 
 def frozen(
@@ -28,47 +28,68 @@ def frozen(
     """The table with the errors of a group of cells, or of a component, times `factor`.
 
     What is scaled is sigma of the logarithm, or the distance of other factors from one; the means
-    of all cells stay what they are. All else
-    is drawn as before, so that draws with and without differ by these errors alone. A table in
-    split mode becomes an exact one.
+    of all cells stay what they are: the shares of known totals are centred anew. All else is drawn
+    as before, so that draws with and without differ by these errors alone. A table in split mode
+    becomes an exact one.
 
     Args:
         by, name: an entry of the table's budget, but no group of a component.
         places, known: as the budget was made with.
+
+    Raises:
+        ConfigError: what is left of the errors of a known total's cells hangs together in ways for
+            which the means of their shares are not computed.
     """
     assert by is not By.GROUP
     keys = {key for key, source in known.items() if source.name == name}
 
-    def change(quantity: Quantity, cells: Cells) -> Cells:
+    def change(cells: Cells, axis: Axis) -> Cells:
         if by is By.COMPONENT and name == FROM_FILES:
             every = np.full(len(cells.value), len(cells.realised) > 0)
             return _scaled(cells, every, factor)
         if by is By.COMPONENT:
             return _without_component(cells, keys, factor)
+        if not cells.drawn:
+            return cells
         number = places.names[by].index(name)
-        return _of_labels(cells, quantity, by, number, places, factor)
+        i, j = cells.positions()
+        return _scaled(cells, axis.named[by][j if axis.turned else i] == number, factor)
 
-    return _changed(table, change)
+    return _changed(table, change, places)
 
 
-def _changed(table: Prepared, change: Callable[[Quantity, Cells], Cells]) -> Prepared:
+Change = Callable[[Cells, Axis], Cells]
+
+
+def _changed(table: Prepared, change: Change, places: Places) -> Prepared:
     """Every cell as `change` has it, also where it is kept a second time.
 
     What else was prepared from the errors only steers how draws are solved; certificates hold.
     """
-    cells = {q: tuple(change(q, one) for one in some) for q, some in table.cells.items()}
-    kept = tuple(change(table.matrix, one) for one in table.kept.cells)
-    return replace(table, cells=cells, kept=replace(table.kept, cells=kept), split=None)
 
+    def each(quantity: Quantity, some: Iterable[Cells]) -> tuple[Cells, ...]:
+        axis = places.axes.get(quantity)  # none where no cell carries errors
+        return tuple(one if axis is None else change(one, axis) for one in some)
 
-def _of_labels(
-    cells: Cells, quantity: Quantity, by: By, number: int, places: Places, factor: float
-) -> Cells:
-    if not cells.drawn:
-        return cells
-    i, j = cells.positions()
-    along = places.along(quantity, by)[j if is_turned(quantity) else i]
-    return _scaled(cells, along == number, factor)
+    def of_known(known: Known) -> Known:
+        both = zip(known.totals, places.of_totals, strict=True)
+        pieces = zip(known.quantities, known.entries, strict=True)
+        return recentred(
+            replace(
+                known,
+                totals=tuple(change(one, axis) for one, axis in both),
+                entries=tuple(one for q, cells in pieces for one in each(q, [cells])),
+                free={q: each(q, some) for q, some in known.free.items()},
+            )
+        )
+
+    return replace(
+        table,
+        cells={q: each(q, some) for q, some in table.cells.items()},
+        kept=replace(table.kept, cells=each(table.matrix, table.kept.cells)),
+        split=None,
+        known=None if table.known is None else of_known(table.known),
+    )
 
 
 def _without_component(cells: Cells, keys: set[bytes], factor: float) -> Cells:

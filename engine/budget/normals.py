@@ -72,7 +72,7 @@ def shared_normals(users: Sequence[tuple[Piece, Seen]], key: bytes) -> Normals:
         at = np.searchsorted(rows, groups.rows), np.searchsorted(columns, groups.columns)
         for by in _NAMED:
             lines = seen.lines[which(groups)][by]
-            blocks[by].append(_placed(lines, at, piece.weight(key), turned=piece.turned))
+            blocks[by].append(_placed(lines, at, piece.weight(key), turned=piece.axis.turned))
     whole = blocks[By.QUANTITY]
     sums = np.zeros((2, len(rows), len(columns), *whole[0].sums.shape[3:]))
     for block in whole:

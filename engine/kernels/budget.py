@@ -85,6 +85,12 @@ class Moments:
         squares = np.square(one)
         return cls(squares.sum(axis=0), np.square(one.sum(axis=0)), squares[1])
 
+    def __add__(self, other: Moments) -> Moments:
+        """Of independent parts together."""
+        return Moments(
+            self.apart + other.apart, self.together + other.together, self.last + other.last
+        )
+
     def each_by(self, function: Callable[[F64], F64]) -> Moments:
         """A linear function of each."""
         return Moments(function(self.apart), function(self.together), function(self.last))

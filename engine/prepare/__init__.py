@@ -10,6 +10,7 @@ from engine.prepare.cells import entries_of
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Known, Prepared, Split
 from engine.prepare.preparing import prepare
+from engine.prepare.totals import columns_of_totals, keys_of_columns, recentred
 
 __all__ = [
     "TOLERANCE",
@@ -18,6 +19,9 @@ __all__ = [
     "Prepared",
     "Split",
     "addresses",
+    "columns_of_totals",
     "entries_of",
+    "keys_of_columns",
     "prepare",
+    "recentred",
 ]

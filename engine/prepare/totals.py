@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -23,7 +23,7 @@ from engine.kernels.elementary import log_sd
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
 from engine.kernels.streams import stream_key
 from engine.kernels.totals import Members
-from engine.mrio import MRIO
+from engine.mrio import MRIO, Labels
 from engine.prepare.centring import centred_members
 from engine.prepare.labels import Addresses, Label
 from engine.prepare.prepared import Known
@@ -91,17 +91,15 @@ def resolved(errors: ErrorModel, table: MRIO) -> Resolved:
 
 
 def _grid(entry: KnownTotals, table: MRIO) -> _Grid:
-    labels = table.labels
-    stressors: list[Label] = [(name,) for name in labels.stressors]
-    keys = [key for key in ("region", "sector") if key in entry.by]
-    columns_of = {quantity: _columns(quantity, table, keys) for quantity in entry.quantities}
-    columns = sorted({label for some in columns_of.values() for label in some})
+    stressors: list[Label] = [(name,) for name in table.labels.stressors]
+    columns = columns_of_totals(entry, table.labels)
     place = {label: j for j, label in enumerate(columns)}
     of = {}
     shape = len(stressors), len(columns)
     amounts, published, covered = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for quantity in sorted(entry.quantities):
-        own = np.array([place[label] for label in columns_of[quantity]], dtype=np.int32)
+        labels = _columns(quantity, table.labels, keys_of_columns(entry))
+        own = np.array([place[label] for label in labels], dtype=np.int32)
         grid = np.arange(len(stressors), dtype=np.int32)[:, None] * np.int32(len(columns)) + own
         chosen = np.outer(
             _chosen(entry, "stressor", table), _chosen_columns(entry, quantity, table)
@@ -117,12 +115,23 @@ def _grid(entry: KnownTotals, table: MRIO) -> _Grid:
     return _Grid(entry, stressors, columns, of, amounts * stated, stated)
 
 
-def _columns(quantity: Quantity, table: MRIO, keys: Sequence[str]) -> list[Label]:
+def keys_of_columns(entry: KnownTotals) -> tuple[str, ...]:
+    """What tells its totals apart beside the stressor, in the order of the columns' labels."""
+    return tuple(key for key in ("region", "sector") if key in entry.by)
+
+
+def columns_of_totals(entry: KnownTotals, labels: Labels) -> list[Label]:
+    """The columns of the totals of one entry, packed as cells, in their order."""
+    keys = keys_of_columns(entry)
+    return sorted({one for q in entry.quantities for one in _columns(q, labels, keys)})
+
+
+def _columns(quantity: Quantity, labels: Labels, keys: Sequence[str]) -> list[Label]:
     """What `by` says of each column of a quantity."""
     if quantity is Quantity.F_Y:
-        return [(region,) if keys else () for region in table.labels.regions]
+        return [(region,) if keys else () for region in labels.regions]
     parts = [("region", "sector").index(key) for key in keys]
-    return [tuple(industry[part] for part in parts) for industry in table.labels.industries]
+    return [tuple(industry[part] for part in parts) for industry in labels.industries]
 
 
 def _chosen(entry: KnownTotals, key: str, table: MRIO) -> Bool:
@@ -210,7 +219,7 @@ def _stated(
 
 def _label(entry: KnownTotals, stressor: Label, column: Label) -> Label:
     """In the order of `by`."""
-    keys = ["stressor", *(key for key in ("region", "sector") if key in entry.by)]
+    keys = ["stressor", *keys_of_columns(entry)]
     named = dict(zip(keys, (*stressor, *column), strict=True))
     return tuple(named[key] for key in entry.by)
 
@@ -249,33 +258,64 @@ def known_of(
             free[quantity] = tuple(one.only(which < 0) for one, which in both)
     _refuse_other_laws(pieces)
     amounts = np.concatenate([one.value for one in totals])
-    shares = [piece.flows / amounts[piece.total] for piece in pieces]
-    centring = centred_members(
+    members, cancelled = _members(
+        totals,
         [piece.cells for piece in pieces],
         [piece.total for piece in pieces],
-        shares,
+        [piece.flows / amounts[piece.total] for piece in pieces],
         [name for grid, one in zip(found.grids, totals, strict=True) for name in _named(grid, one)],
         _names_of_keys(errors, seed),
     )
-    sigma2 = np.square(np.concatenate([one.log2_sd.astype(np.float64) for one in totals]) / LOG2E)
     return Known(
         totals=totals,
         quantities=tuple(piece.quantity for piece in pieces),
         entries=tuple(piece.cells for piece in pieces),
-        members=tuple(
-            Members(
-                readonly(piece.total),
-                readonly(share),
-                readonly(factors),
-                readonly(np.sqrt((1 + np.square(rsd)) * np.exp(sigma2[piece.total]) - 1)),
-            )
-            for piece, share, factors, rsd in zip(
-                pieces, shares, centring.factors, centring.rsd, strict=True
-            )
-        ),
+        members=members,
         free=free,
-        cancelled=centring.cancelled,
+        cancelled=cancelled,
     )
+
+
+def recentred(known: Known) -> Known:
+    """The same totals and cells, whose errors are no longer those they were centred for.
+
+    Raises:
+        ConfigError: as `known_of`, of errors that hang together in other ways than before.
+    """
+    members, cancelled = _members(
+        known.totals,
+        known.entries,
+        [one.total for one in known.members],
+        [one.share for one in known.members],
+        [f"total {number}" for number in range(sum(len(one.value) for one in known.totals))],
+        {},
+    )
+    return replace(known, members=members, cancelled=cancelled)
+
+
+def _members(
+    totals: Sequence[Cells],
+    entries: Sequence[Cells],
+    total: Sequence[I32],
+    shares: Sequence[F64],
+    names: Sequence[str],
+    components: Mapping[bytes, str],
+) -> tuple[tuple[Members, ...], tuple[str, ...]]:
+    """What the cells of each entry are in their totals, and which components cancel there."""
+    centring = centred_members(entries, total, shares, names, components)
+    sigma2 = np.square(np.concatenate([one.log2_sd.astype(np.float64) for one in totals]) / LOG2E)
+    found = tuple(
+        Members(
+            readonly(own),
+            readonly(share),
+            readonly(factors),
+            readonly(np.sqrt((1 + np.square(rsd)) * np.exp(sigma2[own]) - 1)),
+        )
+        for own, share, factors, rsd in zip(
+            total, shares, centring.factors, centring.rsd, strict=True
+        )
+    )
+    return found, centring.cancelled
 
 
 def _refuse_other_laws(pieces: Sequence[_Piece]) -> None:
@@ -343,7 +383,7 @@ def _names_of_keys(errors: ErrorModel, seed: int) -> dict[bytes, str]:
 
 def _pack_totals(grid: _Grid, year: int, seed: int, hashes: Addresses) -> Cells:
     entry = grid.entry
-    keys = [key for key in ("region", "sector") if key in entry.by]
+    keys = keys_of_columns(entry)
     i, j = (side.astype(np.int32) for side in np.nonzero(grid.amounts))
     rsd = np.array([_rsd(grid, int(row), int(column)) for row, column in zip(i, j, strict=True)])
     own = (

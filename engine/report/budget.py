@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.analysis.budget import CONSECUTIVE, WHOLE, YEARLY, main_decline, shown_entries
-from engine.budget import DIRECT, By
+from engine.budget import ALL_SECTORS, DIRECT, SEVERAL_REGIONS, TOTALS, By
 from engine.error_model import Quantity
 from engine.report.figures import budget as drawing
 from engine.report.figures.budget import Bar, Panel
@@ -129,9 +129,17 @@ def _meaning(yearly: Sequence[Row]) -> str:
         "These shares are to first order, without draws"
         + (f":{drawn}" if drawn else ".")
         + " A cell belongs to the region and sector that sell, or that emit; direct emissions to "
-        "the consumer's region. Shares can be negative where errors offset each other. What "
+        "the consumer's region."
+        + (_OF_TOTALS if any(row["entry"] == TOTALS for row in yearly) else "")
+        + " Shares can be negative where errors offset each other. What "
         "becomes the same in all years is shared with other data only where it was so before."
     )
+
+
+_OF_TOTALS = (
+    " Where cells are shares of a known total, theirs is what moves emissions between them; the "
+    "total's own error stands apart, with the total's region and sector where it is of one."
+)
 
 
 # --- figure and tables --------------------------------------------------------------------------
@@ -245,13 +253,16 @@ def _of_kind(rows: Sequence[Row], by: By) -> list[Row]:
 
 def _called(row: Row, *, short: bool = False) -> str:
     match row["by"]:
+        case By.QUANTITY if row["entry"] == TOTALS:
+            return TOTALS if short else f"{TOTALS} of emissions"
         case By.QUANTITY:
             words = QUANTITIES[Quantity(row["entry"])]
             return words if not short else words.replace("of final consumers ", "")
         case By.REGION if not short:
-            return f"data of {row['entry']}"
-        case By.SECTOR if not short:
-            return f"sector {row['entry']}" if row["entry"] != DIRECT else row["entry"]
+            totals = "totals" if row["entry"] == SEVERAL_REGIONS else "data"
+            return f"{totals} of {row['entry']}"
+        case By.SECTOR if not short and row["entry"] not in (DIRECT, ALL_SECTORS):
+            return f"sector {row['entry']}"
         case _:
             return str(row["entry"])
 
