@@ -1,0 +1,433 @@
+"""The page docs/finding.md and its figures, from a run of configs/finding.toml."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median as middle
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from engine import workflow
+from engine.analysis.tables import number, places, probability, signed
+from engine.report.figures.canvas import FALL, INK, MUTED, PALE, RISE, RULE, plain_axes, style
+
+Row = dict[str, Any]
+BASE = "base"
+YEARLY = "yearly, on average"  # in the rows of the budget
+DETECTED = ("decrease", "increase")
+NAMES = {
+    "NLD": "the Netherlands",
+    "DEU": "Germany",
+    "EU27_2007": "the EU (27 members of 2007)",
+    "CHN": "China",
+    "USA": "the United States",
+}
+SHORT = {"NLD": "Netherlands", "DEU": "Germany", "EU27_2007": "EU27", "CHN": "China", "USA": "USA"}
+SCENARIOS = {
+    "base": "base",
+    "short_memory": "short memory",
+    "long_memory": "long memory",
+    "large_errors": "large errors",
+}
+WHAT = {
+    "short_memory": "half of every error is new each year",
+    "long_memory": "all but a twentieth of every error lasts",
+    "large_errors": "every error is twice as large",
+}
+QUANTITIES = {
+    "known totals": "countries' emission totals",
+    "s": "how a country's emissions divide among its industries",
+    "F_Y": "how they divide between industries and final consumers",
+    "A": "technical coefficients",
+    "Y": "final demand",
+}
+KEPT = ("changes", "scenarios", "correlation", "families", "trend", "years_to_detect", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Every table of one scenario, about totals."""
+
+    tables: dict[str, list[Row]]
+
+    def rows(self, table: str, consumer: str, **wanted: object) -> list[Row]:
+        """The rows of a table about one consumer, with these values."""
+        return [
+            row
+            for row in self.tables[table]
+            if row["consumer"] == consumer
+            and row["part"] == "total"
+            and all(row[name] == value for name, value in wanted.items())
+        ]
+
+    def yearly(self, consumer: str) -> list[Row]:
+        """The changes from one year to the next."""
+        rows = self.rows("changes", consumer)
+        return [row for row in rows if row["to_year"] == row["from_year"] + 1]
+
+
+def main(folder: Path, docs: Path) -> None:
+    run = workflow.open_run(folder)
+    rule = workflow.rule_of(run)
+    told = {
+        name: Told(json.loads(workflow.detect(run, rule, name, "json")))
+        for name in run.record.scenarios
+    }
+    beside = docs / "finding"
+    beside.mkdir(parents=True, exist_ok=True)
+    draw(told, beside)
+    template = (Path(__file__).parent / "finding.md.j2").read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(template).render(context(told, run))
+    (docs / "finding.md").write_text(f"{page.rstrip()}\n", encoding="utf-8", newline="\n")
+    (beside / "finding.json").write_text(numbers(told), encoding="utf-8", newline="\n")
+    print(f"page: {docs / 'finding.md'}")
+
+
+def numbers(told: dict[str, Told]) -> str:
+    """What the page says, by scenario and table, totals alone; one row a line."""
+    kept: dict[str, dict[str, list[Row]]] = {}
+    for name, one in told.items():
+        kept[name] = {
+            table: [
+                row
+                for row in one.tables.get(table, [])
+                if row["part"] == "total" and row.get("change", YEARLY) == YEARLY
+            ]
+            for table in KEPT
+        }
+    lines = []
+    for name, tables in kept.items():
+        for table, rows in tables.items():
+            listed = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
+            lines.append(f'"{name}/{table}": [\n  {listed}\n ]')
+    return "{\n " + ",\n ".join(lines) + "\n}\n"
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def context(told: dict[str, Told], run: workflow.Run) -> dict[str, Any]:
+    """Everything the template says."""
+    base = told[BASE]
+    consumers = whose(base)
+    return {
+        "draws": base.tables["changes"][0]["draws"],
+        "counts": counts(base, consumers),
+        "consumers": [in_words(told, consumer) for consumer in consumers],
+        "hangs": what_it_hangs_on(told, consumers),
+        "changes": [line for consumer in consumers for line in change_lines(base, consumer)],
+        "scenarios": [SCENARIOS[name] for name in told],
+        "mdcs": [mdc_line(told, consumer) for consumer in consumers],
+        "years": [years_line(told, consumer) for consumer in consumers],
+        "improvements": [
+            improvement(row, consumer) for consumer in consumers for row in best(base, consumer)
+        ],
+        "assumptions": run.record.assumptions[BASE],
+        "around": [(SCENARIOS[name], what) for name, what in WHAT.items()],
+    }
+
+
+def whose(one: Told) -> list[str]:
+    """The consumers, in the order of the question."""
+    return list(dict.fromkeys(row["consumer"] for row in one.tables["changes"]))
+
+
+def counts(base: Told, consumers: Sequence[str]) -> dict[str, int]:
+    """How many yearly changes are detectable, and over the error models."""
+    yearly = [row for consumer in consumers for row in base.yearly(consumer)]
+    concluded = [
+        over(base, consumer)[row["to_year"]]
+        for consumer in consumers
+        for row in base.yearly(consumer)
+    ]
+    kinds = ("robust", "depends", "contradictory")
+    return {
+        "changes": len(yearly),
+        "found": sum(row["verdict"] in DETECTED for row in yearly),
+        **{kind: concluded.count(kind) for kind in kinds},
+    }
+
+
+def over(base: Told, consumer: str) -> dict[int, str]:
+    """The conclusion over the error models, by the year of the change."""
+    rows = base.rows("scenarios", consumer, scenario=BASE)
+    return {
+        row["to_year"]: row["conclusion"] for row in rows if row["to_year"] == row["from_year"] + 1
+    }
+
+
+def in_words(told: dict[str, Told], consumer: str) -> dict[str, str]:
+    """What the first lines say of one consumer."""
+    base = told[BASE]
+    found = [row for row in base.yearly(consumer) if row["verdict"] in DETECTED]
+    listed = ", ".join(
+        f"{row['to_year']} ({signed(100 * row['relative_change'], 1)} %)" for row in found
+    )
+    of_each = [middle(falls(one, consumer)) for one in told.values()]
+    own = needed(base, consumer, 3.0, 0.0)
+    return {
+        "name": NAMES[consumer],
+        "mdc": number(middle(falls(base, consumer)), 1),
+        "mdc_least": number(min(of_each), 1),
+        "mdc_most": number(max(of_each), 1),
+        "seen": f"Of its five yearly changes {len(found)} {'is' if len(found) == 1 else 'are'} "
+        f"detectable: {listed}"
+        if found
+        else "None of its five yearly changes is detectable",
+        "years": "one year" if own["years"] == 1 else f"{count(own)} years",
+        "years_spread": spread([needed(one, consumer, 3.0, 0.0) for one in told.values()]),
+    }
+
+
+def what_it_hangs_on(told: dict[str, Told], consumers: Sequence[str]) -> dict[str, str]:
+    """Whether the memory or the size of errors moves the minimum detectable change more."""
+
+    def factor(above: str, below: str) -> float:
+        pairs = ((falls(told[name], c) for name in (above, below)) for c in consumers)
+        return middle([middle(one) / middle(other) for one, other in pairs])
+
+    memory, size = factor("short_memory", "long_memory"), factor("large_errors", BASE)
+    return {
+        "memory": number(memory, 1),
+        "size": number(size, 1),
+        "more": "more" if memory > size else "less",
+    }
+
+
+def falls(one: Told, consumer: str) -> list[float]:
+    """The minimum detectable fall of each year, in percent."""
+    return [row["mdc_decrease_percent"] for row in one.yearly(consumer)]
+
+
+def needed(one: Told, consumer: str, percent: float, real: float) -> Row:
+    """The row that tells how many years a decline needs."""
+    rows = one.rows("years_to_detect", consumer, given="decline", decline_percent=percent)
+    return next(row for row in rows if row["own"] and row["real_sd"] == real)
+
+
+def count(row: Row) -> str:
+    """Years, as a range where Monte Carlo error leaves one open."""
+    if row["years"] is None:
+        return f"more than {row['most_years']}"
+    low, high = row["years_low"], row["years_high"]
+    if low == high:
+        return str(row["years"])
+    return f"{low}-{high if high is not None else 'more'}"
+
+
+def spread(rows: Sequence[Row]) -> str:
+    """From the fewest to the most years."""
+    known = [row["years"] for row in rows if row["years"] is not None]
+    most_years = max(known) if len(known) == len(rows) else f"more than {rows[0]['most_years']}"
+    return f"{min(known)} to {most_years}"
+
+
+def change_lines(base: Told, consumer: str) -> Iterator[list[str]]:
+    """One line a yearly change."""
+    together = {row["to_year"]: row["adjusted"] for row in base.rows("families", consumer)}
+    for row in base.yearly(consumer):
+        decimals = places(100 * row["sigma"])
+        low, high = (signed(100 * row[f"relative_{end}"], decimals) for end in ("low", "high"))
+        yield [
+            SHORT[consumer],
+            str(row["to_year"]),
+            f"{signed(100 * row['relative_change'], decimals)} %",
+            f"{low} to {high} %",
+            probability(row["p_decrease"], row["draws"]),
+            number(row["rho"], 3),
+            correlation(row["rho_break_even"]),
+            row["verdict"],
+            together[row["to_year"]],
+            over(base, consumer)[row["to_year"]],
+        ]
+
+
+def correlation(rho: float) -> str:
+    """A break-even correlation, in words where there is none."""
+    return "always" if rho < -1 else "never" if rho > 1 else number(rho, 3)
+
+
+def mdc_line(told: dict[str, Told], consumer: str) -> list[str]:
+    """Minimum detectable fall and standard uncertainty in every error model."""
+    cells = [SHORT[consumer]]
+    for one in told.values():
+        sigma = middle([100 * row["sigma"] for row in one.yearly(consumer)])
+        fall = middle(falls(one, consumer))
+        cells.append(f"{number(fall, places(fall))} ({number(sigma, places(sigma))})")
+    return cells
+
+
+def years_line(told: dict[str, Told], consumer: str) -> list[str]:
+    """Years needed in every error model, without and with real variability."""
+    cells = [SHORT[consumer]]
+    for one in told.values():
+        plain, real = (
+            " / ".join(count(needed(one, consumer, percent, sd)) for percent in (2.0, 3.0, 5.0))
+            for sd in (0.0, 0.02)
+        )
+        cells.append(f"{plain} ({real})")
+    return cells
+
+
+def best(base: Told, consumer: str) -> list[Row]:
+    """The three entries of the budget that would lower the minimum detectable change most."""
+    rows = [
+        row
+        for row in base.rows("budget", consumer, change=YEARLY)
+        if row["by"] in ("quantity", "region", "sector") and not row["entry"].startswith("others")
+    ]
+    return sorted(rows, key=lambda row: float(row["mdc_decrease_percent_halved"]))[:3]
+
+
+def improvement(row: Row, consumer: str) -> list[str]:
+    """What halving or lasting errors would make of the minimum detectable change."""
+    return [
+        SHORT[consumer],
+        f"{number(row['mdc_decrease_percent'], 1)} %",
+        named(row),
+        f"{number(100 * row['share'], 0)} %",
+        f"{number(row['mdc_decrease_percent_halved'], 1)} %",
+        f"{number(row['mdc_decrease_percent_lasting'], 1)} %",
+    ]
+
+
+def named(row: Row) -> str:
+    """An entry of the budget in words."""
+    entry = str(row["entry"])
+    match row["by"]:
+        case "region":
+            return f"all data of {NAMES.get(entry, entry)}"
+        case "sector":
+            return f"all data of the sector {entry}"
+        case _:
+            return QUANTITIES.get(entry, entry)
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def draw(told: dict[str, Told], folder: Path) -> None:
+    consumers = whose(told[BASE])
+    with style():
+        write(changes_figure(told, consumers), folder / "changes.svg")
+        write(years_figure(told, consumers), folder / "years.svg")
+        write(budget_figure(told[BASE], consumers), folder / "budget.svg")
+
+
+def write(figure: Figure, path: Path) -> None:
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    FigureCanvasSVG(figure).print_svg(path, metadata=nothing)  # type: ignore[no-untyped-call]
+
+
+def changes_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(7.3, 3.8))
+    axes = figure.add_axes((0.09, 0.1, 0.89, 0.82))
+    plain_axes(axes)
+    for place, consumer in enumerate(consumers):
+        rows = told[BASE].yearly(consumer)
+        of_each = [middle(falls(one, consumer)) for one in told.values()]
+        rises = [
+            middle([r["mdc_increase_percent"] for r in one.yearly(consumer)])
+            for one in told.values()
+        ]
+        base_fall, base_rise = of_each[list(told).index(BASE)], rises[list(told).index(BASE)]
+        axes.bar(place, base_fall + base_rise, bottom=-base_fall, width=0.62, color=PALE)
+        axes.plot([place] * 2, [-max(of_each), max(rises)], color=RULE, linewidth=1.2)
+        for end, sign in ((min(of_each), -1), (max(of_each), -1), (min(rises), 1), (max(rises), 1)):
+            axes.plot([place - 0.1, place + 0.1], [sign * end] * 2, color=MUTED, linewidth=1.0)
+        for step, row in enumerate(rows):
+            x, y = place + 0.11 * (step - 2), 100 * row["relative_change"]
+            colour = RISE if y > 0 else FALL
+            found = row["verdict"] in DETECTED
+            axes.plot(
+                x, y, "o", markersize=6, color=colour, markerfacecolor=colour if found else "white"
+            )
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_xticks(range(len(consumers)), [SHORT[consumer] for consumer in consumers])
+    axes.set_title("yearly change, %", loc="left", fontsize=8, color=MUTED)
+    return figure
+
+
+def years_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(7.3, 2.7))
+    for place, consumer in enumerate(consumers):
+        axes = figure.add_axes((0.06 + 0.19 * place, 0.18, 0.165, 0.66))
+        plain_axes(axes)
+        curves = [curve(one, consumer) for one in told.values()]
+        grid = range(2, 16)
+        low, high = (
+            [pick(c.get(n, float("nan")) for c in curves) for n in grid] for pick in (least, most)
+        )
+        axes.fill_betweenx(list(grid), low, high, color=PALE)
+        own = curves[list(told).index(BASE)]
+        axes.plot([own.get(n, float("nan")) for n in grid], list(grid), color=INK, linewidth=1.6)
+        axes.set_xlim(0.0, 6.0)
+        axes.set_ylim(0, 15)
+        axes.set_xticks([1, 3, 5], ["1", "3", "5"])
+        axes.set_title(SHORT[consumer], loc="left", fontsize=9, color=INK)
+        if place:
+            axes.set_yticklabels([])
+    figure.text(0.5, 0.03, "steady fall, % a year", ha="center", fontsize=8, color=MUTED)
+    figure.text(0.01, 0.94, "years after the first", fontsize=8, color=MUTED)
+    return figure
+
+
+def least(values: Iterator[float]) -> float:
+    return min((value for value in values if math.isfinite(value)), default=float("nan"))
+
+
+def most(values: Iterator[float]) -> float:
+    return max((value for value in values if math.isfinite(value)), default=float("nan"))
+
+
+def curve(one: Told, consumer: str) -> dict[int, float]:
+    """By years, the smallest fall that shows."""
+    return {
+        row["years"]: row["decline_percent"]
+        for row in one.rows("years_to_detect", consumer, given="years")
+        if row["own"] and row["real_sd"] == 0 and row["decline_percent"] is not None
+    }
+
+
+def budget_figure(base: Told, consumers: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(7.3, 3.4))
+    axes = figure.add_axes((0.12, 0.2, 0.86, 0.72))
+    plain_axes(axes, grid=False)
+    entries = list(
+        dict.fromkeys(
+            row["entry"]
+            for consumer in consumers
+            for row in base.rows("budget", consumer, change=YEARLY, by="quantity")
+        )
+    )
+    colours = (FALL, RISE, MUTED, RULE, INK, PALE)
+    for place, consumer in enumerate(reversed(consumers)):
+        shares = {
+            row["entry"]: 100 * row["share"]
+            for row in base.rows("budget", consumer, change=YEARLY, by="quantity")
+        }
+        left = 0.0
+        for entry, colour in zip(entries, colours, strict=False):
+            share = shares.get(entry, 0.0)
+            axes.barh(place, share, left=left, height=0.6, color=colour)
+            left += share
+    axes.set_yticks(range(len(consumers)), [SHORT[consumer] for consumer in reversed(consumers)])
+    axes.set_xlabel("share of the variance of a yearly change, %", fontsize=8)
+    for at, (entry, colour) in enumerate(zip(entries, colours, strict=False)):
+        x, y = 0.12 + 0.44 * (at % 2), 0.07 - 0.045 * (at // 2)
+        figure.text(x, y, "■", color=colour, fontsize=9)
+        figure.text(x + 0.02, y, QUANTITIES.get(entry, entry), fontsize=8, color=INK)
+    return figure
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
