@@ -1,0 +1,27 @@
+"""Loops above a run: draw until a tolerance is met, and operating characteristics."""
+
+from __future__ import annotations
+
+from engine.studies.operating import (
+    CHANGES,
+    DRAWS,
+    WORLDS,
+    Characteristics,
+    characterise,
+    percentages,
+)
+from engine.studies.tolerance import MOST, Look, known, run_until, schedule
+
+__all__ = [
+    "CHANGES",
+    "DRAWS",
+    "MOST",
+    "WORLDS",
+    "Characteristics",
+    "Look",
+    "characterise",
+    "known",
+    "percentages",
+    "run_until",
+    "schedule",
+]
