@@ -21,7 +21,11 @@ import numpy as np
 from scipy.special import bdtr, gammaln, ndtr, xlog1py, xlogy
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule
+from engine.kernels.changes import (
+    CLEAR_OF_NUMERICAL_ERROR,
+    FACTOR_ROUNDING,
+    DetectionRule,
+)
 from engine.kernels.first_order import Delta
 from engine.kernels.monte_carlo import outside
 
@@ -43,8 +47,13 @@ class Law:
 
 
 def law_of(delta: Delta) -> Law:
-    """The law around the estimate, whatever the estimate."""
-    return Law(delta.sigma, np.asarray(delta.observed - delta.mean))
+    """The law around the estimate, whatever the estimate; sigma is zero where nothing is assessed.
+
+    That is where all errors cancel between the years, but for rounding.
+    """
+    rounding = CLEAR_OF_NUMERICAL_ERROR * FACTOR_ROUNDING * (delta.s1 + delta.s2)
+    sigma = np.where(delta.sigma > rounding, delta.sigma, 0.0)
+    return Law(sigma, np.asarray(delta.observed - delta.mean))
 
 
 def decided(true: F64, world: Law, believed: Law, rule: DetectionRule) -> tuple[F64, F64]:

@@ -33,6 +33,7 @@ from engine.kernels.operating import Law, decided
 from engine.question import Question
 from engine.report.figures.curves import Curve, Panel, curves
 from engine.report.files import as_csv
+from engine.report.subject import SYNTHETIC
 from engine.runs import Listener, Progress
 from engine.stores.durable import make_folder, storing, write_atomically
 from engine.stores.identity import canonical, differences, text_digest
@@ -65,7 +66,7 @@ class Characteristics:
         rows: one for each pair of scenarios, stressor, consumer and size of the true change.
         aside: by scenario, how many worlds no publisher would show, and the first reason.
         data: what the tables are called.
-        seconds: of one world on one worker, of those played now; NaN where none was missing.
+        seconds: a world, of those played now by all workers together; NaN where none was missing.
     """
 
     folder: Path
@@ -80,6 +81,8 @@ class Characteristics:
             for name, (count, reason) in self.aside.items()
             if count
         ]
+        if math.isfinite(self.seconds):
+            notes.append(f"a world took {self.seconds:.2g} s, workers sharing the work")
         return "\n\n".join([self.data, text(self.rows), *notes])
 
 
@@ -467,13 +470,15 @@ def _curve(
     own: Sequence[Row], expected: Expected, place: tuple[int, int], rule: DetectionRule
 ) -> Curve:
     """Rates against the size of the true change, and theory's line through the same range."""
-    sizes = np.array([row["true_delta"] for row in own])
-    line = np.linspace(min(sizes.min(), 0.0), max(sizes.max(), 0.0), _LINE)
+    sizes = [row["true_delta"] for row in own]
+    least, most = min(0.0, *sizes), max(0.0, *sizes)
+    line = np.linspace(least, most, _LINE)
+    line = line[line != 0]  # where false positives of both directions are counted instead
     world, believed = (
         Law(law.sigma[place], law.shift[place]) for law in (expected.world, expected.believed)
     )
     falls, rises = decided(line, world, believed, rule)
-    power = np.where(line < 0, falls, np.where(line > 0, rises, falls + rises))
+    power = np.where(line < 0, falls, rises)
     return Curve(
         name=str(own[0]["believed"]),
         right=own[0]["believed"] == own[0]["truth"],
@@ -484,12 +489,14 @@ def _curve(
         limit=[row["limit"] for row in own],
         line_change=list(100 * np.expm1(line)),
         line=list(power),
+        none=float(sum(decided(np.zeros(()), world, believed, rule))),
     )
 
 
 def _data(stage: Stage) -> str:
     """What the tables are called; the worlds themselves are made up in any case."""
-    names = dict.fromkeys(
-        f"{t.provenance.source} {t.provenance.version}".strip() for t in stage.tables
+    sources = dict.fromkeys(
+        f"{table.provenance.source} {table.provenance.version}".strip() for table in stage.tables
     )
-    return f"SYNTHETIC: simulated worlds around {'; '.join(names)}"
+    named = "; ".join(sources).removeprefix(SYNTHETIC)
+    return f"{SYNTHETIC}simulated worlds around {named}"

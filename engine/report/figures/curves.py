@@ -36,7 +36,8 @@ class Curve:
         right: whether the world's errors are those believed.
         detected, low, high: of decided verdicts in the right direction, with their interval.
         limit: the same as more draws would have it.
-        line_change, line: theory's curve.
+        line_change, line: theory's curve with any number of draws, in the right direction.
+        none: theory's false positives where nothing changes, of both directions.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Curve:
     limit: Sequence[float]
     line_change: Sequence[float]
     line: Sequence[float]
+    none: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,12 @@ class Panel:
 
 def curves(panels: Sequence[Panel], title: str, data: str, alpha: float, power: float) -> bytes:
     """One panel for each scenario of the world, as a PNG image."""
-    height = _PANEL * len(panels) + 0.9
+    height = _PANEL * len(panels) + 0.55
     with style():
         figure = sheet(height, data)
         figure.text(0.012, 1 - 0.22 / height, title, color=INK, fontsize=TEXT, weight="bold")
         for position, panel in enumerate(panels):
-            bottom = (height - 0.65 - _PANEL * (position + 1) + 0.55) / height
+            bottom = (height - 0.25 - _PANEL * (position + 1) + 0.5) / height
             axes = figure.add_axes((0.085, bottom, 0.62, (_PANEL - 0.85) / height))
             _panel(axes, panel, alpha, power)
         return png(figure)
@@ -81,6 +83,7 @@ def _panel(axes: Axes, panel: Panel, alpha: float, power: float) -> None:
         below = [100 * (v - low) for v, low in zip(curve.detected, curve.low, strict=True)]
         above = [100 * (high - v) for v, high in zip(curve.detected, curve.high, strict=True)]
         axes.plot(curve.line_change, [100 * v for v in curve.line], color=colour, linewidth=1.4)
+        axes.plot([0.0], [100 * curve.none], "_", color=colour, markersize=11, markeredgewidth=1.4)
         axes.errorbar(
             curve.change, rate, yerr=(below, above), fmt="o", color=colour, markersize=4, capsize=2
         )
@@ -108,7 +111,7 @@ def _panel(axes: Axes, panel: Panel, alpha: float, power: float) -> None:
             color=MUTED,
         )
     handles += [
-        Line2D([], [], color=MUTED, linewidth=1.4, label="line: theory, first order"),
+        Line2D([], [], color=MUTED, linewidth=1.4, label="line, dash: theory"),
         Line2D([], [], color=MUTED, marker="o", linestyle="", markersize=4, label="decided"),
         Line2D(
             [],
