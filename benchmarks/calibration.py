@@ -50,7 +50,7 @@ from engine.error_model import (
 )
 from engine.kernels.changes import DetectionRule, Verdict, mdc
 from engine.kernels.monte_carlo import clopper_pearson
-from engine.kernels.operating import Law
+from engine.kernels.operating import Scatter
 from engine.mrio import MRIO, Labels
 from engine.question import Consumer, Indicator, Question
 from engine.readers.synthetic import CURRENCY, made_up
@@ -167,7 +167,7 @@ def play(case: Case, worlds: int, draws: int, side: int = 100, seed: int = SEED)
     changes = mdc(law.sigma, RULE)[..., None] * np.array(SIZES)
     published = (publish(true, number) for number in range(-(-worlds // side)))
     whole, half = _judged(case, true, published, changes, draws, seed, _HALVED)
-    one = Law(law.sigma[:, :1], law.shift[:, :1])  # the same in every region
+    one = Scatter(law.sigma[:, :1], law.shift[:, :1])  # the same in every region
     expected = Expected(changes[:, :1], one, one, draws)
     return Played(expected, _outcomes(whole, worlds), _outcomes(half, worlds).verdict)
 

@@ -19,7 +19,7 @@ from engine.config import Config, load_config
 from engine.errors import ConfigError, DriftError, FootfallError, InputError, RunError
 from engine.kernels.changes import DetectionRule, Verdict, mdc, verdicts
 from engine.kernels.operating import (
-    Law,
+    Scatter,
     covered,
     decided,
     decided_by_counting,
@@ -33,11 +33,11 @@ from engine.worlds import publish, truth
 RULE = DetectionRule()
 
 
-def law(sigma: float, shift: float = 0.0) -> Law:
-    return Law(np.asarray(sigma), np.asarray(shift))
+def law(sigma: float, shift: float = 0.0) -> Scatter:
+    return Scatter(np.asarray(sigma), np.asarray(shift))
 
 
-def either(true: float, world: Law, believed: Law) -> float:
+def either(true: float, world: Scatter, believed: Scatter) -> float:
     return float(sum(decided(np.asarray(true), world, believed, RULE)))
 
 

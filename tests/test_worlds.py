@@ -14,6 +14,7 @@ from engine.error_model import (
     Constant,
     ErrorModel,
     Errors,
+    Law,
     Method,
     Persistent,
     PowerLaw,
@@ -32,7 +33,9 @@ SOURCE = toy.Toy(world=toy.World.RANDOM, zeros=0.3, negatives=0.1)
 TABLES = tuple(toy.read(SOURCE, year) for year in (2000, 2001))
 
 
-def model(method: Method, rsd: float = 0.2, *, lasting: bool = False) -> ErrorModel:
+def model(
+    method: Method, rsd: float = 0.2, *, lasting: bool = False, law: Law = Law.LOGNORMAL
+) -> ErrorModel:
     """Errors of everything, slowly fading or persistent."""
     time = Persistent() if lasting else AR1(0.8)
     names = (method.matrix, method.emissions, Quantity.Y, Quantity.F_Y)
@@ -40,14 +43,15 @@ def model(method: Method, rsd: float = 0.2, *, lasting: bool = False) -> ErrorMo
     return ErrorModel(
         "all",
         method,
-        tuple(Errors(name, {}, Constant(rsd), (component,), "test") for name in names),
+        tuple(Errors(name, {}, Constant(rsd), (component,), "test", law) for name in names),
     )
 
 
+@pytest.mark.parametrize("law", [Law.LOGNORMAL, Law.GAMMA])
 @pytest.mark.parametrize("method", list(Method))
-def test_a_published_footprint_is_that_of_the_draw(method: Method) -> None:
+def test_a_published_footprint_is_that_of_the_draw(method: Method, law: Law) -> None:
     """World w shows tables whose own footprint is the one that draw w of its seed would have."""
-    true = truth(TABLES, model(method), 5)
+    true = truth(TABLES, model(method, law=law), 5)
     for world in (0, 63, 64):
         shown = publish(true, world)
         for table, prepared in zip(shown.tables, true.prepared, strict=True):

@@ -34,7 +34,7 @@ _REACH = 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Law:
+class Scatter:
     """How delta lies around what it estimates.
 
     Attributes:
@@ -46,17 +46,17 @@ class Law:
     shift: F64
 
 
-def law_of(delta: Delta) -> Law:
+def scatter_of(delta: Delta) -> Scatter:
     """The law around the estimate, whatever the estimate; sigma is zero where nothing is assessed.
 
     That is where all errors cancel between the years, but for rounding.
     """
     rounding = CLEAR_OF_NUMERICAL_ERROR * FACTOR_ROUNDING * (delta.s1 + delta.s2)
     sigma = np.where(delta.sigma > rounding, delta.sigma, 0.0)
-    return Law(sigma, np.asarray(delta.observed - delta.mean))
+    return Scatter(sigma, np.asarray(delta.observed - delta.mean))
 
 
-def decided(true: F64, world: Law, believed: Law, rule: DetectionRule) -> tuple[F64, F64]:
+def decided(true: F64, world: Scatter, believed: Scatter, rule: DetectionRule) -> tuple[F64, F64]:
     """Probabilities of the verdicts decrease and increase, with any number of draws, (...) each.
 
     A fall is decided when P and its reflection at the estimate both say so: when delta^ lies below
@@ -76,8 +76,8 @@ def decided(true: F64, world: Law, believed: Law, rule: DetectionRule) -> tuple[
 
 def decided_by_counting(
     true: float,
-    world: Law,
-    believed: Law,
+    world: Scatter,
+    believed: Scatter,
     draws: int,
     most: int,
 ) -> tuple[float, float]:
@@ -134,7 +134,7 @@ def most_against(draws: int, rule: DetectionRule, *, margin: bool) -> int:
     return int(below.sum()) - 1
 
 
-def covered(world: Law, believed: Law, rule: DetectionRule) -> F64:
+def covered(world: Scatter, believed: Scatter, rule: DetectionRule) -> F64:
     """Probability that the coverage interval of delta holds the true one, (...).
 
     The interval is `delta^ - h -+ z sigma`, and its middle misses the truth by `h + h_w` on

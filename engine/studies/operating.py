@@ -29,7 +29,7 @@ from engine.config import Config
 from engine.errors import ConfigError, DriftError, InputError, RunError
 from engine.jobs import Job, identity
 from engine.kernels.changes import DetectionRule
-from engine.kernels.operating import Law, decided
+from engine.kernels.operating import Scatter, decided
 from engine.question import Question
 from engine.report.figures.curves import Curve, Panel, curves
 from engine.report.files import as_csv
@@ -475,7 +475,7 @@ def _curve(
     line = np.linspace(least, most, _LINE)
     line = line[line != 0]  # where false positives of both directions are counted instead
     world, believed = (
-        Law(law.sigma[place], law.shift[place]) for law in (expected.world, expected.believed)
+        Scatter(law.sigma[place], law.shift[place]) for law in (expected.world, expected.believed)
     )
     falls, rises = decided(line, world, believed, rule)
     power = np.where(line < 0, falls, rises)

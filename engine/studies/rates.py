@@ -14,7 +14,7 @@ from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.kernels.monte_carlo import clopper_pearson, probability, sd
 from engine.kernels.operating import (
-    Law,
+    Scatter,
     covered,
     decided,
     decided_by_counting,
@@ -43,8 +43,8 @@ class Expected:
     """To first order: true changes, (q,c,sizes), laws of delta, (q,c), and draws a world."""
 
     true: F64
-    world: Law
-    believed: Law
+    world: Scatter
+    believed: Scatter
     draws: int
 
 
@@ -87,9 +87,9 @@ def rates(seen: Outcomes, expected: Expected, rule: DetectionRule) -> dict[str, 
     return found | {name: np.broadcast_to(v[..., None], true.shape) for name, v in each.items()}
 
 
-def _laws(expected: Expected) -> tuple[Law, Law]:
+def _laws(expected: Expected) -> tuple[Scatter, Scatter]:
     world, believed = (
-        Law(law.sigma[..., None], law.shift[..., None])
+        Scatter(law.sigma[..., None], law.shift[..., None])
         for law in (expected.world, expected.believed)
     )
     return world, believed
@@ -101,7 +101,7 @@ def _counted(expected: Expected, rule: DetectionRule) -> tuple[F64, F64]:
     falls, rises = np.empty_like(expected.true), np.empty_like(expected.true)
     for place in np.ndindex(*expected.true.shape):
         world, believed = (
-            Law(law.sigma[place[:2]], law.shift[place[:2]])
+            Scatter(law.sigma[place[:2]], law.shift[place[:2]])
             for law in (expected.world, expected.believed)
         )
         falls[place], rises[place] = decided_by_counting(

@@ -17,7 +17,7 @@ from engine.errors import InputError, TableError
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import mdc
 from engine.kernels.first_order import law_of_delta
-from engine.kernels.operating import Law, law_of
+from engine.kernels.operating import Scatter, scatter_of
 from engine.mrio import MRIO
 from engine.prepare import Addresses, addresses
 from engine.question import Question
@@ -73,7 +73,7 @@ class Stage:
     models: Mapping[str, ErrorModel]
     hashes: Addresses
     footprints: F64
-    laws: Mapping[str, Law]
+    laws: Mapping[str, Scatter]
 
 
 def stage_of(config: Config, trial: Trial) -> Stage:
@@ -109,12 +109,12 @@ def stage_of(config: Config, trial: Trial) -> Stage:
     return Stage(tables, truths, models, hashes, footprints, laws)
 
 
-def first_order(true: Truth) -> Law:
+def first_order(true: Truth) -> Scatter:
     """The law of delta around its estimate, to first order at the true tables of two years."""
     law = twin(true.prepared)
     F, C = law.footprint[..., 0], law.covariance[..., 0]
     positive: Bool = np.asarray((F > 0).all(axis=0))
-    return law_of(law_of_delta(F[0], F[1], C[0, 0], C[1, 1], C[0, 1], positive))
+    return scatter_of(law_of_delta(F[0], F[1], C[0, 0], C[1, 1], C[0, 1], positive))
 
 
 def _refuse_not_positive(footprints: F64, trial: Trial) -> None:
