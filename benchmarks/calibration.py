@@ -315,14 +315,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done.append(check)
         print(f"\r{len(done)} numbers, {time.time() - began:.0f} s", end="", file=sys.stderr)
     print(file=sys.stderr)
-    judged_ = worlds >= ENOUGH
+    enough = worlds >= ENOUGH
     print(f"SYNTHETIC worlds: {worlds} of each case, {asked.draws} draws of each, seed {SEED}")
-    print(table(done, judged_))
+    print(table(done, enough))
     if asked.output:
         facts = {"worlds": worlds, "draws": asked.draws, "seed": SEED}
         asked.output.write_text(json.dumps({**facts, "checks": [_row(c) for c in done]}, indent=1))
-    failed = sum(not check.holds for check in done) if judged_ else 0
-    print(f"{failed} of {len(done)} numbers do not hold" if judged_ else "too few worlds to judge")
+    failed = sum(not check.holds for check in done) if enough else 0
+    print(f"{failed} of {len(done)} numbers do not hold" if enough else "too few worlds to judge")
     return int(failed > 0)
 
 
@@ -348,11 +348,11 @@ def _row(check: Check) -> dict[str, Any]:
     return {
         "case": check.case,
         "what": check.what,
-        "percent": check.value,
-        "interval_95": list(check.interval),
-        "theory": None if np.isnan(check.theory) else check.theory,
-        "must_lie_in": [check.low, check.high],
-        "holds": check.holds,
+        "percent": float(check.value),
+        "interval_95": [float(end) for end in check.interval],
+        "theory": None if np.isnan(check.theory) else float(check.theory),
+        "must_lie_in": [float(check.low), float(check.high)],
+        "holds": bool(check.holds),
     }
 
 

@@ -11,24 +11,26 @@ sizes by a power law.
                   x = (I - A)^-1 Y 1, and Z = A diag(x), E = s diag(x)
 
 An industry without output has no coefficients, so none of them err: its purchases and emissions
-stand as they are, and others' output includes what they sell to it.
+stand as they are, and others' output includes what they sell to it. Where its sales are large and
+of both signs, errors may take an industry its output; it is then published without any, and
+inactive in what the engine sees, as such industries are in tables that exist.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
-import scipy.linalg
 
 from engine.draws import everything, perturbed
-from engine.error_model import ErrorModel, Method, Quantity
+from engine.error_model import ErrorModel, Quantity
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import required_output
+from engine.kernels.solve import certify_radius
 from engine.mrio import MRIO
 from engine.prepare import TOLERANCE, Addresses, Prepared, addresses, prepare
 from engine.question import Question
@@ -51,10 +53,17 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Published:
-    """What one world shows: a table for each year, and what its demand vectors say they buy."""
+    """What one world shows.
+
+    Attributes:
+        tables: one a year.
+        question: with what demand vectors say they buy.
+        lost: how many industries that truly have output are published without, over all years.
+    """
 
     tables: tuple[MRIO, ...]
     question: Question
+    lost: int = 0
 
 
 def truth(
@@ -92,55 +101,63 @@ def publish(truth: Truth, world: int) -> Published:
     """The tables of all years as one world shows them; a pure function of its arguments.
 
     Raises:
-        TableError: this world's errors leave no table that could be published, because an
-            industry has lost its output or coefficients belong to no output.
+        TableError: the coefficients of this world have no certified spectral radius and belong to
+            no economy, or a demand vector buys from an industry that has lost its output.
     """
     tables = []
     consumers = {consumer.name: consumer for consumer in truth.question.consumers}
     for true, prepared in zip(truth.tables, truth.prepared, strict=True):
         cells = perturbed(prepared, world)
-        tables.append(_printed(true, prepared.method, cells, world))
-        bought = cells[Quantity.PURCHASES]
-        for column, name in enumerate(consumers):
-            said = consumers[name].purchases
-            if said is not None:
-                places = {pair: row for row, pair in enumerate(true.labels.industries)}
-                here = {pair: float(bought[places[pair], column]) for pair in said[true.year]}
-                consumers[name] = replace(consumers[name], purchases={**said, true.year: here})
-    return Published(tuple(tables), replace(truth.question, consumers=tuple(consumers.values())))
+        tables.append(_printed(true, prepared, cells, world))
+        places = {pair: row for row, pair in enumerate(true.labels.industries)}
+        for column, (name, consumer) in enumerate(tuple(consumers.items())):
+            if consumer.purchases is not None:
+                bought = cells[Quantity.PURCHASES][:, column]
+                if (bought[~tables[-1].active] != 0).any():
+                    _set_aside(f"{name} buys from an industry without output", true.year, world)
+                here = {pair: float(bought[places[pair]]) for pair in consumer.purchases[true.year]}
+                said = {**consumer.purchases, true.year: here}
+                consumers[name] = replace(consumer, purchases=said)
+    both = zip(truth.tables, tables, strict=True)
+    return Published(
+        tuple(tables),
+        replace(truth.question, consumers=tuple(consumers.values())),
+        sum(int((true.active & ~table.active).sum()) for true, table in both),
+    )
 
 
-def _printed(true: MRIO, method: Method, cells: dict[Quantity, F64], world: int) -> MRIO:
+def _printed(true: MRIO, prepared: Prepared, cells: Mapping[Quantity, F64], world: int) -> MRIO:
     Y, F_Y = cells[Quantity.Y], cells[Quantity.F_Y]
-    if method is Method.ACCOUNTS:
+    if prepared.accounts:
         Z, E = cells[Quantity.Z], cells[Quantity.E]
     else:
-        Z, E = _recomposed(true, cells[Quantity.A], cells[Quantity.S], Y, world)
+        A, s = cells[Quantity.A], cells[Quantity.S]
+        if certify_radius(A, prepared.weights, prepared.r_max) is None:
+            said = "the coefficients have no certified spectral radius and belong to no economy"
+            _set_aside(said, true.year, world)
+        Z, E = _recomposed(true, A, s, Y)
     source = f"SYNTHETIC: world {world} around {true.provenance.source}"
     marked = replace(true.provenance, source=source, synthetic=True)
-    table = MRIO(true.year, true.labels, Z, Y, E, F_Y, marked)
-    # In accounts an industry may gain output, as it might in print; coefficients stand or fall.
-    lost = true.active & ~table.active
-    if method is Method.COEFFICIENTS:
-        lost = true.active != table.active
-    if lost.any():
-        region, sector = true.labels.industries[int(np.flatnonzero(lost)[0])]
-        _refuse(f"{region} {sector} has lost its output, or gained one", true.year, world)
-    return table
+    return MRIO(true.year, true.labels, Z, Y, E, F_Y, marked)
 
 
-def _recomposed(true: MRIO, A: F64, s: F64, Y: F64, world: int) -> tuple[F64, F64]:
-    """Z and E of the table that has these coefficients and this final demand."""
-    Z_idle, E_idle = (np.where(true.active, 0.0, flows) for flows in (true.Z, true.E))
-    sold = Y.sum(axis=1) + Z_idle.sum(axis=1)
-    try:
-        x = required_output(A, sold)
-    except scipy.linalg.LinAlgError:
-        _refuse("the coefficients belong to no output", true.year, world)
-    return A * x + Z_idle, s * x + E_idle
+def _recomposed(true: MRIO, A: F64, s: F64, Y: F64) -> tuple[F64, F64]:
+    """Z and E of the table that has these coefficients and this final demand.
+
+    `x = A x + (Z 1 of industries without output) + Y 1`, anew until no industry loses its output.
+    """
+    active = true.active
+    while True:
+        bought = np.where(active, 0.0, true.Z)
+        own = np.where(active, A, 0.0)
+        x = required_output(own, (Y.sum(axis=1) + bought.sum(axis=1))[:, None])[:, 0]
+        lost = active & (x <= 0)
+        if not lost.any():
+            return own * x + bought, np.where(active, s * x, true.E)
+        active = active & ~lost
 
 
-def _refuse(what: str, year: int, world: int) -> NoReturn:
+def _set_aside(what: str, year: int, world: int) -> NoReturn:
     raise TableError(
         what,
         where=f"world {world}, year {year}",

@@ -11,7 +11,9 @@ tables to verdicts, with a few hundred worlds instead of thousands.
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -174,11 +176,25 @@ def test_doubling_the_draws_turns_no_verdict_around_even_on_the_threshold() -> N
     assert (whole == open_).mean() > 0.95
 
 
-def test_the_suite_says_what_does_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_suite_says_what_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     low, high = (0.0, 1.0), (4.0, 6.0)
-    holds = calibration.Check("a", "b", 0.5, low, 0.5, *low)
-    fails = calibration.Check("c", "d", 0.5, low, 5.0, *high)
-    assert holds.holds
-    assert not fails.holds
-    lines = calibration.table([holds, fails], judge=True).splitlines()
-    assert ["DOES NOT HOLD" in line for line in lines] == [False, False, True]
+    made = [
+        calibration.Check("a", "b", np.float64(0.5), low, np.float64(np.nan), *low),
+        calibration.Check("c", "d", np.float64(0.5), low, np.float64(5.0), *high),
+    ]
+    assert [check.holds for check in made] == [True, False]
+    monkeypatch.setattr(calibration, "suite", lambda worlds, draws: iter(made))
+    assert calibration.main(["--output", str(tmp_path / "found.json")]) == 1
+    told = capsys.readouterr().out
+    assert "1 of 2 numbers do not hold" in told
+    assert ["DOES NOT HOLD" in line for line in told.splitlines()[2:4]] == [False, True]
+    assert [
+        row["holds"] for row in json.loads((tmp_path / "found.json").read_text())["checks"]
+    ] == [
+        True,
+        False,
+    ]
+    assert calibration.main(["--quick"]) == 0
+    assert "too few worlds to judge" in capsys.readouterr().out

@@ -156,26 +156,39 @@ def test_an_industry_without_output_stands_as_it_is_among_coefficients() -> None
     assert shown.E[:, -1].tolist() == table.E[:, -1].tolist()
 
 
-def test_a_lost_output_is_no_publication() -> None:
-    """Sales of an industry that are nearly all returned: a small error turns their sum."""
+@pytest.mark.parametrize("method", list(Method))
+def test_an_industry_that_loses_its_output_is_inactive(method: Method) -> None:
+    """Sales of both signs that nearly cancel: a small error turns their sum."""
     table = TABLES[0]
     Z, Y = table.Z.copy(), table.Y.copy()
     Z[0], Y[0] = 0.0, 0.0
-    Y[0, :2] = 10.0, -9.99
-    shaky = truth(
-        [replace(table, Z=Z, Y=Y, published_output=None)], model(Method.ACCOUNTS, rsd=0.3), 5
-    )
+    Y[0, :2] = 10.0, -9.0
+    shaky = replace(table, Z=Z, Y=Y, published_output=None)
+    true = truth([shaky], model(method, rsd=0.1), 5)
+    shown = [publish(true, world) for world in range(40)]
+    assert {world.lost for world in shown} == {0, 1}
+    for world in shown:
+        (seen,) = world.tables
+        assert seen.active.tolist() == [world.lost == 0] + [True] * (len(seen.x) - 1)
+        reference(prepare(seen, ErrorModel("exact", method, ()), everything(seen), 1))
+        if world.lost and method is Method.COEFFICIENTS:
+            assert seen.Z[:, 0].tolist() == shaky.Z[:, 0].tolist()
+            assert seen.E[:, 0].tolist() == shaky.E[:, 0].tolist()
 
-    shown, refused = 0, []
+
+def test_coefficients_of_no_economy_are_not_published() -> None:
+    table = toy.read(toy.Toy(world=toy.World.ONE_SECTOR, Z=90.0, Y=10.0), 2000)
+    component = Component("own", 1.0, ("cell",), Yearly())
+    entry = Errors(Quantity.A, {}, Constant(0.3), (component,), "test")
+    true = truth([table], ErrorModel("a", Method.COEFFICIENTS, (entry,)), 5)
+    shown = []
     for world in range(40):
         try:
-            publish(shaky, world)
-            shown += 1
+            shown += [publish(true, world)]
         except TableError as error:
-            refused.append((world, str(error)))
-    assert shown > 0
-    assert refused
-    assert all("R0 P0" in said and f"world {world}," in said for world, said in refused)
+            said = str(error)
+    assert 0 < len(shown) < 40
+    assert "no certified spectral radius" in said
 
 
 def test_every_purpose_has_a_seed_of_its_own() -> None:

@@ -65,6 +65,7 @@ class Characteristics:
         folder: where `rates.csv`, `rates.json`, the figures and the worlds lie.
         rows: one for each pair of scenarios, stressor, consumer and size of the true change.
         aside: by scenario, how many worlds no publisher would show, and the first reason.
+        lost: by scenario, in how many worlds an industry is published without its true output.
         data: what the tables are called.
         seconds: a world, of those played now by all workers together; NaN where none was missing.
     """
@@ -72,6 +73,7 @@ class Characteristics:
     folder: Path
     rows: tuple[Row, ...]
     aside: dict[str, tuple[int, str]]
+    lost: dict[str, int]
     data: str
     seconds: float
 
@@ -79,6 +81,11 @@ class Characteristics:
         notes = [
             f"`{name}`: {count} worlds set aside, which no publisher would show ({reason})"
             for name, (count, reason) in self.aside.items()
+            if count
+        ] + [
+            f"`{name}`: in {count} worlds an industry lost its output to errors, and was inactive "
+            "in what the engine saw"
+            for name, count in self.lost.items()
             if count
         ]
         if math.isfinite(self.seconds):
@@ -144,8 +151,10 @@ def characterise(
                 known[record["truth"], record["world"]] = record
                 counted.add()
             seconds = counted.seconds / len(tasks) if tasks else math.nan
-            listed, aside = _found(config, trial, stage, [known[one] for one in asked])
-            found = Characteristics(folder, tuple(listed), aside, _data(stage), seconds)
+            records = [known[one] for one in asked]
+            listed, aside = _found(config, trial, stage, records)
+            lost = {n: sum(_lost(r) for r in records if r["truth"] == n) for n in trial.truths}
+            found = Characteristics(folder, tuple(listed), aside, lost, _data(stage), seconds)
             drawn = _figures(config, trial, stage, listed, found.data)
             _written(folder, found, config, drawn)
             return found
@@ -386,6 +395,10 @@ def _found(
     return listed, aside
 
 
+def _lost(record: Record) -> bool:
+    return bool(record.get("lost", 0))
+
+
 def _expected(config: Config, trial: Trial, stage: Stage, world: str, believed: str) -> Expected:
     true = true_changes(stage, trial, believed, config)
     return Expected(true, stage.laws[world], stage.laws[believed], trial.draws)
@@ -416,6 +429,7 @@ def _written(folder: Path, found: Characteristics, config: Config, drawn: Drawn)
         "power": config.detection.power,
         "interval_of_rates": f"Clopper-Pearson, {100 * LEVEL:g} %",
         "aside": {name: count for name, (count, _) in found.aside.items()},
+        "lost": found.lost,
     }
     content = json.dumps({**facts, "rates": found.rows}, indent=1, allow_nan=False)
     with storing(folder):

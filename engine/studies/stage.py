@@ -197,7 +197,7 @@ def played(task: Task) -> Record:
     for name, one in seen.items():
         true = true_changes(stage, trial, name, config)
         judgements[name] = _listed(judged(one, true, levelled * np.exp(true), config.detection))
-    return record | {"judged": judgements}
+    return record | {"lost": published.lost, "judged": judgements}
 
 
 def _listed(one: Judged) -> Record:
