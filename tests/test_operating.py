@@ -27,6 +27,7 @@ from engine.kernels.operating import (
 )
 from engine.mrio import MRIO
 from engine.studies import characterise, operating, percentages, stage
+from engine.studies.asked import trial_of
 from engine.studies.sight import Judged, View, judged, view
 from engine.worlds import publish, truth
 
@@ -127,7 +128,7 @@ def small(folder: Path, *changes: tuple[str, str]) -> Config:
 def test_scaling_draws_is_scaling_the_truth(tmp_path: Path) -> None:
     """A true fall of 20 % imposed on the tables gives the draws that scaling predicts."""
     config = small(tmp_path)
-    trial = operating._trial(config, 128, (0.0,), (2000, 2001), None, None, None, None)
+    trial = trial_of(config, 128, (0.0,), (2000, 2001), None, None, None, None)
     here = stage.stage_of(config, trial)
     first, second = here.tables
     lower = replace(second, E=0.8 * second.E, F_Y=0.8 * second.F_Y)
@@ -148,7 +149,7 @@ def test_scaling_draws_is_scaling_the_truth(tmp_path: Path) -> None:
 def test_the_first_year_sets_the_level_of_every_consumer(tmp_path: Path) -> None:
     """Without a change the true footprints are level, though compositions differ."""
     config = small(tmp_path)
-    trial = operating._trial(config, 64, (0.0,), (2000, 2001), None, None, None, None)
+    trial = trial_of(config, 64, (0.0,), (2000, 2001), None, None, None, None)
     here = stage.stage_of(config, trial)
     first, second = here.footprints
     assert not np.allclose(first, second, rtol=1e-3)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from engine.studies.operating import (
-    CHANGES,
-    DRAWS,
-    WORLDS,
-    Characteristics,
-    characterise,
-    percentages,
-)
+from engine.studies.asked import percentages
+from engine.studies.found import Characteristics
+from engine.studies.operating import CHANGES, DRAWS, WORLDS, characterise
 from engine.studies.tolerance import MOST, Look, known, run_until, schedule
 
 __all__ = [
