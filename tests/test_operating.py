@@ -158,6 +158,37 @@ def test_the_first_year_sets_the_level_of_every_consumer(tmp_path: Path) -> None
     assert sizes[..., 1] == pytest.approx(-mdc(here.laws["base"].sigma, RULE))
 
 
+KNOWN_TOTAL = """
+[[scenarios.base.known_totals]]
+quantities = ["E"]
+by = ["stressor", "region"]
+rsd = 0.02
+totals = "stated.csv"
+rescale = true
+source = "assumption"
+components = [
+  { name = "inventory", weight = 1.0, group = ["stressor", "region"], time = "yearly" },
+]
+"""
+
+
+def test_stated_totals_are_each_worlds_own(tmp_path: Path) -> None:
+    """Tables as they are stand for the truth, and what a world's cells add up to for its totals."""
+    lines = [
+        f"{year},S{k},R{r},1e3" for year in (2000, 2001, 2002) for k in (0, 1) for r in range(3)
+    ]
+    (tmp_path / "stated.csv").write_text("\n".join(["year,stressor,region,total", *lines]) + "\n")
+    plain = small(tmp_path)
+    stated = loaded(tmp_path, SMALL + KNOWN_TOTAL)
+    trial = trial_of(stated, 64, (0.0,), (2000, 2001), None, None, None, None)
+    truly, here = stage.stage_of(plain, trial), stage.stage_of(stated, trial)
+    assert here.footprints == pytest.approx(truly.footprints, rel=1e-9)
+    # a total known to 2 % leaves less of the change open than cells of 10 %
+    assert np.all(here.laws["base"].sigma < truly.laws["base"].sigma)
+    found = asked(stated, tmp_path / "out", 3)
+    assert {r["worlds"] for r in found} == {3}
+
+
 # --- from a configuration to rates --------------------------------------------------------------
 
 TWO = """

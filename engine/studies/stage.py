@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def stage_of(config: Config, trial: Trial) -> Stage:
     reader = Reader(config)
     tables = tuple(reader.read(year) for year in trial.years)
     hashes = addresses([tables[0].labels], trial.question)
-    models = {s.name: s for s in config.scenarios if s.name in trial.scenarios}
+    models = {s.name: _in_worlds(s) for s in config.scenarios if s.name in trial.scenarios}
     seed = seed_for(config.sampling.seed, "worlds")
     truths, laws, footprints = {}, {}, None
     for name, errors in models.items():
@@ -107,6 +107,16 @@ def stage_of(config: Config, trial: Trial) -> Stage:
             truths[name] = whole
     assert footprints is not None
     return Stage(tables, truths, models, hashes, footprints, laws)
+
+
+def _in_worlds(errors: ErrorModel) -> ErrorModel:
+    """The model with known totals taken from the tables, and none that is stated.
+
+    A stated total belongs to the tables as they are; here they are the truth, and every world's
+    publisher states what its own cells add up to.
+    """
+    totals = tuple(replace(known, stated=None, rescale=False) for known in errors.totals)
+    return replace(errors, totals=totals)
 
 
 def first_order(true: Truth) -> Scatter:
