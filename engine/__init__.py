@@ -50,6 +50,7 @@ _HOME = {
     "Yearly": "engine.error_model",
     "attributed": "engine.analysis",
     "changes": "engine.analysis",
+    "characterise": "engine.studies",
     "check": "engine.workflow",
     "draw": "engine.draws",
     "findings": "engine.mrio",

@@ -307,6 +307,44 @@ def _state(progress: RunProgress) -> str:
 
 
 @main.command()
+@_config
+@click.option("--output", type=click.Path(path_type=Path), help="Folder; runs/<name>-operating.")
+@click.option("--worlds", type=click.IntRange(min=2), default=studies.WORLDS, show_default=True)
+@click.option("--draws", type=click.IntRange(min=2), default=studies.DRAWS, show_default=True)
+@click.option(
+    "--changes",
+    default=",".join(f"{100 * change:g}" for change in studies.CHANGES),
+    show_default=True,
+    help="True changes in percent, separated by commas; the minimum detectable fall is added.",
+)
+@click.option("--years", type=int, nargs=2, help="The two years; the last two if not given.")
+@click.option("--truth", help="Scenario that the worlds draw errors from; all if not given.")
+@click.option("--believed", help="Scenario that the engine believes in; all if not given.")
+@click.option("--stressor", help="One of the configuration's; all if not given.")
+@click.option("--consumer", help="One of the configuration's; all if not given.")
+@_cluster_options
+@_speaks_plainly
+def characterise(
+    config: Path,
+    output: Path | None,
+    changes: str,
+    executor: str | None,
+    workers: int | None,
+    **asked: Any,
+) -> None:
+    """How often verdicts are right, in simulated worlds: false positives, power, coverage."""
+    loaded = load_config(config)
+    sizes = studies.percentages(changes)
+    cluster = _cluster(loaded, executor, workers)
+    with _shown() as listener:
+        found = studies.characterise(
+            loaded, output, changes=sizes, cluster=cluster, listener=listener, **asked
+        )
+    click.echo(str(found))
+    click.echo(f"rates and figures: {found.folder}")
+
+
+@main.command()
 @_run
 @_scenario
 @click.option("--verify", is_flag=True, help="Read every block again and compare its checksum.")

@@ -4,11 +4,16 @@ One sector whose intensity alone errs: the true footprints are fixed, a publishe
 drawn from the error model, and the kernel sees these estimates and its own draws around them.
 Rates must lie within four standard errors of their nominal value (false failure: 1 in 16,000),
 widened by the undecided worlds, whose verdict is `needs more draws`.
+
+At the end the suite of `benchmarks.calibration`, which goes the whole way from error models and
+tables to verdicts, with a few hundred worlds instead of thousands.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from benchmarks import calibration
+from engine.clusters import one_blas_thread
 from engine.kernels.arrays import F64, I64
 from engine.kernels.changes import DetectionRule, Verdict, change, verdicts
 
@@ -136,3 +143,58 @@ def test_power_is_that_of_the_minimum_detectable_change() -> None:
 def test_equal_errors_are_not_asymmetric() -> None:
     found = judge((0.2, 0.2), 0.5, 1.0, count=1000, draws=2000, rng=np.random.default_rng(6))
     assert found["asymmetric"].mean() <= 0.001
+
+
+# --- from error models to verdicts: the suite of `scripts/calibrate`, reduced -------------------
+
+REDUCED = [calibration.CASES[place] for place in (0, 2, 6)]  # yearly, persistent, ar1; unequal too
+
+
+@pytest.mark.parametrize("case", REDUCED, ids=lambda case: case.name)
+def test_the_whole_way_agrees_with_theory(case: calibration.Case) -> None:
+    """Each rate within 4 standard errors of what so many draws decide: 1 in 16,000 each."""
+    with one_blas_thread():
+        found = calibration.play(case, worlds=400, draws=512)
+    rate = calibration.rates(found.outcomes, found.expected, RULE)
+    for name in ("detected", "coverage"):
+        theory = rate[f"theory_{name}"]
+        error = 4 * np.sqrt(np.maximum(theory * (1 - theory), 1 / 400) / 400)
+        assert np.all(np.abs(rate[name] - theory) < error), name
+    assert np.all(rate["sigma_world"] == pytest.approx(rate["theory_sigma_world"], rel=0.15))
+    flipped, runs = calibration.flips(found.outcomes.verdict, found.halfway)
+    assert flipped <= 0.01 * runs
+
+
+def test_doubling_the_draws_turns_no_verdict_around_even_on_the_threshold() -> None:
+    """At most 1 % of runs; each of the two counts has 1 % to be on the wrong side at all."""
+    with one_blas_thread():
+        whole, half = calibration.on_the_threshold(calibration.CASES[0], runs=400, draws=1024)
+    flipped, runs = calibration.flips(whole, half)
+    assert runs == 400
+    assert flipped <= 0.01 * runs
+    open_ = calibration.VERDICTS.index(Verdict.NEEDS_MORE_DRAWS)
+    assert (whole == open_).mean() > 0.95
+
+
+def test_the_suite_says_what_does_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low, high = (0.0, 1.0), (4.0, 6.0)
+    made = [
+        calibration.Check("a", "b", np.float64(0.5), low, np.float64(np.nan), *low),
+        calibration.Check("c", "d", np.float64(0.5), low, np.float64(5.0), *high),
+    ]
+    assert [check.holds for check in made] == [True, False]
+    monkeypatch.setattr(calibration, "suite", lambda worlds, draws: iter(made))
+    assert calibration.main(["--output", str(tmp_path / "found.json")]) == 1
+    told = capsys.readouterr().out
+    assert "1 of 2 numbers do not hold" in told
+    assert ["DOES NOT HOLD" in line for line in told.splitlines()[2:4]] == [False, True]
+    assert [
+        row["holds"] for row in json.loads((tmp_path / "found.json").read_text())["checks"]
+    ] == [
+        True,
+        False,
+    ]
+    assert calibration.main(["--quick"]) == 0
+    assert "too few worlds to judge" in capsys.readouterr().out

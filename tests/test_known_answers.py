@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 from scipy.stats import norm
 
-from configs import ONE_SECTOR, written
-from engine import analysis, workflow
-from engine.config import load_config
+from configs import ONE_SECTOR, SERIAL, written
+from engine import analysis, studies, workflow
+from engine.config import Config, load_config
 from engine.error_model import (
     Component,
     Constant,
@@ -70,6 +70,73 @@ def test_one_sector_from_configuration_to_verdict(
         assert abs(float(found[name]) - value) < 4 * error + 1e-12, name
     assert float(found["reference_delta"]) == pytest.approx(ratio, rel=1e-12)
     assert str(found["verdict"].item()) == verdict
+
+
+UNEQUAL = """
+[[scenarios.base.errors]]
+quantity = "Y"
+source = "assumption"
+components = [
+  { name = "lasting", weight = 0.95, group = "cell", time = "persistent" },
+  { name = "yearly", weight = 0.05, group = "cell", time = "yearly" },
+]
+# A law so steep that 2000 lies at its ceiling and 2001 at its floor.
+[scenarios.base.errors.power_law]
+a = 1.0
+b = -1.0
+floor = 0.1
+ceiling = 0.5
+currency = "EUR"
+per_table_unit = { 2000 = 1e-9, 2001 = 1e9 }
+"""
+
+
+def unequal(folder: Path, draws: int = 8192) -> Config:
+    """One sector whose demand errs by 50 % and then by 10 %, correlating by .95; F1 = F0."""
+    text = ONE_SECTOR.format(parameters="", draws=draws, rsd=0.1, rho=0.5, rest=0.5)
+    head = text[: text.index("[[scenarios")]
+    return load_config(written(folder, head + UNEQUAL, "unequal.toml"))
+
+
+KNOWN = {
+    "sigma": 0.378899,
+    "delta_mean": 0.106597,
+    "p_decrease": 1 - 0.610772,
+    "p_decrease_reflected": 1 - 0.389228,
+}
+
+
+def test_one_sector_of_unequal_errors_from_configuration_to_verdict(tmp_path: Path) -> None:
+    """P(increase) .610772 and .389228 mirrored, where nothing changed; 4 standard errors each."""
+    run = workflow.run(unequal(tmp_path), tmp_path / "run")
+    with run.open() as ensemble:
+        found = analysis.changes(ensemble, workflow.rule_of(run)).squeeze().sel(part="total")
+    sizes = [math.sqrt(math.log1p(rsd**2)) for rsd in (0.5, 0.1)]
+    for name, value in (
+        KNOWN | dict(zip(("s1", "s2"), sizes, strict=True)) | {"rho": 0.95}
+    ).items():
+        gap = abs(float(found[name]) - value)
+        assert gap < 4 * float(found[f"{name}_mcse"]) + 1e-6, name
+    assert float(found["reference_delta"]) == pytest.approx(0.0, abs=1e-15)
+    assert str(found["verdict"].item()) == "not detectable"
+
+
+def test_one_sector_of_unequal_errors_in_closed_form(tmp_path: Path) -> None:
+    """One lognormal factor, for which the first order is exact: to the printed digits."""
+    found = workflow.preview(unequal(tmp_path)).squeeze().sel(part="total")
+    for name, value in KNOWN.items():
+        assert round(float(found[name]), 6) == pytest.approx(value, abs=1e-9), name
+
+
+def test_false_positives_of_unequal_errors_from_a_configuration(tmp_path: Path) -> None:
+    """Both probabilities together: .0308; the interval of delta misses .0870. Printed digits."""
+    study = studies.characterise(
+        unequal(tmp_path, draws=64), tmp_path / "study", worlds=2, draws=64, cluster=SERIAL
+    )
+    none = study.rows[0]
+    assert none["true_delta"] == 0.0
+    assert round(none["theory_limit"], 4) == 0.0308
+    assert round(1 - none["theory_coverage"], 4) == 0.0870
 
 
 def test_all_errors_persistent_is_not_assessed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ LAYERS = [
     ["question", "wording"],
     ["prepare"],
     ["draws", "twin"],
-    ["split", "budget"],
+    ["split", "budget", "worlds"],
     ["stores"],
     ["blockwork"],
     ["jobs"],

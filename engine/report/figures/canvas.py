@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -117,6 +118,13 @@ def picture(figure: Figure, key: str, alt: str) -> Picture:
     root.attrib.update({"role": "img", "aria-label": alt})
     # Safe to mark: serialised by an XML library, which escapes text and attributes.
     return Picture(Markup(ElementTree.tostring(root, encoding="unicode")), alt)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG image, for what is no page."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
 
 
 def _strip(root: ElementTree.Element) -> None:

@@ -1,4 +1,4 @@
-"""Loops above a run. Here: draw until the answer is known well enough (JCGM 101:2008, 7.9).
+"""Draw until the answer is known well enough (JCGM 101:2008, 7.9).
 
 The run is extended to D, 2 D, 4 D, ... draws a year, and looked at each time. It stops when every
 change of a consumer's total between consecutive years, and from the first year to the last, is
