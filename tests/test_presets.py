@@ -195,6 +195,69 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, entry: str, message: st
         with_entry(tmp_path, entry)
 
 
+# --- of known totals -----------------------------------------------------------------------------
+
+TOTALS = """[[scenarios.base.known_totals]]
+quantities = ["E", "F_Y"]
+by = ["stressor", "region"]
+"""
+SCHULTE_TOTALS = (
+    f'{TOTALS}preset = {{ name = "schulte2024", gases = {{ S0 = "CO2", S1 = "CH4" }} }}\n'
+    f"components = [{NATIONAL}]\n"
+)
+DUTCH_TOTALS = f"""{TOTALS}only = {{ stressor = ["S0"], region = ["R0"] }}
+preset = {{ name = "netherlands2000", gas = "CH4", ratio = 0.9, time = "ar1" }}
+"""
+
+
+def test_known_totals_take_the_medians_of_countries(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f'{SMALL}{SCHULTE_TOTALS}source = "own remark"')
+    (entry,) = config.errors.totals
+    assert entry.size == ByLabel(("stressor",), {("S0",): 0.04, ("S1",): 0.12})
+    assert entry.source == SCHULTE_2024.cited("own remark")
+    assert [c.group for c in entry.components] == [("stressor", "region")]
+    shown = [row["source"] for row in wording.assumptions(config.errors)]
+    assert SCHULTE_2024.cited("own remark") in shown
+    told = "\n".join(workflow.check(config))
+    for words in ("ESSD 16:2669", "verified against the abstract", "rsd by stressor, 4 to 12 %"):
+        assert words in told
+
+
+def test_known_totals_take_the_dutch_inventory_with_its_components(tmp_path: Path) -> None:
+    config = loaded(tmp_path, SMALL + DUTCH_TOTALS)
+    (entry,) = config.errors.totals
+    assert entry.size == Constant(0.25 / 1.96)
+    rho = sum(c.weight * inter_year_correlation(c.time, 1990, 2000) for c in entry.components)
+    assert rho == pytest.approx(implied_correlation(25, 7, 0.9), abs=1e-12)
+    told = "\n".join(workflow.check(config))
+    for words in ("Olivier", "verified against that table", "of 1990: 0.9", "1 totals in 2000"):
+        assert words in told
+
+
+@pytest.mark.parametrize(
+    ("entry", "old", "new", "message"),
+    [
+        (SCHULTE_TOTALS, '["E", "F_Y"]\nby = ["stressor", "region"]',
+         '["E"]\nby = ["stressor", "region", "sector"]', "those of a part of one"),
+        (SCHULTE_TOTALS, 'by = ["stressor", "region"]', 'by = ["stressor"]', "several countries"),
+        (SCHULTE_TOTALS, "preset =", "rsd = 0.1\npreset =", "given twice"),
+        (SCHULTE_TOTALS, f"components = [{NATIONAL}]", "", "no `components`"),
+        (SCHULTE_TOTALS, "schulte2024", "edgar2015", "preset"),
+        (DUTCH_TOTALS, 'stressor = ["S0"], ', "", "of one country"),
+        (DUTCH_TOTALS, 'time = "ar1"', 'time = "ar1", shared_with = "E"', "independent of all"),
+        (DUTCH_TOTALS, "preset =", f"components = [{NATIONAL}]\npreset =", "of its own"),
+        (DUTCH_TOTALS, 'preset = { name = "netherlands2000", gas = "CH4", ratio = 0.9, '
+         'time = "ar1" }', f"rsd = 0.1\ncomponents = [{NATIONAL}]", "no source is stated"),
+    ],
+)  # fmt: skip
+def test_presets_of_no_countrys_totals_are_refused(
+    tmp_path: Path, entry: str, old: str, new: str, message: str
+) -> None:
+    assert old in entry
+    with pytest.raises(ConfigError, match=message):
+        loaded(tmp_path, SMALL + entry.replace(old, new))
+
+
 # --- EDGAR ---------------------------------------------------------------------------------------
 
 HEADER = '"","country","emi","rel.unc.min","rel.unc.max","sector","L1"\n'

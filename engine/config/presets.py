@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import schema
 from engine.config.paths import resolved
-from engine.error_model import Component, ErrorSize, Quantity, check_size
+from engine.error_model import ByLabel, Component, Constant, ErrorSize, Quantity, check_size
 from engine.error_model.presets import (
     BASE_YEAR,
     CURRENT_YEAR,
@@ -27,6 +27,7 @@ from engine.errors import ConfigError
 from engine.readers.edgar import EdgarSizes, edgar_sizes
 
 Asked = schema.Schulte2024 | schema.Netherlands2000 | schema.Edgar2015 | schema.Lenzen2010
+AskedOfTotals = schema.Schulte2024 | schema.Netherlands2000
 Components = tuple[Component, ...] | None
 
 _EMISSIONS = {Quantity.E: "region", Quantity.S: "region", Quantity.F_Y: "consumer"}
@@ -60,7 +61,9 @@ def preset(
             check_national(components or (), SCHULTE_2024, where)
             return Chosen(schulte_2024(asked.gases), components, SCHULTE_2024.cited(note))
         case schema.Netherlands2000():
-            return _netherlands(entry, asked, components, where, note)
+            region = _region_key(quantity, where)
+            dutch = _netherlands(asked, entry.only, region, components, where, note)
+            return Chosen(dutch.size, dutch.components, dutch.source)
         case schema.Edgar2015():
             return _edgar(quantity, asked, components, path, where, note)
         case schema.Lenzen2010():
@@ -69,15 +72,55 @@ def preset(
             return Chosen(law, components, LENZEN_2010.cited(note))
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenOfTotals:
+    """What a preset makes of known totals."""
+
+    size: Constant | ByLabel
+    components: Components
+    source: str
+
+
+def preset_of_totals(
+    entry: schema.KnownTotals, asked: AskedOfTotals, components: Components, where: str
+) -> ChosenOfTotals:
+    """The size, components and source of known totals that name a preset: sizes of a country's.
+
+    Args:
+        components: those the entry lists, None if it lists none.
+
+    Raises:
+        ConfigError: the totals are no countries', or the preset cannot be meant for them.
+    """
+    note = entry.source or ""
+    if "region" not in entry.by or "sector" in (*entry.by, *entry.only):
+        raise ConfigError(
+            f"`{asked.name}` is the error of a country's total, and these totals are those of "
+            f"{'a part of one' if 'region' in entry.by else 'several countries'}",
+            where=where,
+            remedy='use by = ["stressor", "region"], and no `sector` in `only`',
+        )
+    match asked:
+        case schema.Schulte2024():
+            return ChosenOfTotals(schulte_2024(asked.gases), components, SCHULTE_2024.cited(note))
+        case schema.Netherlands2000():
+            if asked.shared_with is not None:
+                raise ConfigError(
+                    "a total's error is independent of all others",
+                    where=where,
+                    remedy="leave `shared_with` out: E and F_Y under one total need none",
+                )
+            return _netherlands(asked, entry.only, "region", components, where, note)
+
+
 def _netherlands(
-    entry: schema.Errors,
     asked: schema.Netherlands2000,
+    only: Mapping[str, Sequence[str]],
+    region: str,
     components: Components,
     where: str,
     note: str,
-) -> Chosen:
-    quantity = Quantity(entry.quantity)
-    region = _region_key(quantity, where)
+) -> ChosenOfTotals:
     if components is not None:
         raise ConfigError(
             "this preset brings components of its own, whose correlation between years the "
@@ -85,7 +128,7 @@ def _netherlands(
             where=where,
             remedy="leave `components` out",
         )
-    if len(entry.only.get("stressor", ())) != 1 or not entry.only.get(region):
+    if len(only.get("stressor", ())) != 1 or not only.get(region):
         raise ConfigError(
             f"the uncertainty is that of {asked.gas} of one country",
             where=where,
@@ -101,7 +144,7 @@ def _netherlands(
         shared_with=None if asked.shared_with is None else Quantity(asked.shared_with),
     )
     said = f"emissions of {CURRENT_YEAR} by those of {BASE_YEAR}: {asked.ratio:g}, as stated"
-    return Chosen(netherlands_2000(gas), made, NETHERLANDS_2000.cited(said, note))
+    return ChosenOfTotals(netherlands_2000(gas), made, NETHERLANDS_2000.cited(said, note))
 
 
 def _edgar(

@@ -285,10 +285,11 @@ class KnownTotals(_Section):
     by: list[str]
     rsd: float | None = None
     table: str | None = None
+    preset: Annotated[Schulte2024 | Netherlands2000, Field(discriminator="name")] | None = None
     totals: str | None = None
     rescale: bool = False
-    components: list[TotalComponent]
-    source: str
+    components: list[TotalComponent] | None = None
+    source: str | None = None
 
 
 class Scenario(_Section):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.config import schema
+from engine.config.explaining import CHOICES
 from engine.config.paths import resolved
+from engine.config.presets import ChosenOfTotals, preset_of_totals
 from engine.config.scenarios import time_key
 from engine.error_model import ByLabel, Component, Constant, KnownTotals, Quantity
 from engine.errors import ConfigError
@@ -20,25 +22,45 @@ def known_totals(entry: schema.KnownTotals, path: Path) -> KnownTotals:
     if entry.totals is not None:
         csv = resolved(entry.totals, path, f"{_WHERE}, totals")
         stated = read_totals(csv, entry.by)
+    chosen = _chosen(entry, path)
+    if chosen.components is None:
+        raise ConfigError(
+            "no `components` say what shares this error",
+            where=_WHERE,
+            remedy="list one or more, whose weights add up to one, each with its group and time",
+        )
     return KnownTotals(
         quantities=tuple(Quantity(quantity) for quantity in entry.quantities),
         only={key: tuple(names) for key, names in entry.only.items()},
         by=tuple(entry.by),
-        size=_size(entry, path),
-        components=tuple(_component(component) for component in entry.components),
-        source=entry.source,
+        size=chosen.size,
+        components=chosen.components,
+        source=chosen.source,
         stated=stated,
         rescale=entry.rescale,
     )
 
 
-def _size(entry: schema.KnownTotals, path: Path) -> Constant | ByLabel:
-    if (entry.rsd is None) == (entry.table is None):
+def _chosen(entry: schema.KnownTotals, path: Path) -> ChosenOfTotals:
+    """Size, components and source, by a preset or as they are given."""
+    given = [entry.rsd, entry.table, entry.preset]
+    if sum(one is not None for one in given) != 1:
         raise ConfigError(
             "the size of the totals' error is given twice, or not at all",
             where=_WHERE,
-            remedy="give either `rsd` or `table` (CSV)",
+            remedy="give exactly one of `rsd`, `table` (CSV) and `preset`",
         )
+    components = None if entry.components is None else tuple(map(_component, entry.components))
+    if entry.preset is not None:
+        return preset_of_totals(entry, entry.preset, components, f"{_WHERE}, preset")
+    if entry.source is None:
+        raise ConfigError(
+            "no source is stated", where=f"{_WHERE}, source", remedy=CHOICES["source"]
+        )
+    return ChosenOfTotals(_size(entry, path), components, entry.source)
+
+
+def _size(entry: schema.KnownTotals, path: Path) -> Constant | ByLabel:
     if entry.rsd is not None:
         return Constant(entry.rsd)
     table = read_size_table(resolved(entry.table or "", path, f"{_WHERE}, table"))
