@@ -413,7 +413,8 @@ def _rsd(grid: _Grid, row: int, column: int) -> float:
                 raise ConfigError(
                     f"the table of error sizes has no entry for {' '.join(wanted)}",
                     where="known_totals",
-                    remedy="add it; a missing size is never read as zero",
+                    remedy="add it, or narrow the entry with `only`; a missing size is never read "
+                    "as zero",
                 )
             return rsds[wanted]
 
