@@ -15,11 +15,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from engine import freezing, studies, workflow
+from engine import studies, workflow
 from engine.clusters import ClusterSpec, Executor
 from engine.config import Config, load_config
 from engine.errors import FootfallError
 from engine.runs import Progress as RunProgress
+from engine.studies import freezing
 
 INTERRUPTED = 130
 

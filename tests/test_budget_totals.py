@@ -52,13 +52,13 @@ from engine.error_model import (
     Quantity,
     Yearly,
 )
-from engine.freezing import confirm
 from engine.kernels.arrays import F64
 from engine.kernels.budget import frozen as without
 from engine.kernels.budget import halved, lasting
 from engine.kernels.changes import DetectionRule
 from engine.kernels.perturb import LOG2E, Cells
 from engine.prepare import Prepared, addresses, prepare
+from engine.studies.freezing import confirm
 from engine.twin import Twin, twin
 
 SEED = 5

@@ -12,8 +12,8 @@ import pytest
 
 from configs import SMALL, loaded
 from engine.errors import InputError
-from engine.freezing import Confirmed, confirm, rows_as
 from engine.kernels.budget import ratio_of_sds
+from engine.studies.freezing import Confirmed, confirm, rows_as
 
 
 @pytest.fixture(scope="module")

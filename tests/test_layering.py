@@ -28,7 +28,7 @@ LAYERS = [
     ["report"],
     ["config"],
     ["workflow"],
-    ["studies", "freezing"],
+    ["studies"],
     ["cli"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

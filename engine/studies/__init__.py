@@ -1,4 +1,4 @@
-"""Loops above a run: draw until a tolerance is met, and operating characteristics."""
+"""Loops above a run: until a tolerance is met, frozen groups, operating characteristics."""
 
 from __future__ import annotations
 
