@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median as middle
@@ -49,7 +49,32 @@ QUANTITIES = {
     "A": "technical coefficients",
     "Y": "final demand",
 }
-KEPT = ("changes", "scenarios", "correlation", "families", "trend", "years_to_detect", "budget")
+
+
+def yearly(row: Row) -> bool:
+    """Whether a row is about a change from one year to the next."""
+    return bool(row["to_year"] == row["from_year"] + 1)
+
+
+# The rows that the page needs of every table, and the columns that only say them in words.
+KEPT: dict[str, Callable[[Row], bool]] = {
+    "changes": yearly,
+    "scenarios": lambda row: row["scenario"] == BASE and yearly(row),
+    "families": yearly,
+    "years_to_detect": lambda row: bool(row["own"]) and row["given"] in ("decline", "years"),
+    "budget": lambda row: row["change"] == YEARLY and row["by"] in ("quantity", "region", "sector"),
+}
+COLUMNS = {
+    "years_to_detect": (
+        *("consumer", "stressor", "real_sd", "given", "decline_percent", "decline_percent_mcse"),
+        *("years", "years_low", "years_high", "most_years"),
+    ),
+    "budget": (
+        *("consumer", "stressor", "by", "entry", "share", "mdc_decrease_percent"),
+        *("mdc_decrease_percent_halved", "mdc_decrease_percent_lasting"),
+    ),
+}
+PROSE = ("meaning", "linearity_meaning", "real_source", "basis", "method", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +96,7 @@ class Told:
     def yearly(self, consumer: str) -> list[Row]:
         """The changes from one year to the next."""
         rows = self.rows("changes", consumer)
-        return [row for row in rows if row["to_year"] == row["from_year"] + 1]
+        return [row for row in rows if yearly(row)]
 
 
 def main(folder: Path, docs: Path) -> None:
@@ -93,23 +118,24 @@ def main(folder: Path, docs: Path) -> None:
 
 
 def numbers(told: dict[str, Told]) -> str:
-    """What the page says, by scenario and table, totals alone; one row a line."""
-    kept: dict[str, dict[str, list[Row]]] = {}
-    for name, one in told.items():
-        kept[name] = {
-            table: [
-                row
-                for row in one.tables.get(table, [])
-                if row["part"] == "total" and row.get("change", YEARLY) == YEARLY
-            ]
-            for table in KEPT
-        }
+    """What the page and its figures are made from, by scenario and table, one row a line."""
     lines = []
-    for name, tables in kept.items():
-        for table, rows in tables.items():
-            listed = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    for name, one in told.items():
+        for table, choose in KEPT.items():
+            rows = [row for row in one.tables[table] if row["part"] == "total" and choose(row)]
+            listed = ",\n  ".join(json.dumps(shortened(row, table)) for row in rows)
             lines.append(f'"{name}/{table}": [\n  {listed}\n ]')
     return "{\n " + ",\n ".join(lines) + "\n}\n"
+
+
+def shortened(row: Row, table: str) -> Row:
+    """Six digits of every number, and of the largest tables the columns that the page uses."""
+    names = COLUMNS.get(table, row.keys())
+    return {
+        name: float(f"{row[name]:.6g}") if isinstance(row[name], float) else row[name]
+        for name in names
+        if name not in PROSE
+    }
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -149,20 +175,18 @@ def counts(base: Told, consumers: Sequence[str]) -> dict[str, int]:
         for consumer in consumers
         for row in base.yearly(consumer)
     ]
-    kinds = ("robust", "depends", "contradictory")
+    kinds = ("robust", "robustly not", "depends", "contradictory", "open")
     return {
         "changes": len(yearly),
         "found": sum(row["verdict"] in DETECTED for row in yearly),
-        **{kind: concluded.count(kind) for kind in kinds},
+        **{kind.replace(" ", "_"): concluded.count(kind) for kind in kinds},
     }
 
 
 def over(base: Told, consumer: str) -> dict[int, str]:
     """The conclusion over the error models, by the year of the change."""
     rows = base.rows("scenarios", consumer, scenario=BASE)
-    return {
-        row["to_year"]: row["conclusion"] for row in rows if row["to_year"] == row["from_year"] + 1
-    }
+    return {row["to_year"]: row["conclusion"] for row in rows if yearly(row)}
 
 
 def in_words(told: dict[str, Told], consumer: str) -> dict[str, str]:
@@ -283,7 +307,8 @@ def best(base: Told, consumer: str) -> list[Row]:
     rows = [
         row
         for row in base.rows("budget", consumer, change=YEARLY)
-        if row["by"] in ("quantity", "region", "sector") and not row["entry"].startswith("others")
+        if row["by"] in ("quantity", "region", "sector")
+        and not row["entry"].startswith(("others", "totals of"))
     ]
     return sorted(rows, key=lambda row: float(row["mdc_decrease_percent_halved"]))[:3]
 
@@ -363,7 +388,7 @@ def years_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
         axes = figure.add_axes((0.06 + 0.19 * place, 0.18, 0.165, 0.66))
         plain_axes(axes)
         curves = [curve(one, consumer) for one in told.values()]
-        grid = range(2, 16)
+        grid = range(1, 16)
         low, high = (
             [pick(c.get(n, float("nan")) for c in curves) for n in grid] for pick in (least, most)
         )
@@ -372,6 +397,7 @@ def years_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
         axes.plot([own.get(n, float("nan")) for n in grid], list(grid), color=INK, linewidth=1.6)
         axes.set_xlim(0.0, 6.0)
         axes.set_ylim(0, 15)
+        axes.set_yticks([1, 5, 10, 15])
         axes.set_xticks([1, 3, 5], ["1", "3", "5"])
         axes.set_title(SHORT[consumer], loc="left", fontsize=9, color=INK)
         if place:
@@ -400,7 +426,7 @@ def curve(one: Told, consumer: str) -> dict[int, float]:
 
 def budget_figure(base: Told, consumers: Sequence[str]) -> Figure:
     figure = Figure(figsize=(7.3, 3.4))
-    axes = figure.add_axes((0.12, 0.2, 0.86, 0.72))
+    axes = figure.add_axes((0.12, 0.33, 0.86, 0.64))
     plain_axes(axes, grid=False)
     entries = list(
         dict.fromkeys(
@@ -423,7 +449,7 @@ def budget_figure(base: Told, consumers: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(consumers)), [SHORT[consumer] for consumer in reversed(consumers)])
     axes.set_xlabel("share of the variance of a yearly change, %", fontsize=8)
     for at, (entry, colour) in enumerate(zip(entries, colours, strict=False)):
-        x, y = 0.12 + 0.44 * (at % 2), 0.07 - 0.045 * (at // 2)
+        x, y = 0.12 + 0.4 * (at % 2), 0.13 - 0.055 * (at // 2)
         figure.text(x, y, "■", color=colour, fontsize=9)
         figure.text(x + 0.02, y, QUANTITIES.get(entry, entry), fontsize=8, color=INK)
     return figure
