@@ -36,6 +36,9 @@ from engine.analysis import (
 from engine.errors import FootfallError
 from engine.kernels.changes import DetectionRule
 from engine.report import numbers, write
+from engine.report.matter import Matter
+from engine.report.offset import offset_section
+from engine.report.targets import target_section
 from engine.workflow.checking import check
 
 ASKED = """
@@ -171,6 +174,35 @@ def test_the_page_says_what_the_json_says(run: workflow.Run, tmp_path: Path) -> 
         assert (tmp_path / name).read_text().count("\n") > 1
 
 
+def test_risks_are_told_as_the_joint_probabilities_that_they_are() -> None:
+    target = Target("b", 2005, (2000,), 1.1, "s", prior=PriorRatio(1.0, 0.1, "s"))
+    rows = target_table(ensemble(World(draws=256)), [target], DetectionRule())
+    totals = [row for row in rows if row["consumer"] == "NLD"]
+    matter = Matter("NLD", "CO2", totals, DetectionRule(), "SYNTHETIC", "stem", drawn=False)
+    said = " ".join(target_section(matter).sentences)
+    assert "the probability that the target is missed and nevertheless found to conform" in said
+    assert "the probability that it is met and nevertheless not found to conform" in said
+
+
+def offset_said(rows: list[dict[str, Any]]) -> list[str]:
+    matter = Matter("NLD", "CO2", rows, DetectionRule(), "SYNTHETIC", "stem", drawn=False)
+    return [sentence.replace(numbers.NBSP, " ") for sentence in offset_section(matter).sentences]
+
+
+def test_a_change_that_is_not_assessed_has_no_probability_of_a_fall() -> None:
+    rows = offset_table(ensemble(World(rho=1.0)), Span(2000, 2005), DetectionRule())
+    (only,) = offset_said(rows[:1])
+    assert "not assessed" in only
+    assert "97.5 %" not in only
+
+
+def test_what_did_not_change_neither_rose_nor_fell() -> None:
+    rows = offset_table(ensemble(World()), Span(2000, 2005), DetectionRule())
+    first, _ = offset_said([rows[0] | {"home_change": 0.0}])
+    assert "emissions within NLD did not change (standard uncertainty" in first
+    assert "by 0" not in first
+
+
 WORLDS = {
     "usual": World(),
     "few draws": World(draws=64),
@@ -214,7 +246,7 @@ def test_a_page_of_any_world_has_words_for_all_of_it(tmp_path: Path, name: str) 
     refuse_what_no_page_says(said)
     assert "<script>" not in page.read_text(encoding="utf-8")
     assert "Is the target met?" in said
-    assert ("Did emissions move abroad?" in said) == bool(topics["offset"])
+    assert ("Did emissions abroad rise while those at home fell?" in said) == bool(topics["offset"])
 
 
 def test_check_tells_how_far_databases_are_apart(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from click.testing import CliRunner
+from report_world import World, ensemble
 
 from configs import SERIAL, SMALL, loaded, written
 from engine import analysis, workflow
 from engine.analysis.budget import (
     CONSECUTIVE,
+    STEPWISE,
     WHOLE,
     YEARLY,
     budget_tables_text,
@@ -188,6 +191,92 @@ def test_a_mixture_of_scales_has_no_average() -> None:
     )
     assert {row["change"] for row in rows} == {CONSECUTIVE, WHOLE}
     assert analysis.budget_text(rows) == ""
+
+
+def test_the_average_is_over_steps_of_one_year() -> None:
+    """2000-2001 is yearly, 2001-2006 is not; without any such step the name says so."""
+    found = with_whole(made())
+    gap = replace(found, pairs=((2000, 2001), (2001, 2006), (2000, 2006)))
+    E, _ = of(analysis.budget_table(gap, DetectionRule(), (3.0,)), change=YEARLY)
+    assert (E["from_year"], E["to_year"]) == (2000, 2001)
+    assert E["sigma"] == pytest.approx(np.sqrt(0.0025))
+    apart = replace(found, pairs=((2000, 2005), (2005, 2010), (2000, 2010)))
+    rows = analysis.budget_table(apart, DetectionRule(), (3.0,))
+    assert {row["change"] for row in rows} == {STEPWISE, CONSECUTIVE, WHOLE}
+    E, _ = of(rows, change=STEPWISE)
+    assert (E["from_year"], E["to_year"]) == (2000, 2010)
+    assert E["sigma"] == pytest.approx(np.sqrt(0.00225))
+    assert E["years_3_percent"] is not None
+    for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1")):
+        rows += [row | {"by": by.value, "entry": name} for row in rows if row["entry"] == "E"]
+    section = budget_section(matter(rows))
+    said = " ".join(
+        [*section.sentences, section.figures[0].caption, section.tables[0].caption,
+         section.figures[0].picture.alt, analysis.budget_text(rows)]
+    )  # fmt: skip
+    assert "a change from one year of the run to the next" in said
+    assert "yearly" not in said
+
+
+def test_a_scale_that_is_not_the_verdicts_is_said() -> None:
+    """One draw below zero: verdicts are on raw differences, and the budget is not."""
+    budget = with_whole(made())
+    for lowest, scale in ((90.0, "log"), (-1.0, "raw")):
+        drawn = footprints(lowest)
+        changes = analysis.changes(drawn, DetectionRule(), list(budget.pairs))
+        rows = analysis.budget_table(
+            budget, DetectionRule(), (3.0,), analysis.drawn_sigmas(drawn, budget)
+        )
+        verdicts = {
+            (row["from_year"], row["to_year"]): row["scale"]
+            for row in analysis.verdict_table(changes)
+        }
+        for row in rows:
+            assert row["scale"] == "log"
+            if row["change"] != YEARLY:
+                assert row["scale_drawn"] == verdicts[row["from_year"], row["to_year"]]
+        assert of(rows, change=YEARLY)[0]["scale_drawn"] == scale
+        for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1")):
+            rows += [row | {"by": by.value, "entry": name} for row in rows if row["entry"] == "E"]
+        said = " ".join(budget_section(matter(rows)).sentences)
+        assert ("verdicts are about differences in kt" in said) == (scale == "raw")
+        assert ("verdicts are about raw differences" in analysis.budget_text(rows)) == (
+            scale == "raw"
+        )
+
+
+def footprints(lowest: float) -> xr.Dataset:
+    world = World(years=(2000, 2001, 2002), path=(100.0, 101.0, 99.0), parts=("total",), draws=64)
+    drawn = ensemble(world)
+    drawn["footprint"].to_numpy()[0, 1] = lowest
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("years", "low", "high", "agree"),
+    [(4, 4, 4, True), (9, 8, 10, True), (9, 9, 9, False), (None, None, None, False)],
+)
+def test_years_here_and_by_the_draws_are_told_apart(
+    years: int | None, low: int | None, high: int | None, agree: bool
+) -> None:
+    rows = analysis.budget_table(with_whole(made()), DetectionRule(), (5.0,))
+    for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1")):
+        rows += [row | {"by": by.value, "entry": name} for row in rows if row["entry"] == "E"]
+    here = 4 if years == 4 else 8
+    rows = [row | {"years_5_percent": here} for row in rows]
+    by_draws: Row = {
+        "own": True, "part": "total", "given": "decline", "correlation": "fading alone",
+        "real_sd": 0.0, "decline_percent": 5.0, "reason": "", "years": years, "years_low": low,
+        "years_high": high, "most_years": 40,
+    }  # fmt: skip
+    alone = " ".join(budget_section(matter(rows)).sentences)
+    assert "errors to come are of the last year's size" in alone
+    assert "Under “How long" not in alone
+    both = replace(matter(rows), beside={"years_to_detect": [by_draws]})
+    said = " ".join(budget_section(both).sentences).replace(NBSP, " ")
+    there = "more than 40" if low is None else str(low) if low == high else f"{low} to {high}"
+    assert f"a fall of 5 % a year takes {there} years there, and {here} here" in said
+    assert ("The two differ" in said) == (not agree)
 
 
 def test_small_entries_are_left_to_the_others(rows: list[Row]) -> None:

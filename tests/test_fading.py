@@ -18,6 +18,7 @@ from engine.kernels.fading import (
     laws_told_by,
     mean_by_lag,
 )
+from engine.kernels.trend import information_by_year
 
 YEARS = np.arange(2000.0, 2012.0)
 
@@ -101,3 +102,24 @@ def test_two_years_tell_two_extreme_laws_of_the_same_correlation() -> None:
     assert lasting.law.lasting == pytest.approx(0.64)
     assert fading.law.phi == pytest.approx(0.8, abs=1e-4)
     assert fading.covariance(years)[0, 1] == pytest.approx(V[0, 1], rel=1e-4)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.99, 0.999, 0.99999])
+def test_two_years_have_the_slope_error_that_their_fading_errors_have(rho: float) -> None:
+    """phi is solved for however close to one: over the two years themselves the law is exact."""
+    years = np.array([2000.0, 2001.0])
+    V = 0.05**2 * np.array([[1, rho], [rho, 1]])
+    law = carried(V, years, Law.FADING).covariance(years)
+    error, exact = (information_by_year(C, years)[-1] ** -0.5 for C in (law, V))
+    assert error == pytest.approx(exact, rel=1e-4)
+
+
+def test_the_two_extreme_laws_are_no_bounds() -> None:
+    """One correlation of successive years, three laws: what fades slowly in part takes longest."""
+    years = np.arange(2000.0, 2041.0)
+    laws = Fading(0.5, 0.0, 0.0), Fading(0.0, 1.0, 0.5), Fading(0.0, 0.625, 0.8)
+    assert [law.correlation(years)[0, 1] for law in laws] == pytest.approx([0.5] * 3)
+    lasting, fading, slow = (
+        information_by_year(law.correlation(years), years)[-1] ** -0.5 for law in laws
+    )
+    assert slow > 1.2 * max(lasting, fading)

@@ -20,13 +20,15 @@ from engine import analysis, workflow
 from engine.analysis import Family
 from engine.analysis.families import coherent, family_pairs
 from engine.config.asked import remembered, to_remember
-from engine.errors import ConfigError
+from engine.errors import ConfigError, InputError
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.kernels.conclusions import Conclusion, conclusion
 from engine.report import correlation as correlation_section
 from engine.report import families as families_section
 from engine.report import write
+from engine.report.matter import Matter
 from engine.report.scenarios import over_scenarios
+from engine.workflow import telling, topics
 
 RULE = DetectionRule()
 DECADE = World(
@@ -255,6 +257,56 @@ def test_the_own_correlation_has_the_counted_verdict_and_the_grid_its_size() -> 
         assert all(row[f"{name}_mcse"] >= 0 for row in rows)
 
 
+def test_nothing_over_the_correlation_is_left_open_at_the_last_look() -> None:
+    drawn = ensemble(World(draws=256))
+    pairs = analysis.consecutive_and_whole(drawn["year"].to_numpy().tolist())
+    found = analysis.changes(drawn, RULE, pairs)
+    rows = analysis.correlation_table(drawn, found, RULE, (2.0,))
+    last = analysis.correlation_table(drawn, analysis.at_last_look(found), RULE, (2.0,), final=True)
+    assert "needs more draws" in {row["by_size"] for row in rows}
+    assert "open" in {row["conclusion"] for row in rows}
+    for before, after in zip(rows, last, strict=True):
+        for name in ("verdict", "by_size"):
+            waits = before[name] == "needs more draws"
+            assert after[name] == ("borderline" if waits else before[name])
+        assert after["conclusion"] != "open"
+
+
+VERDICTS_OVER = {
+    "detectable at every one of them": ("decrease", "decrease", "decrease"),
+    "at some of them only": ("not detectable", "decrease", "not assessed"),
+    "in opposite directions at different ones": ("decrease", "decrease", "increase"),
+    "at none": ("not detectable", "borderline", "not detectable"),
+    "not assessed at some and not detectable at others": (
+        "not detectable", "not detectable", "not assessed",
+    ),
+    "not assessed": ("not assessed", "not assessed", "not assessed"),
+    "open until more draws are made": ("not detectable", "needs more draws", "not detectable"),
+}  # fmt: skip
+
+
+def test_every_conclusion_over_the_correlation_has_words_and_counts_add_up() -> None:
+    """One change of each kind, one more at every correlation: eight in all."""
+    kinds = [*VERDICTS_OVER.values(), ("increase", "increase", "increase")]
+    template = [row for row in correlation_of(ensemble(World(draws=64))) if row["part"] == "total"]
+    rows = [
+        template[0]
+        | {"from_year": 2000 + at, "to_year": 2001 + at, "verdict": verdict, "rho": rho}
+        | {"model": "own" if place == 2 else "assumed", "conclusion": conclusion(verdicts).value}
+        for at, verdicts in enumerate(kinds)
+        for place, (verdict, rho) in enumerate(zip(verdicts, (0.0, 0.9, 0.95), strict=True))
+    ]
+    matter = Matter("NLD", "CO2", rows, RULE, "SYNTHETIC", "stem", drawn=False)
+    said = correlation_section.correlation_section(matter).sentences[0]
+    assert "of 8 changes: " in said
+    listed = said.removesuffix(".").partition("changes: ")[2].split(", ")
+    assert listed == [
+        f"{'two' if words.startswith('detectable at every') else 'one'} {words}"
+        for words in VERDICTS_OVER
+    ]
+    assert "only above" not in said
+
+
 def test_a_verdict_over_correlations_can_be_robust_and_not() -> None:
     robust = World(path=(180.0, 90.0), years=(2000, 2001))
     never = World(path=(180.0, 180.0), years=(2000, 2001))
@@ -365,6 +417,10 @@ def test_nothing_is_left_open_at_the_last_look() -> None:
         for name in ("verdict", "adjusted", "simultaneous", "holm"):
             waits = before[name] == "needs more draws"
             assert after[name] == ("borderline" if waits else before[name])
+        assert after["open_together"] == 0
+        assert after["found_together"] == before["found_together"]
+    assert "more draws" not in families_section.sentence(final)
+    assert any(row["open_together"] for row in rows)
 
 
 # --- as a user meets it ---------------------------------------------------------------------------
@@ -389,9 +445,48 @@ def test_every_sampled_number_has_its_error(tables: dict[str, list[dict[str, Any
             assert all(row[f"{number}_mcse"] is not None for row in known), (name, number)
 
 
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ({"table": "changes", "form": "json"}, set()),
+        ({"form": "csv"}, set()),
+        ({"table": "families", "form": "json"}, {"families"}),
+        ({"form": "json"}, {topic.name for topic in topics.TOPICS}),
+    ],
+)
+def test_only_what_is_asked_is_computed(
+    run: workflow.Run, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], used: set[str]
+) -> None:
+    computed: set[str] = set()
+
+    def watched(topic: topics.Topic) -> topics.Topic:
+        def rows(case: topics.Case) -> list[dict[str, Any]]:
+            computed.add(topic.name)
+            return topic.rows(case) if topic.name == "families" else []
+
+        return replace(topic, rows=rows)
+
+    several = tuple(watched(topic) for topic in topics.TOPICS)
+    monkeypatch.setattr(topics, "TOPICS", several)
+    monkeypatch.setattr(telling, "TOPICS", several)
+    workflow.detect(run, RULE, **options)
+    assert computed == used
+
+
+def test_a_table_that_is_not_there_is_refused_with_those_that_are(run: workflow.Run) -> None:
+    for name in ("target", "nonsense"):
+        with pytest.raises(InputError, match="there is no table") as caught:
+            workflow.detect(run, RULE, form="json", table=name)
+        for there in ("changes", "scenarios", "families", "years_to_detect"):
+            assert there in caught.value.remedy
+
+
 def test_csv_is_one_table_with_the_rows_of_the_json(
     run: workflow.Run, tables: dict[str, list[dict[str, Any]]]
 ) -> None:
+    assert workflow.detect(run, RULE, form="csv") == workflow.detect(
+        run, RULE, form="csv", table="changes"
+    )
     text = workflow.detect(run, RULE, form="csv", table="families")
     rows = list(csv.DictReader(StringIO(text)))
     assert len(rows) == len(tables["families"])

@@ -385,6 +385,29 @@ def test_each_verdict_has_its_words(verdict: str, said: str) -> None:
     assert said in str(sentences.headline(change, [change], RULE)).replace(numbers.NBSP, " ")
 
 
+@pytest.mark.parametrize(
+    ("draws", "said"), [(0, "no draws were accepted"), (1, "one draw only was accepted")]
+)
+def test_too_few_draws_are_counted(draws: int, said: str) -> None:
+    change = a_change(verdict="not assessed", draws=draws)
+    assert said in str(sentences.headline(change, [change], DetectionRule()))
+
+
+def test_what_is_never_detectable_says_why() -> None:
+    """|delta| < z |s1 - s2|: also a change larger than the errors' difference may be hidden."""
+    said = sentences.break_even(a_change(rho_break_even=1.2, verdict="not detectable"))
+    assert (
+        said == "never: errors that differ so in size would hide it even if they correlated fully"
+    )
+
+
+def test_intervals_hold_given_acceptance_where_draws_were_rejected(pages: dict[str, Path]) -> None:
+    for name, path in pages.items():
+        said = "and given that a draw is accepted in both years" in path.read_text()
+        some = any(row["acceptance"] < 1 for row in verdicts(path)["changes"])
+        assert said == some, name
+
+
 def test_every_verdict_has_a_paint_and_a_meaning() -> None:
     assert set(PAINTS) == {str(verdict) for verdict in Verdict}
     reached = {"decrease", "increase", "not detectable"}

@@ -31,6 +31,9 @@ from engine.errors import ConfigError
 from engine.kernels.changes import DetectionRule
 from engine.kernels.trend import ar1_correlation, slope, years_to_detect
 from engine.report import write
+from engine.report.matter import Matter
+from engine.report.numbers import NBSP, number
+from engine.report.years import years_section
 
 RULE = DetectionRule()
 REAL = RealVariability(0.02, 0.3, "a study")
@@ -211,6 +214,13 @@ def test_two_years_tell_a_bracket_and_say_so() -> None:
     assert lasting["fading"] == 0
     assert fading["fading"] == 1
     assert lasting["fit_ratio"] == pytest.approx(1, abs=1e-3)
+    matter = Matter("NLD", "CO2", rows, RULE, "SYNTHETIC", "stem", drawn=False)
+    said = " ".join(years_section(matter).sentences).replace(NBSP, " ")
+    for row, what in ((lasting, "lasts for good"), (fading, "it fades with the years")):
+        assert f"{number(row['fit_ratio'], 2)} times the draws' own, if " in said
+        assert what in said
+    assert "can take longer than either" in said
+    assert "lies between" not in said
 
 
 def test_other_scenarios_have_lines_of_totals() -> None:

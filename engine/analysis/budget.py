@@ -10,22 +10,45 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from engine.analysis.selection import select
+from engine.analysis.selection import Selection, select
 from engine.analysis.tables import NOTHING, Row, aligned, number, places
 from engine.budget import OTHERS, Budget, By, Entry, Subject
 from engine.kernels import budget as kernel
-from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, decrease_percent, mdc
+from engine.kernels.arrays import F64, Bool
+from engine.kernels.changes import (
+    DetectionRule,
+    accepted_draws,
+    decrease_percent,
+    log_scale,
+    mdc,
+)
 from engine.kernels.monte_carlo import Estimate, sd, standard_error
 from engine.kernels.trend import ar1_correlation, slope
 
 BASIS = "first order, no draws"
 YEARLY, CONSECUTIVE, WHOLE = "yearly, on average", "consecutive", "whole span"
-_MOST_YEARS = 60  # that are looked ahead
+STEPWISE = "from one year of the run to the next, on average"
+AVERAGES = (YEARLY, STEPWISE)
+MOST_YEARS = 60  # that are looked ahead
+_SCALES = {True: "log", False: "raw"}
 _MOST_SHOWN = 8
 _LEAST_SHOWN = 0.005  # share of the variance
 
-Drawn = Mapping[tuple[str, str, str, int, int], Estimate]
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the draws say of one change.
+
+    Attributes:
+        sigma: standard deviation of delta, on the budget's scale.
+        log: whether the verdict on it, which sees all draws, is on the log scale.
+    """
+
+    sigma: Estimate
+    log: bool
+
+
+Drawn = Mapping[tuple[str, str, str, int, int], Sampled]
 
 
 def budget_table(
@@ -33,14 +56,21 @@ def budget_table(
 ) -> list[Row]:
     """One flat row for every change, and everything its uncertainty comes from.
 
-    `change` is `consecutive` (two years that follow each other), `yearly, on average` (the mean
-    variance of these) or `whole span`. `by` and `entry` say what the row is about, `share` is its
-    part of the variance of delta: the shares of one `by` add up to one and may be negative.
-    `sigma` is the standard deviation of delta, `sigma_drawn` the same from the draws; `_halved`
-    is with the entry's error halved (sigma of its logarithm), `_lasting` with its errors the same
-    in all years, `_without` with none. What lasts is shared with other entries' cells only where
-    it was so before. Years to detect a steady fall count measurement errors alone, those of the
-    last year, and are given on average rows. A number that does not exist is None.
+    `change` is `consecutive` (two years of the run that follow each other), `whole span`, or the
+    mean variance of steps of one year (`yearly, on average`), in a run without any that of its own
+    steps (`from one year of the run to the next, on average`). `by` and `entry` say what the row is
+    about, `share` is its part of the variance of delta: the shares of one `by` add up to one and
+    may be negative. `sigma` is the standard deviation of delta, `sigma_drawn` the same from the
+    draws; `_halved` is with the entry's error halved (sigma of its logarithm), `_lasting` with its
+    errors the same in all years, `_without` with none. What lasts is shared with other entries'
+    cells only where it was so before. `scale` is that of the estimates, `scale_drawn` that of the
+    verdict, which is raw where a draw is not positive though the estimates are.
+
+    Years to detect a steady fall, on average rows, are to first order and count measurement errors
+    alone: those of the last year, each component's correlated over the years as the error model
+    states, and none that last. `years_to_detect_table` takes size and correlation from the draws
+    over all years instead, where errors that last may move as the structure changes. A number that
+    does not exist is None.
 
     Args:
         declines: in percent a year.
@@ -55,14 +85,15 @@ def budget_table(
 
 
 def drawn_sigmas(ensemble: xr.Dataset, found: Budget) -> Drawn:
-    """sigma of every change of totals, from the draws accepted in all years."""
+    """sigma of every change of totals, from the draws accepted in all years, and its scale."""
     chosen = select(ensemble, None, None)
     total = [str(part) for part in ensemble["part"].to_numpy()].index("total")
     footprint = chosen.footprint[..., total]
     accepted = footprint[np.isfinite(footprint).all(axis=(1, 2, 3))]
     names = [[str(v) for v in ensemble[dim].to_numpy()] for dim in ("stressor", "consumer")]
     where = {year: place for place, year in enumerate(chosen.years)}
-    estimates: dict[tuple[str, str, str, int, int], Estimate] = {}
+    scales = [_scale(chosen, total, where[s], where[t]) for s, t in found.pairs]
+    estimates: dict[tuple[str, str, str, int, int], Sampled] = {}
     for subject in found.subjects:
         q, c = names[0].index(subject.stressor), names[1].index(subject.consumer)
         for change in _changes(found, subject):
@@ -72,8 +103,17 @@ def drawn_sigmas(ensemble: xr.Dataset, found: Budget) -> Drawn:
             ]
             years = change.years
             key = subject.stressor, subject.consumer, change.name, *years
-            estimates[key] = _root_mean_square(np.stack(draws, axis=1))
+            log = all(bool(scales[i][q, c]) for i in change.pairs)
+            estimates[key] = Sampled(_root_mean_square(np.stack(draws, axis=1)), log)
     return estimates
+
+
+def _scale(chosen: Selection, total: int, s: int, t: int) -> Bool:
+    """Whether verdicts on the change of two years are on the log scale, (stressor, consumer)."""
+    first, second = (chosen.footprint[:, year, ..., total] for year in (s, t))
+    both = accepted_draws(first, second)
+    estimates = (chosen.reference[year][None, ..., total] for year in (s, t))
+    return log_scale(first[both], second[both], *estimates)
 
 
 def _delta(first: F64, second: F64, *, log: bool) -> F64:
@@ -114,8 +154,11 @@ def _changes(found: Budget, subject: Subject) -> Iterator[_Change]:
     years = sorted({year for pair in found.pairs for year in pair})
     steps = tuple(found.pairs.index(pair) for pair in pairwise(years))
     log = subject.logarithmic
-    if len({log[i] for i in steps}) == 1:
-        yield _Change(YEARLY, (years[0], years[-1]), steps, log[steps[0]])
+    yearly = tuple(i for i in steps if found.pairs[i][1] == found.pairs[i][0] + 1)
+    averaged = yearly or steps
+    if len({log[i] for i in averaged}) == 1:
+        ends = found.pairs[averaged[0]][0], found.pairs[averaged[-1]][1]
+        yield _Change(YEARLY if yearly else STEPWISE, ends, averaged, log[averaged[0]])
     for i in steps:
         yield _Change(CONSECUTIVE, found.pairs[i], (i,), log[i])
     if len(steps) > 1:
@@ -132,7 +175,7 @@ def _rows(
     drawn: Drawn,
 ) -> Iterator[Row]:
     V = _mean(subject.variance, change)
-    known = change.name == YEARLY and subject.level
+    known = change.name in AVERAGES and subject.level
     ahead = _Ahead.of(subject, phis, rule, declines) if known else None
     key = subject.stressor, subject.consumer, change.name, *change.years
     sampled = drawn.get(key)
@@ -155,11 +198,12 @@ def _rows(
             "to_year": change.years[1],
             "by": str(entry.by),
             "entry": entry.name,
-            "scale": "log" if change.log else "raw",
+            "scale": _SCALES[change.log],
+            "scale_drawn": None if sampled is None else _SCALES[sampled.log],
             "share": _plain(kernel.share(K, V)),
             **_detectable("", V, rule, log=change.log),
-            "sigma_drawn": None if sampled is None else _plain(sampled.value),
-            "sigma_drawn_mcse": None if sampled is None else _plain(sampled.mcse),
+            "sigma_drawn": None if sampled is None else _plain(sampled.sigma.value),
+            "sigma_drawn_mcse": None if sampled is None else _plain(sampled.sigma.mcse),
             **{
                 name: value
                 for what, variance in better.items()
@@ -231,7 +275,7 @@ class _Ahead:
             for what, level in (("halved", self._halved(entry)), ("lasting", self._lasting(entry))):
                 covariance = _covariance(level, self.phis)
                 row[f"{name}_{what}"] = (
-                    _years(percent, covariance, self.rule, now or _MOST_YEARS) if level else None
+                    _years(percent, covariance, self.rule, now or MOST_YEARS) if level else None
                 )
         return row
 
@@ -292,7 +336,7 @@ def _years(
         last -= 1
     while not seen(last):
         last += 1
-        if last > _MOST_YEARS:
+        if last > MOST_YEARS:
             return None
     return last
 
@@ -329,9 +373,10 @@ KINDS = (By.QUANTITY, By.REGION, By.SECTOR, By.COMPONENT, By.GROUP)
 
 
 def budget_text(rows: Sequence[Row]) -> str:
-    """What most of the uncertainty of a yearly change comes from: the first entry of each kind."""
+    """What most of the uncertainty of an average change comes from: the first of each kind."""
     lines = [["", "MDC (fall)", "most from", "share", "MDC halved", "lasting"]]
-    for (consumer, stressor), own in _by_subject(rows, YEARLY).items():
+    averages = [row for row in rows if row["change"] in AVERAGES]
+    for (consumer, stressor), own in _by_subject(averages).items():
         for by in KINDS[:-1]:
             chosen, _ = shown_entries([row for row in own if row["by"] == by], 1)
             for row in chosen:
@@ -342,15 +387,35 @@ def budget_text(rows: Sequence[Row]) -> str:
                 lines.append([name, now, f"{by} {row['entry']}", _share(row["share"]), *better])
     if len(lines) == 1:
         return ""
-    title = "Where the uncertainty of a yearly change comes from (average year, first order)"
-    return "\n".join([title, *aligned(lines)])
+    title = f"Where the uncertainty of {change_in_words(averages[0])} comes from"
+    note = [_OTHER_SCALE] if any(map(other_scale, averages)) else []
+    return "\n".join([f"{title} (average of these, first order)", *aligned(lines), *note])
+
+
+def change_in_words(row: Row) -> str:
+    """What an average row is the average of."""
+    return {YEARLY: "a yearly change", STEPWISE: "a change from one year of the run to the next"}[
+        row["change"]
+    ]
+
+
+def other_scale(row: Row) -> bool:
+    """Whether the verdict is about raw differences, and the budget about relative ones."""
+    return row["scale_drawn"] is not None and row["scale_drawn"] != row["scale"]
+
+
+_OTHER_SCALE = (
+    "some draws are not positive, so that verdicts are about raw differences where this budget, to "
+    "first order, is about relative changes"
+)
 
 
 def budget_tables_text(rows: Sequence[Row]) -> str:
     """One table for each consumer and stressor, of the average yearly change and the whole span."""
     tables = []
-    for change in (YEARLY, WHOLE):
-        for (consumer, stressor), own in _by_subject(rows, change).items():
+    for change in (*AVERAGES, WHOLE):
+        chosen = [row for row in rows if row["change"] == change]
+        for (consumer, stressor), own in _by_subject(chosen).items():
             years = f"{own[0]['from_year']}-{own[0]['to_year']}"
             title = f"{consumer}, {stressor}: change {change}, {years}; MDC (fall) {least(own[0])}"
             if column := main_decline(own):
@@ -359,11 +424,10 @@ def budget_tables_text(rows: Sequence[Row]) -> str:
     return "\n\n".join([*tables, _NOTES])
 
 
-def _by_subject(rows: Sequence[Row], change: str) -> dict[tuple[str, str], list[Row]]:
+def _by_subject(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row["change"] == change:
-            found.setdefault((row["consumer"], row["stressor"]), []).append(row)
+        found.setdefault((row["consumer"], row["stressor"]), []).append(row)
     return found
 
 
@@ -395,7 +459,8 @@ share: of the variance of the change, to first order; adds up to 100 % for each 
 negative where errors offset those of others. MDC halved, lasting: smallest fall found with the
 stated power if the entry's error were half as large, or the same in all years; what then lasts is
 shared with other cells only where it lasted before. Years: until a steady fall shows from the last
-year on, measurement error alone, {_MOST_YEARS} at most."""
+year on, {MOST_YEARS} at most: measurement error alone, of the last year's size, correlated by
+component as stated, without what lasts; `detect --table years_to_detect` asks the draws instead."""
 
 
 def _share(share: float | None) -> str:

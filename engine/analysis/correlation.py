@@ -45,6 +45,8 @@ def correlation_table(
     changes: xr.Dataset,
     rule: DetectionRule,
     declines: tuple[float, ...],
+    *,
+    final: bool = False,
 ) -> list[Row]:
     """One row for every change and correlation: sigma, MDC and the verdict by size at it.
 
@@ -56,6 +58,7 @@ def correlation_table(
     Args:
         changes: `engine.analysis.changes` of the pairs to tell of, judged by `rule`.
         declines: true falls in percent.
+        final: whether no more draws will be made, so that what needs them is borderline.
     """
     asked = select(ensemble, None, None)
     statistics = partial(over_correlation, rule=rule, declines=declines)
@@ -66,16 +69,21 @@ def correlation_table(
     for first, second in zip(*ends, strict=True):
         found = of_pair(asked, first, second, statistics)
         for cell in np.ndindex(shape):
-            rows += _rows_of(next(cells), found, cell, rule)
+            rows += _rows_of(next(cells), found, cell, rule, final=final)
     return rows
 
 
 def _rows_of(
-    change: Row, found: Mapping[str, NDArray[Any]], cell: tuple[int, ...], rule: DetectionRule
+    change: Row,
+    found: Mapping[str, NDArray[Any]],
+    cell: tuple[int, ...],
+    rule: DetectionRule,
+    *,
+    final: bool,
 ) -> list[Row]:
     """The rows of one change, the model's own correlation last."""
-    by_size = [str(said[cell]) for said in found["by_size"]]
-    verdicts = [*by_size[:-1], change["verdict"]]
+    by_size = [_said(str(said[cell]), final=final) for said in found["by_size"]]
+    verdicts = [*by_size[:-1], _said(change["verdict"], final=final)]
     once = [name for name in found if name.startswith(("decided_above", "rho_required_"))]
     shared: Row = {"conclusion": conclusion(verdicts).value}
     shared |= {name: plain(found[name][cell]) for name in once}
@@ -91,6 +99,11 @@ def _rows_of(
             row |= {each: plain(found[each][at][cell]) for each in (name, f"{name}_mcse")}
         rows.append(row | shared)
     return rows
+
+
+def _said(verdict: str, *, final: bool) -> str:
+    waits = final and verdict == Verdict.NEEDS_MORE_DRAWS
+    return Verdict.BORDERLINE.value if waits else verdict
 
 
 def correlation_text(rows: Sequence[Row]) -> str:

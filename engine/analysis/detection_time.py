@@ -76,11 +76,13 @@ def years_to_detect_table(
 
     `correlation` is the law by which errors of the years are carried beyond the run: "lasting,
     fading and yearly", fitted to the draws, where the run has three different lags or more;
-    otherwise the two extreme ones, "lasting and yearly" and "fading alone", between which the
-    answer lies. `fit_ratio` compares the law with the draws over the run's own years: the slope's
-    standard error by the one over that by the other. Of this scenario's totals there are also
-    "AR(1), phi = ..." laws, whatever the draws say: the answer hangs on the correlation, and one
-    in the middle is the worst for a trend. Other scenarios have rows of totals.
+    otherwise the two extreme ones, "lasting and yearly" and "fading alone"; errors of which a part
+    fades slowly can take longer than either. `fit_ratio` compares the law with the draws over the
+    run's own years: the slope's standard error by the one over that by the other. The budget's
+    years (`budget_table`) are to first order, from the last year's errors and the stated
+    correlations. Of this scenario's totals there are also "AR(1), phi = ..." laws, whatever the
+    draws say: the answer hangs on the correlation, and one in the middle is the worst for a trend.
+    Other scenarios have rows of totals.
 
     Args:
         ensembles: by scenario, of one run.

@@ -304,11 +304,16 @@ def adjusted_at_last_look(rows: Sequence[Row]) -> list[Row]:
     """What needs more draws when none will be made is borderline, treated as not detectable.
 
     Args:
-        rows: with any of the columns `verdict` and `VERDICTS`.
+        rows: with any of the columns `verdict`, `VERDICTS` and `open_together`.
     """
     waits, near = Verdict.NEEDS_MORE_DRAWS.value, Verdict.BORDERLINE.value
     names = ("verdict", *VERDICTS)
-    return [row | {name: near for name in names if row.get(name) == waits} for row in rows]
+    return [
+        row
+        | {name: near for name in names if row.get(name) == waits}
+        | ({"open_together": 0} if "open_together" in row else {})
+        for row in rows
+    ]
 
 
 # --- for a terminal ------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import numpy as np
 from engine.kernels.arrays import F64
 from engine.kernels.trend import ar1_correlation
 
-_GRID, _LOWEST, _HIGHEST = 50, 0.01, 0.995
+_GRID, _LOWEST, _LEFT = 50, 1e-4, 1e-9  # phi from the lowest up to 1 - _LEFT
 _NO_SHARE = 1e-9
 
 
@@ -110,13 +110,17 @@ def _shares(phi: F64, lags: F64, rho: F64, pairs: F64) -> tuple[F64, F64, F64]:
 
 
 def _best(misfit: Callable[[F64], F64]) -> float:
-    """The phi of the least misfit, by a grid that is refined about its best point."""
-    low, high = _LOWEST, _HIGHEST
-    for _ in range(4):
+    """The phi of the least misfit, by a grid that is refined about its best point.
+
+    The grid is even in -ln(1 - phi): a slope's error goes with 1 - phi, so that is what must be
+    found, however close to one phi is.
+    """
+    low, high = -np.log1p(-_LOWEST), -np.log(_LEFT)
+    for _ in range(5):
         grid = np.linspace(low, high, _GRID)
-        at = int(np.argmin(misfit(grid)))
+        at = int(np.argmin(misfit(-np.expm1(-grid))))
         low, high = grid[max(at - 1, 0)], grid[min(at + 1, _GRID - 1)]
-    return float(grid[at])
+    return float(-np.expm1(-grid[at]))
 
 
 # --- carried beyond a run -------------------------------------------------------------------------

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.analysis.budget import CONSECUTIVE, WHOLE, YEARLY, main_decline, shown_entries
+from engine.analysis import is_told, years_in_short
+from engine.analysis.budget import (
+    AVERAGES,
+    CONSECUTIVE,
+    MOST_YEARS,
+    WHOLE,
+    YEARLY,
+    change_in_words,
+    main_decline,
+    other_scale,
+    shown_entries,
+)
 from engine.budget import ALL_SECTORS, DIRECT, SEVERAL_REGIONS, TOTALS, By
 from engine.error_model import Quantity
 from engine.report.figures import budget as drawing
@@ -25,15 +36,17 @@ _OF = {By.QUANTITY: "kind of data", By.REGION: "region of the data", By.SECTOR: 
 
 def budget_section(matter: Matter) -> Section:
     """Bars of shares of the variance, with what halving each error would leave to be seen."""
-    yearly = [row for row in matter.rows if row["change"] == YEARLY]
+    yearly = [row for row in matter.rows if row["change"] in AVERAGES]
     if not yearly or not yearly[0]["sigma"]:
-        return Section(TITLE, (_nothing(matter),))
+        return Section(TITLE, (_nothing(matter, yearly),))
     sentences = (
         _most(yearly),
         _better(yearly, matter),
         *_harm(yearly),
         *_whole(matter.rows),
         _meaning(yearly),
+        *_other_scale(yearly),
+        *_years_ahead(yearly, matter),
     )
     tables = (
         _table(yearly, matter, _KINDS, _CAPTION),
@@ -43,11 +56,14 @@ def budget_section(matter: Matter) -> Section:
     return Section(TITLE, sentences, figures, tables)
 
 
-def _nothing(matter: Matter) -> str:
-    return (
-        f"For {matter.consumer}, {matter.stressor}, the error model leaves no error of a yearly "
-        "change that could be divided."
-    )
+def _nothing(matter: Matter, yearly: Sequence[Row]) -> str:
+    about = f"For {matter.consumer}, {matter.stressor},"
+    if not yearly:
+        return (
+            f"{about} some changes are relative and others are not, so that they have no average."
+        )
+    change = change_in_words(yearly[0])
+    return f"{about} the error model leaves no error of {change} that could be divided."
 
 
 # --- sentences ----------------------------------------------------------------------------------
@@ -61,7 +77,7 @@ def _most(yearly: Sequence[Row]) -> str:
         chosen, _ = shown_entries(_of_kind(yearly, by), 1)
         parts.append(f"by {_OF[by]}, from {_called(chosen[0])} ({_percent(chosen[0]['share'])})")
     return (
-        f"Of the variance of a yearly change, on average over {span}, most comes, "
+        f"Of the variance of {change_in_words(first)}, on average over {span}, most comes, "
         f"{'; '.join(parts)}."
     )
 
@@ -69,7 +85,8 @@ def _most(yearly: Sequence[Row]) -> str:
 def _better(yearly: Sequence[Row], matter: Matter) -> str:
     """The entry whose halving helps most, of a region's or a kind of data."""
     best = _helping_most(yearly)
-    visible = f"the smallest visible yearly fall (missed {miss(matter.rule, 'year')})"
+    unit = "year" if best["change"] == YEARLY else "case"
+    visible = f"{_smallest(best)} (missed {miss(matter.rule, unit)})"
     return (
         f"Halving the error of {_called(best)} would take {visible} from {_least(best)} to "
         f"{_least(best, '_halved')}; if its errors were the same in all years instead, it would be "
@@ -121,9 +138,9 @@ def _meaning(yearly: Sequence[Row]) -> str:
     if first["sigma_drawn"] is not None:
         error = first["sigma_drawn_mcse"] or 0.0
         drawn = (
-            f" it gives a yearly change a standard uncertainty of {_sigma(first, first['sigma'])}, "
-            f"the draws {_sigma(first, first['sigma_drawn'])} (Monte Carlo standard error "
-            f"{_sigma(first, error, own=True)})."
+            f" it gives {change_in_words(first)} a standard uncertainty of "
+            f"{_sigma(first, first['sigma'])}, the draws {_sigma(first, first['sigma_drawn'])} "
+            f"(Monte Carlo standard error {_sigma(first, error, own=True)})."
         )
     return (
         "These shares are to first order, without draws"
@@ -134,6 +151,68 @@ def _meaning(yearly: Sequence[Row]) -> str:
         + " Shares can be negative where errors offset each other. What "
         "becomes the same in all years is shared with other data only where it was so before."
     )
+
+
+def _smallest(row: Row) -> str:
+    if row["change"] == YEARLY:
+        return "the smallest visible yearly fall"
+    return "the smallest visible fall from one year of the run to the next"
+
+
+def _other_scale(yearly: Sequence[Row]) -> tuple[str, ...]:
+    first = yearly[0]
+    if not other_scale(first):
+        return ()
+    return (
+        "Some draws are not positive, so that verdicts are about differences in "
+        f"{first['unit']}; this budget, to first order, is about relative changes, and its "
+        "smallest visible falls are not those beside the verdicts.",
+    )
+
+
+def _years_ahead(yearly: Sequence[Row], matter: Matter) -> tuple[str, ...]:
+    """What the years here assume, and whether the topic that asks the draws says the same."""
+    column = main_decline(yearly)
+    if column is None:
+        return ()
+    percent, now = column.split("_")[1], yearly[0][column]
+    assumed = (
+        "Years in these tables are to first order: errors to come are of the last year's size, "
+        "those of each component as alike from year to year as the error model states, and those "
+        "that last count as changing no slope."
+    )
+    told = [
+        row
+        for row in matter.beside.get("years_to_detect", ())
+        if row["own"] and row["part"] == "total" and is_told(row) and not row["real_sd"]
+        if f"{row['decline_percent']:g}" == percent and not row["reason"]
+    ]
+    if not told:
+        return (assumed,)
+    here = f"more than{NBSP}{MOST_YEARS}" if now is None else str(now)
+    there = " or ".join(
+        dict.fromkeys(years_in_short(row).replace("> ", f"more than{NBSP}") for row in told)
+    )
+    compared = (
+        "Under “How long until a decline shows” size and correlation are those of the draws over "
+        f"all years of the run: a fall of {percent}{NBSP}% a year takes {there} years there, and "
+        f"{here} here."
+    )
+    if not any(_within(now, row) for row in told):
+        compared += (
+            " The two differ where the last year's errors are not of the usual size, where errors "
+            "that last move with the structure of the economy, or where first order falls short; "
+            "the draws are the ones to believe."
+        )
+    return (f"{assumed} {compared}",)
+
+
+def _within(now: int | None, row: Row) -> bool:
+    """Whether the years here are among those that the draws leave open."""
+    beyond = row["most_years"] + 1
+    years = MOST_YEARS + 1 if now is None else now
+    low, high = (beyond if row[end] is None else row[end] for end in ("years_low", "years_high"))
+    return bool(low <= years and (years <= high or high == beyond))
 
 
 _OF_TOTALS = (
@@ -159,7 +238,7 @@ def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
     )
     key = f"{matter.stem}-budget"
     alt = (
-        f"Where the uncertainty of a yearly change comes from: {matter.consumer}, "
+        f"Where the uncertainty of {change_in_words(yearly[0])} comes from: {matter.consumer}, "
         f"{matter.stressor} ({matter.data}). {spoken}."
     )
     picture = drawing.budget(
@@ -172,9 +251,9 @@ def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
     )
     best = _helping_most(yearly)
     caption = (
-        f"Halving the error of {_called(best)} would lower the smallest visible yearly fall from "
-        f"{_least(best)} to {_least(best, '_halved')}. Bars: share of the variance of a yearly "
-        "change; dots: the smallest visible yearly fall if that error were halved."
+        f"Halving the error of {_called(best)} would lower {_smallest(best)} from {_least(best)} "
+        f"to {_least(best, '_halved')}. Bars: share of the variance of {change_in_words(best)}; "
+        "dots: the smallest visible fall if that error were halved."
     )
     data = [row for row in matter.rows if row["change"] != CONSECUTIVE]
     return Illustration(picture, caption, ((key, data),))
@@ -191,8 +270,8 @@ def _bar(row: Row) -> Bar:
 
 
 _CAPTION = (
-    "What the uncertainty of a yearly change comes from, and the smallest visible yearly fall if "
-    "that error were half as large, or the same in all years."
+    "What the uncertainty of {change} comes from, and the smallest visible fall if that error were "
+    "half as large, or the same in all years."
 )
 _COMPONENTS = (
     "The same by component of the error model, wherever it is shared, then by the groups of cells "
@@ -201,7 +280,7 @@ _COMPONENTS = (
 
 
 def _table(yearly: Sequence[Row], matter: Matter, kinds: Sequence[By], caption: str) -> Table:
-    years = main_decline(yearly)
+    years, caption = main_decline(yearly), caption.format(change=change_in_words(yearly[0]))
     head: tuple[str, ...] = ("From", "Share of the variance", "Halved", "The same in all years")
     if years:
         percent = years.split("_")[1]

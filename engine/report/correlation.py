@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from engine.kernels.changes import Verdict
 from engine.kernels.conclusions import Conclusion
 from engine.report.figures import decided
 from engine.report.matter import Illustration, Matter, Section
@@ -28,7 +30,7 @@ def correlation_section(matter: Matter) -> Section:
         )
     return Section(
         "The verdict over the correlation",
-        _sentences(judged),
+        _sentences(changes),
         figures=(_figure(judged, matter),) if matter.drawn else (),
         tables=(_table(changes),),
     )
@@ -43,25 +45,11 @@ def _by_change(rows: Sequence[Row]) -> list[list[Row]]:
 
 def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
     grid = [row["rho"] for row in changes[0] if row["model"] == "assumed"]
-    counts = {
-        kind: sum(own[0]["conclusion"] == kind for own in changes)
-        for kind in (
-            Conclusion.ROBUST,
-            Conclusion.DEPENDS,
-            Conclusion.ROBUSTLY_NOT,
-            Conclusion.OPEN,
-        )
-    }
-    words = {
-        Conclusion.ROBUST: "{} detectable at every one of them",
-        Conclusion.DEPENDS: "{} only above some correlation",
-        Conclusion.ROBUSTLY_NOT: "{} at none",
-        Conclusion.OPEN: "{} open until more draws are made",
-    }
+    counts = Counter(_said(own) for own in changes)
     said = ", ".join(
-        words[kind].format(cardinal(many))
-        for kind, many in counts.items()
-        if many or kind is not Conclusion.OPEN
+        f"{cardinal(counts[words])} {words}"
+        for words in _WORDS
+        if counts[words] or words in _ALWAYS_SAID
     )
     found = [
         f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
@@ -69,6 +57,32 @@ def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
     ]
     found += [_needed(changes, percent) for percent in _declines(changes[0][0])]
     return tuple(sentence for sentence in found if sentence)
+
+
+_EVERYWHERE, _SOMEWHERE, _NOWHERE = (
+    "detectable at every one of them",
+    "at some of them only",
+    "at none",
+)
+_OPEN, _OPPOSITE = "open until more draws are made", "in opposite directions at different ones"
+_PARTLY, _NOT_ASSESSED = "not assessed at some and not detectable at others", "not assessed"
+_WORDS = (_EVERYWHERE, _SOMEWHERE, _OPPOSITE, _NOWHERE, _PARTLY, _NOT_ASSESSED, _OPEN)
+_ALWAYS_SAID = (_EVERYWHERE, _SOMEWHERE, _NOWHERE)
+
+
+def _said(own: Sequence[Row]) -> str:
+    """What one change's verdicts over the correlation come to, told apart where words differ."""
+    kind = Conclusion(own[0]["conclusion"])
+    if kind is Conclusion.DEPENDS and not any(Verdict(row["verdict"]).detected for row in own):
+        return _PARTLY
+    return {
+        Conclusion.ROBUST: _EVERYWHERE,
+        Conclusion.DEPENDS: _SOMEWHERE,
+        Conclusion.CONTRADICTORY: _OPPOSITE,
+        Conclusion.ROBUSTLY_NOT: _NOWHERE,
+        Conclusion.NOT_ASSESSED: _NOT_ASSESSED,
+        Conclusion.OPEN: _OPEN,
+    }[kind]
 
 
 def _declines(row: Row) -> list[str]:

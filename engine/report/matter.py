@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.kernels.changes import DetectionRule
 from engine.report.figures.canvas import Picture
@@ -41,6 +41,7 @@ class Matter:
         data: the data set's name, shown in every figure.
         stem: begins the names of its figures and files.
         drawn: whether it has figures; a page with very many chapters draws the first ones.
+        beside: rows of other topics about this consumer and stressor, by topic.
     """
 
     consumer: str
@@ -50,3 +51,4 @@ class Matter:
     data: str
     stem: str
     drawn: bool
+    beside: Mapping[str, Sequence[Row]] = field(default_factory=dict)

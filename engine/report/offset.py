@@ -1,4 +1,4 @@
-"""Did emissions move abroad? The section of one consumer and stressor."""
+"""Did emissions abroad rise while those at home fell? The section of one chapter."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probab
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 
+TITLE = "Did emissions abroad rise while those at home fell?"
+
 
 def offset_section(matter: Matter) -> Section:
     """The longest change in sentences and a figure, all changes in a table."""
     whole = max(matter.rows, key=lambda row: row["to_year"] - row["from_year"])
     drawable = matter.drawn and whole["assessed"] and whole["correlation"] is not None
     return Section(
-        "Did emissions move abroad?",
-        (_sentence(matter, whole), _share_sentence(whole)),
+        TITLE,
+        tuple(said for said in (_sentence(matter, whole), _share_sentence(whole)) if said),
         (_figure(matter, whole),) if drawable else (),
         (_table(matter.rows),),
     )
@@ -50,6 +52,8 @@ def _sentence(matter: Matter, row: Row) -> str:
 def _moved(row: Row, part: str) -> str:
     change, sd = row[f"{part}_change"], row[f"{part}_change_sd"]
     decimals = places(sd)
+    if change == 0:
+        return f"did not change (standard uncertainty {number(sd, decimals)}{NBSP}{row['unit']})"
     word = "rose" if change > 0 else "fell"
     return (
         f"{word} by {number(abs(change), decimals)}{NBSP}{row['unit']} (standard uncertainty "
@@ -58,6 +62,8 @@ def _moved(row: Row, part: str) -> str:
 
 
 def _share_sentence(row: Row) -> str:
+    if not row["assessed"]:
+        return ""  # said already
     if row["share_median"] is None:
         return (
             "What share of a fall within the country was made up for abroad is not told: a fall "
@@ -125,7 +131,7 @@ def _figure(matter: Matter, row: Row) -> Illustration:
         str(row["unit"]),
     )
     about = f"Change at home against change abroad: {matter.consumer}, {matter.stressor}"
-    alt = f"{about} ({matter.data}). {_sentence(matter, row)} {_share_sentence(row)}"
+    alt = f"{about} ({matter.data}). {_sentence(matter, row)} {_share_sentence(row)}".rstrip()
     caption = (
         "The probabilities of the four corners are counted over draws: "
         f"{_p(row, 'p_offset')} for a fall within and a rise abroad. The dot is the estimate; the "

@@ -120,6 +120,7 @@ def _render(
         illustrated=_ILLUSTRATED,
         data_folder=DATA_FOLDER,
         confidence=level(subject.rule),
+        rejected=any(row["acceptance"] < 1 for row in changes),
         limit=percent(100 * (1 - subject.rule.alpha / 2), 1),
         missed=miss(subject.rule, "case"),
         monte_carlo=monte_carlo_table(headlines, subject.rule) if headlines else None,

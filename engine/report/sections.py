@@ -48,11 +48,12 @@ def sections(
     drawn: bool,
 ) -> tuple[Section, ...]:
     """The sections of one chapter, of the topics that say something of it."""
-    found = []
-    for topic, make in SECTIONS.items():
-        if own := about(topics.get(topic, ()), consumer, stressor):
-            found.append(make(Matter(consumer, stressor, own, rule, data, stem, drawn)))
-    return tuple(found)
+    told = {topic: about(topics.get(topic, ()), consumer, stressor) for topic in SECTIONS}
+    return tuple(
+        make(Matter(consumer, stressor, told[topic], rule, data, stem, drawn, told))
+        for topic, make in SECTIONS.items()
+        if told[topic]
+    )
 
 
 def about(rows: Sequence[Row], consumer: str, stressor: str) -> list[Row]:

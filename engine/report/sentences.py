@@ -101,7 +101,8 @@ def _movement(change: Change) -> str:
 
 def _why_not_assessed(change: Change) -> str:
     if change.draws < 2:
-        return "The change is not assessed: no draws were accepted in both years."
+        accepted = "one draw only was" if change.draws else "no draws were"
+        return f"The change is not assessed: {accepted} accepted in both years."
     return "The change is not assessed: the error model allows it no error."
 
 
@@ -325,7 +326,7 @@ def break_even(change: Change) -> str:
     if change.verdict == "not assessed":
         return "not assessed"
     if rho > 1:
-        return "never: the change is smaller than the two years' errors differ in size"
+        return "never: errors that differ so in size would hide it even if they correlated fully"
     if rho < -1:
         return "detectable at any correlation"
     at = "a correlation of nearly 1" if rho > _NEARLY_ONE else correlation(rho)

@@ -152,10 +152,11 @@ def _risks(rows: Sequence[Row]) -> list[str]:
         f"Target {row['target']}: if the true share was believed to be "
         f"{_plain(100 * row['prior_mean'])}{NBSP}% with a standard deviation of "
         f"{two_digits(100 * row['prior_sd'])}{NBSP}% before the estimate (source: "
-        f"{row['prior_source']}), the risk that a missed target is found to conform (consumer's "
-        f"risk) is {_risk(row, 'consumers')} with the true base and {_risk(fixed, 'consumers')} "
-        "with the fixed base; that a target which is met is not (producer's risk), "
-        f"{_risk(row, 'producers')} and {_risk(fixed, 'producers')}."
+        f"{row['prior_source']}), the probability that the target is missed and nevertheless "
+        f"found to conform (consumer's risk) is {_risk(row, 'consumers')} with the true base and "
+        f"{_risk(fixed, 'consumers')} with the fixed base; the probability that it is met and "
+        f"nevertheless not found to conform (producer's risk), {_risk(row, 'producers')} and "
+        f"{_risk(fixed, 'producers')}."
         for row, fixed in both
         if row["consumers_risk"] is not None
     ]

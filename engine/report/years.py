@@ -37,8 +37,8 @@ def _message(told: Sequence[Row], rule: DetectionRule) -> str:
     (first, *others), several = list(each.values()), _several_laws(told)
     opening = f"A steady fall of {_listed(first)}"
     if several:
-        opening += f", if {_assumption(first[0])}"
-        opening += f"; of {_listed(others[0])}, if {_assumption(others[0][0])}"
+        opening += f", if {_assumption(first[0]['correlation'])}"
+        opening += f"; of {_listed(others[0])}, if {_assumption(others[0][0]['correlation'])}"
         others = others[1:]
     missed = miss(rule, "case")
     message = (
@@ -84,11 +84,11 @@ def _and(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _assumption(row: Row) -> str:
+def _assumption(law: str) -> str:
     return {
         "lasting and yearly": "what the years' errors share lasts for good",
         "fading alone": "it fades with the years",
-    }[row["correlation"]]
+    }[law]
 
 
 def _carried(own: Sequence[Row]) -> list[str]:
@@ -97,7 +97,8 @@ def _carried(own: Sequence[Row]) -> list[str]:
     if row["correlation"] in ("lasting and yearly", "fading alone"):
         return [
             "A run of so few years cannot tell whether the errors that years share last or fade. "
-            "The two extremes are shown, and the answer lies between them."
+            "The two extremes are shown; errors of which a part fades slowly can take longer than "
+            f"either. {_fits(own)}"
         ]
     shares = (
         f"{_share(row['lasting'])} of the variance lasts, {_share(row['fading'])} fades (from one "
@@ -106,10 +107,21 @@ def _carried(own: Sequence[Row]) -> list[str]:
     )
     return [
         "Errors are carried to years that this run does not have as its draws suggest: "
-        f"{shares}, with errors of {row['s_percent']:.2g}{NBSP}% in each year. Over the run's own "
-        "years that gives a slope a standard uncertainty "
-        f"{number(row['fit_ratio'], 2)} times the draws' own."
+        f"{shares}, with errors of {row['s_percent']:.2g}{NBSP}% in each year. {_fits(own)}"
     ]
+
+
+def _fits(own: Sequence[Row]) -> str:
+    """How well each law that is told stands for the draws, over the years that these have."""
+    told = {row["correlation"]: row["fit_ratio"] for row in own if is_told(row)}
+    each = [
+        f"{number(ratio, 2)} times the draws' own"
+        + (f", if {_assumption(law)}" if len(told) > 1 else "")
+        for law, ratio in told.items()
+    ]
+    return (
+        f"Over the run's own years that gives a slope a standard uncertainty {', and '.join(each)}."
+    )
 
 
 def _share(value: float) -> str:

@@ -93,7 +93,12 @@ def detect(
             remedy="run a configuration of two years or more; `footfall report` shows levels",
         )
     case = case_of(run, rule, scenario, ensemble)
-    tables = _contributions(case, by, every=all_pairs or form != "text") if by else _tables(case)
+    if by:
+        tables = _contributions(case, by, every=all_pairs or form != "text")
+    elif table is None and form == "csv":
+        tables = _verdicts(case)
+    else:
+        tables = _asked_for(case, table)
     if table is not None:
         tables = {table: _chosen(tables, table, run)}
     match form:
@@ -106,12 +111,22 @@ def detect(
             return "\n\n".join([_heading(case), *texts])
 
 
-def _tables(case: Case) -> dict[str, list[Row]]:
-    """The verdicts on changes, and what the topics tell, by name."""
+def _asked_for(case: Case, table: str | None) -> dict[str, list[Row]]:
+    """The table asked for and no other, where there is one; else all there are, by name."""
+    if table == CHANGES:
+        return _verdicts(case)
+    for topic in TOPICS:
+        if topic.name == table and (rows := topic.rows(case)):
+            return {table: rows}
+    return _verdicts(case) | {topic.name: rows for topic, rows in told(case)}
+
+
+def _verdicts(case: Case) -> dict[str, list[Row]]:
+    """The verdicts on changes, with what the first order says of them."""
     found = changes(case.ensemble, case.rule, case.run.record.looks)
     controlled = analysis.of_ensemble(case.ensemble, case.rule)
     rows = analysis.with_controlled(analysis.verdict_table(found), controlled)
-    return {CHANGES: rows} | {topic.name: found for topic, found in told(case)}
+    return {CHANGES: rows}
 
 
 def _contributions(case: Case, by: str, *, every: bool) -> dict[str, list[Row]]:

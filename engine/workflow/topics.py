@@ -119,7 +119,9 @@ def _correlation(case: Case) -> list[Row]:
         return []
     found = case.watched_changes()
     declines = case.asked.trend.declines
-    return analysis.correlation_table(case.ensemble, found, case.at_look, declines)
+    return analysis.correlation_table(
+        case.ensemble, found, case.at_look, declines, final=case.at_last_look
+    )
 
 
 def _families(case: Case) -> list[Row]:

@@ -113,7 +113,7 @@ def _headings(
     top = 1 - 0.17 / height
     figure.text(_NAMES, top, "share of the variance", **quiet)
     right = _NAMES + _BARS + _GAP + _BETTER
-    figure.text(right, top, "smallest visible yearly fall, that error halved", ha="right", **quiet)
+    figure.text(right, top, "smallest visible fall, that error halved", ha="right", **quiet)
     better.plot([now, now], [0.75, lines + 0.3], color=RULE, linewidth=1.0, zorder=0)
     better.annotate(
         f"now {now_shown}",
