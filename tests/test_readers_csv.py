@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.errors import TableError
 from engine.mrio import Labels
+from engine.readers.files import read_bytes, sha256
 from engine.readers.purchases import read_purchases
 from engine.readers.sizes import WIDEST, read_size_table
 
@@ -233,6 +234,13 @@ def test_sizes_that_are_unclear_are_refused(tmp_path: Path, content: str, messag
     with pytest.raises(TableError, match=message) as caught:
         read_size_table(written(tmp_path, content))
     assert caught.value.remedy
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for read in (read_bytes, sha256):
+        with pytest.raises(TableError, match="cannot be read") as caught:
+            read(tmp_path / "a\0b.csv")
+        assert "\0" not in caught.value.where
 
 
 # --- arrays of sizes ------------------------------------------------------------------------------

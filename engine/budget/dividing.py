@@ -332,7 +332,10 @@ def _divided(
             one.add(at, own, own, 1.0, None)
         per_group.append(account)
         variance += own.at(1.0)[..., 0]
-    accounts |= {By.COMPONENT: per_component, By.GROUP: _joined(per_group)}
+    accounts |= {
+        By.COMPONENT: per_component,
+        By.GROUP: _joined(per_group, _Account.empty((), len(phis), shape)),
+    }
     return _Divided(two.log, variance, None if two.files else level, accounts)
 
 
@@ -376,9 +379,11 @@ def _groups(
     return names, Moments.each(normals.sums).each_by(lambda m: m.reshape(count, *shape))
 
 
-def _joined(accounts: Sequence[_Account]) -> _Account:
+def _joined(accounts: Sequence[_Account], nothing: _Account) -> _Account:
+    """All names of some accounts; of none, where nothing is uncertain, `nothing`."""
+
     def all_of(name: str, axis: int) -> F64:
-        return np.concatenate([getattr(account, name) for account in accounts], axis=axis)
+        return np.concatenate([getattr(one, name) for one in (nothing, *accounts)], axis=axis)
 
     return _Account(
         names=tuple(name for account in accounts for name in account.names),

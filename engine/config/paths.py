@@ -22,5 +22,11 @@ def resolved(text: str, config: Path, where: str) -> Path:
             )
         return os.environ[name]
 
+    if "\0" in text:
+        raise ConfigError(
+            f"the path {text!r} holds a NUL, which no path has",
+            where=where,
+            remedy="write the path again",
+        )
     expanded = Path(re.sub(r"\$\{(\w+)\}", value, text)).expanduser()
     return expanded if expanded.is_absolute() else config.parent / expanded

@@ -16,6 +16,7 @@ Rows that add up, emissions e_i of size rsd_i, have together
     rsd^2 (sum e_i)^2 = r (sum |e_i| rsd_i)^2 + (1 - r) sum (e_i rsd_i)^2
 
 with one correlation r between any two of them, which the user states: 0 and 1 differ by a factor.
+A row that no code of the user's files names is left out, and how much of a region that is, told.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.error_model import ByLabel
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TableError
 from engine.readers.csv_rows import Row, read_rows
+from engine.readers.nearest import nearest
 from engine.readers.sizes import WIDEST, Z95
 
-_REQUIRED = ("country", "sector", "L1", "emi", "rel.unc.min", "rel.unc.max")
+_KEY = ("country", "sector", "L1")
+_WIDTHS = ("rel.unc.min", "rel.unc.max")
+_REQUIRED = (*_KEY, "emi", *_WIDTHS)
+_MOST_LISTED = 12  # regions
 _GASES = ("CO2", "CH4", "N2O")
 
 
@@ -76,7 +81,8 @@ def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
 
     Raises:
         ConfigError: a correlation outside [0, 1], or a gas that EDGAR does not have.
-        TableError: one of the files is malformed.
+        TableError: one of the files is malformed, repeats a row, names a code that EDGAR lacks or
+            has a half-width below 0; or emissions that belong together add up to 0.
     """
     if not 0 <= asked.correlation <= 1:
         raise ConfigError(
@@ -87,25 +93,73 @@ def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
     stressors = _stressors(asked.gases)
     region_of = None if asked.countries is None else _pairs(asked.countries, "country", "region")
     sector_of = None if asked.sectors is None else _pairs(asked.sectors, "ipcc", "sector")
+    rows = _rows(asked.file)
+    for path, names, column in (
+        (asked.countries, region_of, "country"),
+        (asked.sectors, sector_of, "sector"),
+    ):
+        if names is not None:
+            _refuse_unknown(names, {row.cells[column] for row in rows}, path, column)
     found: dict[tuple[str, ...], list[_Entry]] = {}
-    for row in read_rows(asked.file, ["", *_REQUIRED], _REQUIRED)[1]:
-        country, ipcc, gas = (row.cells[name] for name in ("country", "sector", "L1"))
+    unmapped: dict[tuple[str, ...], list[_Entry]] = {}
+    for row in rows:
+        country, ipcc, gas = (row.cells[name] for name in _KEY)
         if gas not in stressors or row.number("emi") == 0:
             continue
+        entry = _entry(row)
         regions = [country] if region_of is None else region_of.get(country, [])
         sectors = [""] if sector_of is None else sector_of.get(ipcc, [])
         for stressor in stressors[gas]:
             for region in regions:
                 for sector in sectors:
-                    label = (stressor, region, sector) if sector else (stressor, region)
-                    found.setdefault(label, []).append(_entry(row))
+                    label = (stressor, region, *((sector,) if sector else ()))
+                    found.setdefault(label, []).append(entry)
+                if not sectors:
+                    unmapped.setdefault((stressor, region), []).append(entry)
     keys = ("stressor", region_key, *(() if sector_of is None else ("sector",)))
-    rsd = {label: combined(entries, asked.correlation) for label, entries in found.items()}
-    return ByLabel(keys, rsd, _unmet(found), _remarks(found))
+    rsd: dict[tuple[str, ...], float] = {}
+    for label, entries in found.items():
+        if math.fsum(entry.emissions for entry in entries) == 0:
+            raise TableError(
+                f"the emissions of {' '.join(label)} add up to 0 and have no relative size",
+                where=f"{asked.file}, {', '.join(entry.name for entry in entries)}",
+                remedy="correct the file, or leave one of the rows out of the maps",
+            )
+        rsd[label] = combined(entries, asked.correlation)
+    return ByLabel(keys, rsd, _unmet(found), (*_remarks(found), *_left_out(found, unmapped)))
+
+
+def _rows(path: Path) -> list[Row]:
+    """Every row of EDGAR, each once."""
+    rows = read_rows(path, ["", *_REQUIRED], _REQUIRED)[1]
+    seen: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        key = tuple(row.cells[name] for name in _KEY)
+        if key in seen:
+            raise TableError(
+                f"{' '.join(key)} is repeated, first in {seen[key].rpartition(', ')[2]}",
+                where=row.where,
+                remedy="keep one row for each country, sector and gas; both would be counted",
+            )
+        seen[key] = row.where
+    return rows
+
+
+def _refuse_unknown(
+    names: Mapping[str, Sequence[str]], known: set[str], path: Path | None, column: str
+) -> None:
+    for code in names:
+        if code not in known:
+            raise TableError(
+                f"EDGAR has no {column} {code!r}",
+                where=str(path),
+                remedy=f"{nearest(code, sorted(known))}; a code without rows would be read as "
+                "nothing",
+            )
 
 
 def combined(entries: Sequence[_Entry], correlation: float) -> float:
-    """rsd of a sum of entries whose errors correlate by the same r, relative to its size."""
+    """rsd of a sum, not zero, of entries whose errors correlate by the same r."""
     total = abs(math.fsum(entry.emissions for entry in entries))
     together = math.fsum(entry.sd for entry in entries) ** 2
     apart = math.fsum(entry.sd**2 for entry in entries)
@@ -113,8 +167,15 @@ def combined(entries: Sequence[_Entry], correlation: float) -> float:
 
 
 def _entry(row: Row) -> _Entry:
-    name = " ".join(row.cells[column] for column in ("country", "sector", "L1"))
-    return _Entry(name, row.number("emi"), row.number("rel.unc.min"), row.number("rel.unc.max"))
+    name = " ".join(row.cells[column] for column in _KEY)
+    widths = [row.number(column) for column in _WIDTHS]
+    if min(widths) < 0:
+        raise TableError(
+            f"{' or '.join(_WIDTHS)} is negative",
+            where=row.where,
+            remedy="give half-widths of 0 or more; 0.3 is 30 %",
+        )
+    return _Entry(name, row.number("emi"), *widths)
 
 
 def _stressors(gases: Mapping[str, str]) -> dict[str, list[str]]:
@@ -160,4 +221,30 @@ def _remarks(found: Mapping[tuple[str, ...], Sequence[_Entry]]) -> tuple[str, ..
     return (
         f"{impossible} of the {len(used)} rows used have a lower half-width of 100 % or more, "
         "impossible for a positive quantity; the two half-widths together make their size",
+    )
+
+
+def _left_out(
+    found: Mapping[tuple[str, ...], Sequence[_Entry]],
+    unmapped: Mapping[tuple[str, ...], Sequence[_Entry]],
+) -> tuple[str, ...]:
+    """How much of each region's emissions has a code that no sector of the tables has."""
+    if not unmapped:
+        return ()
+    mapped: dict[tuple[str, ...], dict[str, _Entry]] = {}
+    for label, entries in found.items():  # one code may serve several sectors: counted once
+        mapped.setdefault(label[:2], {}).update({entry.name: entry for entry in entries})
+    shares = []
+    for label, entries in unmapped.items():
+        absent, present = (
+            math.fsum(abs(entry.emissions) for entry in some)
+            for some in (entries, mapped.get(label, {}).values())
+        )
+        shares.append((absent / (absent + present), " ".join(label)))
+    shares.sort(key=lambda one: (-one[0], one[1]))
+    listed = ", ".join(f"{name} {100 * share:.3g} %" for share, name in shares[:_MOST_LISTED])
+    rest = len(shares) - _MOST_LISTED
+    return (
+        f"emissions whose code is in no sector of the tables, which the sizes leave out: {listed}"
+        + (f" and {rest} regions with less" if rest > 0 else ""),
     )

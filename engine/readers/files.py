@@ -23,7 +23,7 @@ def sha256(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
@@ -35,15 +35,16 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: OSError) -> TableError:
-    """The error for a file that is missing or that the system refuses to read."""
+def unreadable(path: Path, error: OSError | ValueError) -> TableError:
+    """The error for a file that is missing, that the system refuses, or whose path is none."""
+    reason = error.strerror if isinstance(error, OSError) else None
     return TableError(
-        f"cannot be read ({error.strerror or error})",
-        where=str(path),
+        f"cannot be read ({reason or error})",
+        where=str(path).replace("\0", r"\0"),
         remedy="check the path, its spelling and your permission to read it",
     )
 
