@@ -20,7 +20,9 @@ from engine.budget import budget
 from engine.draws import Single, estimated
 from engine.error_model import (
     AR1,
+    ByLabel,
     Component,
+    Constant,
     Empirical,
     ErrorModel,
     Errors,
@@ -29,6 +31,7 @@ from engine.error_model import (
     KnownTotals,
     Law,
     Period,
+    PowerLaw,
     TimeKey,
     law_names,
     refuse_more_draws,
@@ -38,7 +41,7 @@ from engine.kernels import laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
-from engine.prepare import Addresses, Prepared, addresses, prepare
+from engine.prepare import Addresses, Prepared, addresses, centring_fingerprint, prepare
 from engine.question import PARTS, Consumer, Question
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
@@ -124,6 +127,16 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     ready = [prepared_tables.load(folder / str(year), digest) for year in job.sampling.years]
     law = twin(ready)
     cut = None if job.keep is None else _split(ready, job.keep, law, folder)
+    # Before the ensemble, which would be half-made if this failed.
+    divided = read_budget(job.folder, digest) or budget(
+        ready,
+        law,
+        job.errors,
+        job.question,
+        job.sampling.seed,
+        seen[job.sampling.years[0]].labels,
+        hashes,
+    )
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
         job.folder,
@@ -150,7 +163,7 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             for name in axes.contributions
         },
     )
-    _keep_budget(job, ready, law, seen[job.sampling.years[0]].labels, hashes, digest)
+    write_budget(job.folder, divided, digest)
     return Settled(job, ensemble, folder, lock)
 
 
@@ -174,20 +187,6 @@ def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, diges
     )
     prepared_tables.save(prepared, folder, digest)
     return estimated(prepared)
-
-
-def _keep_budget(
-    job: Job,
-    tables: Sequence[Prepared],
-    law: Twin,
-    labels: Labels,
-    hashes: Addresses,
-    digest: str,
-) -> None:
-    """The uncertainty budget beside the ensemble, once: it does not depend on draws."""
-    if read_budget(job.folder, digest) is None:
-        made = budget(tables, law, job.errors, job.question, job.sampling.seed, labels, hashes)
-        write_budget(job.folder, made, digest)
 
 
 def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> dict[str, Any]:
@@ -266,7 +265,8 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
         tables: sha256 of each year's table.
     """
     question = job.question
-    known = sorted((_totals(entry, job.sampling.years) for entry in job.errors.totals), key=str)
+    years = job.sampling.years
+    known = sorted((_totals(entry, years) for entry in job.errors.totals), key=str)
     return {
         "tables": {str(year): sha256 for year, sha256 in tables.items()},
         "seed": job.sampling.seed,
@@ -275,21 +275,22 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
             "r_max": job.r_max,
             "tolerance": job.tolerance,
             "arithmetic": fingerprint(),
+            **({"centring": centring_fingerprint()} if known else {}),
             **({} if job.keep is None else {"split": dataclasses.asdict(job.keep)}),
         },
         "scenario": job.errors.name,
-        "errors": sorted((_entry(entry) for entry in job.errors), key=str),
+        "errors": sorted((_entry(entry, years) for entry in job.errors), key=str),
         **({"known_totals": known} if known else {}),
-        "consumers": {c.name: _consumer(c, job.sampling.years) for c in question.consumers},
+        "consumers": {c.name: _consumer(c, years) for c in question.consumers},
         "indicators": {i.name: dict(i.weights) for i in question.indicators},
     }
 
 
-def _entry(entry: Errors) -> dict[str, Any]:
+def _entry(entry: Errors, years: tuple[int, ...]) -> dict[str, Any]:
     return {
         "quantity": str(entry.quantity),
         "only": {key: sorted(names) for key, names in entry.only.items()},
-        "size": _size(entry.size),
+        "size": _size(entry.size, years),
         **_law(entry),
         "components": _components(entry.components),
     }
@@ -301,14 +302,16 @@ def _totals(entry: KnownTotals, years: tuple[int, ...]) -> dict[str, Any]:
     return {
         "quantities": sorted(entry.quantities),
         "only": {key: sorted(names) for key, names in entry.only.items()},
-        "by": list(entry.by),
-        "size": _size(entry.size),
+        "by": sorted(entry.by),
+        "size": _size(entry.size, years),
         "components": _components(entry.components),
-        "scaled_to": {str(year): _listed(stated[year]) for year in years if year in stated},
+        "scaled_to": {
+            str(year): _by_label(entry.by, stated[year]) for year in years if year in stated
+        },
     }
 
 
-def _size(size: ErrorSize) -> dict[str, Any]:
+def _size(size: ErrorSize, years: tuple[int, ...]) -> dict[str, Any]:
     sized: dict[str, Any]
     match size:
         case FromFile():
@@ -318,9 +321,27 @@ def _size(size: ErrorSize) -> dict[str, Any]:
                 "sha256": [list(pair) for pair in sorted(size.sha256)],
                 "rescale": size.rescale,
             }
-        case _:
+        case ByLabel(keys, rsd):
+            sized = {"keys": sorted(keys), "rsd": _by_label(keys, rsd)}
+        case PowerLaw():
+            rates = {year: float(size.conversion(year)) for year in years}
+            alike = len(set(rates.values())) == 1
+            sized = {
+                "a": size.a,
+                "b": size.b,
+                "floor": size.floor,
+                "ceiling": size.ceiling,
+                "per_table_unit": rates[years[0]] if alike else _listed(rates),
+            }
+        case Constant():
             sized = _fields(size)
     return {"kind": type(size).__name__, **sized}
+
+
+def _by_label(keys: Sequence[str], values: Mapping[tuple[str, ...], float]) -> list[list[Any]]:
+    """Values by label, the labels in the order of their sorted keys."""
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return _listed({tuple(label[k] for k in order): value for label, value in values.items()})
 
 
 def _components(components: Sequence[Component]) -> dict[str, Any]:
@@ -361,12 +382,8 @@ def _consumer(consumer: Consumer, years: tuple[int, ...]) -> dict[str, Any]:
 def _fields(thing: Any) -> dict[str, Any]:
     plain = {}
     for field in dataclasses.fields(thing):
-        if field.name not in ("unmet", "remarks"):
-            value = getattr(thing, field.name)
-            listed = isinstance(value, Mapping)
-            plain[field.name] = (
-                _listed(value) if listed else list(value) if isinstance(value, tuple) else value
-            )
+        value = getattr(thing, field.name)
+        plain[field.name] = list(value) if isinstance(value, tuple) else value
     return plain
 
 

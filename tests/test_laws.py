@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +44,7 @@ from engine.kernels.fused import Memory, bind, bind_with, sweep
 from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack, perturb, standard_errors
 from engine.kernels.streams import LANES, stream_key
 from engine.prepare import Prepared, prepare
+from engine.prepare.factors import _RowSums, factors_of
 from engine.question import with_units
 from engine.split import split
 from engine.stores import tables as stored
@@ -284,7 +288,7 @@ components = [
 
 def test_only_other_laws_change_the_identity() -> None:
     def entry(law: Law) -> dict[str, object]:
-        return _entry(Errors(Quantity.E, {}, Constant(0.1), (E_NATIONAL,), "x", law))
+        return _entry(Errors(Quantity.E, {}, Constant(0.1), (E_NATIONAL,), "x", law), (2000,))
 
     assert set(entry(Law.LOGNORMAL)) == {"quantity", "only", "size", "components"}
     assert entry(Law.GAMMA)["law"] == {"name": "gamma", "tables": laws.fingerprint()}
@@ -377,6 +381,10 @@ def factors(folder: Path, years: tuple[int, ...] = (2000, 2001, 2002), seed: int
     return np.stack(found)
 
 
+def read_E(folder: Path) -> F64:
+    return np.asarray(readers.read(loaded(folder, SMALL).tables, 2000).E)
+
+
 def with_file(more: str = "") -> str:
     start = SMALL.index("rsd = 0.1")
     end = SMALL.index("[[scenarios", start)
@@ -447,10 +455,14 @@ def test_a_run_with_files_is_resumed_and_never_extended_beyond_them(tmp_path: Pa
 
 def test_files_change_the_identity(tmp_path: Path) -> None:
     factors(tmp_path)
-    one = _entry(loaded(tmp_path, with_file()).errors.errors[0])
-    rescaled = _entry(loaded(tmp_path, with_file(more=", rescale = true")).errors.errors[0])
+
+    def described(text: str) -> dict[str, Any]:
+        return _entry(loaded(tmp_path, text).errors.errors[0], (2000, 2001, 2002))
+
+    one = described(with_file())
+    rescaled = described(with_file(more=", rescale = true"))
     factors(tmp_path, seed=2)
-    other = _entry(loaded(tmp_path, with_file()).errors.errors[0])
+    other = described(with_file())
     assert one != other
     assert one != rescaled
 
@@ -465,6 +477,76 @@ def test_factors_off_one_are_refused_or_rescaled(tmp_path: Path) -> None:
     prepared = prepared_of(loaded(tmp_path, with_file(more=", rescale = true")))
     E = perturbed(prepared, None)[Quantity.E]
     assert perturbed(prepared, 5)[Quantity.E] == pytest.approx(E * known[0, 5], rel=1e-6)
+
+
+def test_factors_that_shift_a_sum_are_refused_though_no_single_cell_shows_it(
+    tmp_path: Path,
+) -> None:
+    """64 realisations of rsd .3: a cell's mean has a standard error of .0375, and 8 % are two of
+    them; the sum of a row's dozen cells has one three times smaller."""
+    rng = np.random.default_rng(3)
+    shape = readers.read(loaded(tmp_path, SMALL).tables, 2000).E.shape
+    sigma = np.sqrt(np.log1p(0.3**2))
+    fair = rng.lognormal(-(sigma**2) / 2, sigma, (64, *shape))
+    error = fair.std(axis=0, ddof=1) / 8
+    assert (np.abs(1.12 * fair.mean(axis=0) - 1) < 6 * 1.12 * error).all()
+    text = with_file().replace("draws = 128", "draws = 64")
+    for year in (2000, 2001, 2002):
+        np.save(tmp_path / f"E_{year}.npy", fair)
+    told = "\n".join(workflow.check(loaded(tmp_path, text)))
+    assert "means kept from the files in 2000: they shift the sum of sizes by" in told
+    for year in (2000, 2001, 2002):
+        np.save(tmp_path / f"E_{year}.npy", 1.12 * fair)
+    with pytest.raises(ConfigError, match="shift the sums of 2 rows or more") as caught:
+        prepared_of(loaded(tmp_path, text))
+    assert "rescale = true" in caught.value.remedy
+
+
+@pytest.mark.parametrize("pieces", [1, 2**22])
+def test_factors_are_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: int
+) -> None:
+    """Cell by cell or all at once, the factors and the sums of rows are the same."""
+    known = factors(tmp_path)
+    monkeypatch.setattr("engine.prepare.factors._PIECE", pieces)
+    E = read_E(tmp_path)
+    assert perturbed(prepared_of(loaded(tmp_path, with_file())), 5)[Quantity.E] == pytest.approx(
+        E * known[0, 5], rel=1e-6
+    )
+    i, j = np.nonzero(E)
+    sums = _RowSums.of(np.abs(E[i, j]), i.astype(np.int32), REALISATIONS)
+    for first in range(0, len(i), 5):
+        sums.add(known[0][:, i[first : first + 5], j[first : first + 5]].astype(float),
+                 slice(first, first + 5))  # fmt: skip
+    expected = (known[0].astype(float) * np.abs(E)).sum(axis=2) / np.abs(E).sum(axis=1)
+    np.testing.assert_allclose(sums.sums, expected, rtol=1e-12)
+
+
+def test_a_row_of_one_cell_is_that_cells_own_affair() -> None:
+    i = np.array([0, 0, 1, 3, 3], dtype=np.int32)
+    sums = _RowSums.of(np.array([1.0, 3.0, 5.0, 1.0, 1.0]), i, 2)
+    sums.add(np.array([[1.0, 2.0, 9.0, 1.0, 3.0], [2.0, 2.0, 9.0, 0.0, 1.0]]), slice(0, 5))
+    assert list(sums.rows) == [0, 3]
+    np.testing.assert_allclose(sums.sums, [[1.75, 2.0], [2.0, 0.5]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["npz", "damaged", "empty", "pickled"])
+@pytest.mark.parametrize("key", ["factors", "file"])
+def test_files_that_are_no_plain_array_are_refused(tmp_path: Path, kind: str, key: str) -> None:
+    path = tmp_path / "E.npy"
+    with path.open("wb") as stream:
+        match kind:
+            case "npz":
+                np.savez(stream, a=np.ones(3))
+            case "damaged":
+                stream.write(b"\x93NUMPY\x01\x00v\x00" + b"{garbage".ljust(118))
+            case "pickled":
+                np.save(stream, np.array([{}], dtype=object), allow_pickle=True)
+    own = 'components = [{ name = "own", weight = 1.0, group = "cell", time = "yearly" }]'
+    said = 'factors = { file = "E.npy" }' if key == "factors" else f'file = "E.npy"\n{own}'
+    with pytest.raises(ConfigError, match="cannot be read as an array") as caught:
+        prepared_of(loaded(tmp_path, with_file(), ('factors = { file = "E_{year}.npy" }', said)))
+    assert "E.npy" in caught.value.where
 
 
 @pytest.mark.parametrize(
@@ -507,9 +589,35 @@ def entry_model(entry: Errors) -> ErrorModel:
 
 def test_cells_of_a_file_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     factors(tmp_path)
+    monkeypatch.setattr("engine.prepare.factors.MOST_NUMBERS", 100)
+    with pytest.raises(ConfigError, match="of 128 realisations are more than the 100 factors"):
+        prepared_of(loaded(tmp_path, with_file()))
     monkeypatch.setattr("engine.prepare.factors.MOST_CELLS", 3)
     with pytest.raises(ConfigError, match="more than the 3 whose factors"):
         prepared_of(loaded(tmp_path, with_file()))
+
+
+def test_a_file_of_factors_is_never_in_memory_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what is kept, float32, some pieces of it and a few numbers a cell."""
+    monkeypatch.setattr("engine.prepare.factors._PIECE", 2**17)
+    rng = np.random.default_rng(0)
+    found = rng.random((64, 1, 2**17), dtype=np.float32)
+    found /= found.mean(axis=0)
+    path = tmp_path / "big.npy"
+    np.save(path, found)
+    kept = found.nbytes
+    del found
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = Errors(Quantity.E, {}, Empirical(path, ((2000, digest),), 64, True), (), "x")
+    j = np.arange(2**17, dtype=np.int32)
+    labels: list[tuple[str, ...]] = []
+    tracemalloc.start()
+    factors_of(entry, np.ones((1, 2**17)), np.zeros_like(j), j, (labels, labels), 2000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kept < peak < 1.5 * kept
 
 
 def test_yearly_components_mean_the_same_for_every_law() -> None:

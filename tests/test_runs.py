@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -381,3 +382,32 @@ def test_every_scenario_is_checked_before_the_first_is_drawn(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="Nowhere"):
         workflow.run(config, tmp_path / "run", draws=64, cluster=SERIAL)
     assert not list((tmp_path / "run").glob("*/ledger/*"))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of no sigma at all
+def test_a_model_without_errors_is_one_exact_number(tmp_path: Path) -> None:
+    text = SMALL[: SMALL.index("[[scenarios")] + "[scenarios.base]\nerrors = []\n"
+    config = loaded(tmp_path, text, ("draws = 448", "draws = 64"))
+    assert list(workflow.check(config))
+    run = workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    with run.open() as ensemble:
+        footprint = ensemble["footprint"].values
+        assert np.ptp(footprint, axis=list(ensemble["footprint"].dims).index("draw")).max() == 0
+    told = workflow.detect(run, config.detection)
+    assert "not assessed" in told
+    rows = json.loads((tmp_path / "run" / "base" / "budget.json").read_text())
+    assert len(rows["subjects"]) == 2
+    assert all(not subject["entries"] for subject in rows["subjects"])
+
+
+def test_nothing_is_half_made_where_the_budget_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ConfigError("no budget")
+
+    monkeypatch.setattr("engine.jobs.budget", fails)
+    with pytest.raises(ConfigError, match="no budget"):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+    assert not (tmp_path / "run" / "base" / "ensemble.zarr").exists()
+    assert not (tmp_path / "run" / "run.json").exists()

@@ -14,7 +14,15 @@ from __future__ import annotations
 
 from engine.error_model.checks import check_rsd, check_size
 from engine.error_model.entries import Component, Errors
-from engine.error_model.laws import MEAN_ERRORS, MOST_CELLS, MOST_SIZES, Empirical, Law, check_law
+from engine.error_model.laws import (
+    MEAN_ERRORS,
+    MOST_CELLS,
+    MOST_NUMBERS,
+    MOST_SIZES,
+    Empirical,
+    Law,
+    check_law,
+)
 from engine.error_model.model import (
     ErrorModel,
     law_names,
@@ -54,6 +62,7 @@ __all__ = [
     "LARGEST_RSD",
     "MEAN_ERRORS",
     "MOST_CELLS",
+    "MOST_NUMBERS",
     "MOST_SIZES",
     "OWNER",
     "PERIOD_NODES",

@@ -11,7 +11,8 @@ from engine.kernels.laws import LAWS
 
 MOST_SIZES = 1024  # distinct ones of a law that is tabulated, 4 KiB each
 MOST_CELLS = 2**18  # of which a file may hold factors: those of 64 draws are then 64 MiB
-MEAN_ERRORS = 6.0  # standard errors that the mean of a cell's factors in a file may be off one
+MOST_NUMBERS = 2**28  # factors that a file may hold of them: 1 GiB as they are kept
+MEAN_ERRORS = 6.0  # standard errors that a mean of factors in a file may be off one
 
 
 class Law(StrEnum):

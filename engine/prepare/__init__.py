@@ -7,9 +7,11 @@ arithmetic alone.
 from __future__ import annotations
 
 from engine.prepare.cells import entries_of
+from engine.prepare.centring import fingerprint as centring_fingerprint
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Known, Prepared, Split
 from engine.prepare.preparing import prepare
+from engine.prepare.sizes import mapped
 from engine.prepare.totals import columns_of_totals, keys_of_columns, recentred
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "Prepared",
     "Split",
     "addresses",
+    "centring_fingerprint",
     "columns_of_totals",
     "entries_of",
     "keys_of_columns",
+    "mapped",
     "prepare",
     "recentred",
 ]

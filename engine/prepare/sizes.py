@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,9 @@ def _kinds(
 
 def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
     where = f"file {size.path}"
-    rsd = array_from(size.path, size.sha256, where)
-    if not isinstance(rsd, np.ndarray) or rsd.shape != shape or rsd.dtype.kind != "f":
+    rsd = np.array(mapped(size.path, where))
+    refuse_changed(size.path, size.sha256, where)
+    if rsd.shape != shape or rsd.dtype.kind != "f":
         raise ConfigError(
             f"does not hold floats in the quantity's shape {shape}",
             where=where,
@@ -123,21 +124,44 @@ def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
     return rsd.astype(np.float64)
 
 
-def array_from(path: Path, sha256: str, where: str) -> Any:
-    """What a .npy file holds, which must be the one that the configuration was read with.
+def mapped(path: Path, where: str) -> NDArray[Any]:
+    """The array of a .npy file, in memory only where it is looked at.
+
+    Raises:
+        ConfigError: it cannot be read, or is another kind of file, an .npz archive for one.
+    """
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
+        raise _no_array(str(error), where) from error
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise _no_array("it is an archive of several", where)
+    return found
+
+
+def _no_array(why: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"cannot be read as an array ({why})",
+        where=where,
+        remedy="give a .npy file of one plain array, as numpy.save writes it",
+    )
+
+
+def refuse_changed(path: Path, sha256: str, where: str) -> None:
+    """Refuse a file that is not the one that the configuration was read with.
+
+    Asked after the file's numbers were taken, so that what was taken is what was meant.
 
     Raises:
         ConfigError: it cannot be read, or has changed.
     """
     try:
-        content = path.read_bytes()
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(
-            f"cannot be read as an array ({error})", where=where, remedy="give a .npy file"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _no_array(str(error), where) from error
+    if found != sha256:
         raise ConfigError(
             "changed since the configuration was read", where=where, remedy="run again"
         )
-    return found
