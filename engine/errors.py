@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FootfallError(Exception):
     """Base of all errors footfall raises on purpose.
@@ -30,6 +33,18 @@ class FootfallError(Exception):
 
 def _rebuild(kind: type[FootfallError], what: str, where: str, remedy: str) -> FootfallError:
     return kind(what, where=where, remedy=remedy)
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """An `InputError` raised inside names `place` as well, if it does not yet."""
+    try:
+        yield
+    except InputError as error:
+        if place in error.where:
+            raise
+        where = f"{place}, {error.where}" if error.where else place
+        raise type(error)(error.what, where=where, remedy=error.remedy) from error
 
 
 class InputError(FootfallError):

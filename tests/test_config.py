@@ -83,6 +83,16 @@ def test_a_good_configuration_is_read_exactly(tmp_path: Path) -> None:
         ("rsd = 0.1", "rsd = 0.1\nonly = { stressor = [] }", "no label is listed"),
         ("rsd = 0.1", 'rsd = 0.1\nonly = { region = ["R0", "R0"] }', "R0 is listed 2 times"),
         ("[cluster]", '[cluster]\nexecutor = "cloud"', "cluster.executor"),
+        ('name = "national"', 'name = ""', "a component cannot be called ''"),
+        ('name = "national"', r'name = "a\u0000b"', "a component cannot be called 'a\\x00b'"),
+        ("rsd = 0.1", r'table = "a\u0000b.csv"', "holds a NUL"),
+        ("rsd = 0.1", "rsd = -1.0", "scenario base, errors of E"),
+        (
+            "rsd = 0.1",
+            "rsd = 0.1\npower_law = { a = 1.0, b = 1.0, floor = 0.1, ceiling = 1.0, "
+            'currency = "EUR", per_table_unit = 1.0 }',
+            "scenario base, errors of E",
+        ),
         ("[cluster]", "[detection]\nconfidence = 95\n[cluster]", "detection.confidence"),
     ],
 )

@@ -57,6 +57,7 @@ from engine.question import Consumer, Indicator, Question
 from engine.readers import read
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
+from engine.stores.identity import canonical
 from engine.twin import twin
 
 SIGMA = float(np.sqrt(np.log(1.25)))  # of an rsd of .5
@@ -755,3 +756,109 @@ def test_shared_totals_are_no_independent_cells() -> None:
     alone = (entry("E", 0.5, component("own", 1.0, "cell", Yearly())),)
     assert only_independent_cells(ErrorModel("base", Method.ACCOUNTS, alone))
     assert not only_independent_cells(ErrorModel("base", Method.ACCOUNTS, alone, (totals("E"),)))
+
+
+# --- what does not decide a draw changes no identity ----------------------------------------------
+
+SIZES = "stressor,region,rsd\n" + "".join(
+    f"{s},{r},0.{k}\n" for k, (s, r) in enumerate(
+        [("S0", "R0"), ("S0", "R1"), ("S0", "R2"), ("S1", "R0"), ("S1", "R1"), ("S1", "R2")], 1
+    )
+)  # fmt: skip
+TOTALS = "year,stressor,region,total\n" + "".join(
+    f"{year},{s},R{r},100\n" for year in (2000, 2001, 2002) for s in ("S0", "S1") for r in range(3)
+)
+POWER = """[[scenarios.base.errors]]
+quantity = "Y"
+power_law = { a = 0.4, b = -0.3, floor = 0.03, ceiling = 1.0, currency = "EUR", per_table_unit = 2 }
+source = "assumption"
+components = [{ name = "own", weight = 1.0, group = "cell", time = "yearly" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('by = ["stressor", "region"]', 'by = ["region", "stressor"]', True),
+        ("sizes.csv", "swapped.csv", True),
+        ("sizes.csv", "other.csv", False),
+        ('"EUR"', '"euros of 2010"', True),
+        ("unit = 2 ", "unit = 2.0 ", True),
+        ("unit = 2 ", 'unit = { "2000" = 2, "2001" = 2.0, "2002" = 2, "2010" = 3 } ', True),
+        ("unit = 2 ", 'unit = { "2000" = 2, "2001" = 2.0, "2002" = 3 } ', False),
+        ("unit = 2 ", "unit = 2.5 ", False),
+    ],
+)
+def test_only_what_decides_a_draw_is_in_the_identity(
+    tmp_path: Path, old: str, new: str, same: bool
+) -> None:
+    rows = [line.split(",") for line in SIZES.splitlines()]
+    (tmp_path / "sizes.csv").write_text(SIZES)
+    swapped = "".join(f"{region},{stressor},{rsd}\n" for stressor, region, rsd in rows)
+    (tmp_path / "swapped.csv").write_text(swapped)
+    (tmp_path / "other.csv").write_text(SIZES.replace("0.6", "0.7"))
+    (tmp_path / "stated.csv").write_text(TOTALS)
+    text = SMALL.replace("rsd = 0.1\n", 'table = "sizes.csv"\n', 1) + POWER + KNOWN
+    lines = 'rsd = 0.02\ntotals = "stated.csv"\nrescale = true'
+    plain = loaded(tmp_path, text, ("rsd = 0.02", lines))
+    before = canonical(identity_of(plain))
+    changed = loaded(tmp_path, text, ("rsd = 0.02", lines), (old, new))
+    assert (canonical(identity_of(changed)) == before) is same
+
+
+def test_draws_do_not_depend_on_the_order_of_by(tmp_path: Path) -> None:
+    """What the identity leaves out must decide nothing."""
+    found = []
+    for by in ('["stressor", "region"]', '["region", "stressor"]'):
+        (tmp_path / "stated.csv").write_text(TOTALS)
+        lines = 'rsd = 0.02\ntotals = "stated.csv"\nrescale = true'
+        config = loaded(
+            tmp_path,
+            SMALL + KNOWN,
+            ("rsd = 0.02", lines),
+            ('["stressor", "region"]\nrsd', by + "\nrsd"),
+        )
+        table = read(config.tables, 2000)
+        found.append(perturbed(prepare(table, config.errors, config.question, 7), 3)[Quantity.E])
+    np.testing.assert_array_equal(*found)
+
+
+def test_the_identity_knows_how_cells_are_centred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = loaded(tmp_path, SMALL + KNOWN)
+    before = identity_of(config)
+    assert "centring" not in identity_of(loaded(tmp_path, SMALL))["method"]
+    assert identity_of(loaded(tmp_path, SMALL + KNOWN)) == before
+    monkeypatch.setattr("engine.kernels.shares._TAIL", 4.0)
+    assert identity_of(config)["method"]["centring"] != before["method"]["centring"]
+
+
+# --- what check says ------------------------------------------------------------------------------
+
+
+def test_check_warns_of_totals_of_a_single_cell(tmp_path: Path) -> None:
+    text = SMALL + KNOWN
+    single = [
+        ('quantities = ["E", "F_Y"]', 'quantities = ["E"]'),
+        ('by = ["stressor", "region"]', 'by = ["stressor", "region", "sector"]'),
+    ]
+    told = "\n".join(workflow.check(loaded(tmp_path, text, *single)))
+    assert "totals are of a single cell, whose own error has no effect" in told
+    assert "single cell" not in "\n".join(workflow.check(loaded(tmp_path, text)))
+
+
+def test_check_says_which_correlation_is_one_before_known_totals(tmp_path: Path) -> None:
+    told = "\n".join(workflow.check(loaded(tmp_path, SMALL + KNOWN)))
+    E, Z, F_Y = (line for line in told.splitlines() if "correlation of 2000 and 2001" in line)
+    assert "before known totals: of eps" in E
+    assert "before known totals: of eps" in F_Y
+    assert "before known totals" not in Z
+
+
+def test_errors_of_known_totals_name_their_scenario(tmp_path: Path) -> None:
+    (tmp_path / "stated.csv").write_text("year,stressor,region,total\n2000,S0,R0,1\n")
+    lines = 'rsd = 0.02\ntotals = "stated.csv"'
+    with pytest.raises(ConfigError) as caught:
+        list(workflow.check(loaded(tmp_path, SMALL + KNOWN, ("rsd = 0.02", lines))))
+    assert caught.value.where.startswith("scenario base, known_totals, S0 R0")

@@ -31,7 +31,7 @@ from engine.error_model.presets import (
     netherlands_2000_components,
     schulte_2024,
 )
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TableError
 from engine.kernels.inventory import implied_correlation
 from engine.readers.edgar import EdgarSizes, edgar_sizes
 
@@ -133,10 +133,11 @@ def test_groups_of_whole_countries_are_national() -> None:
         ("all",),
         ("region",),
         ("stressor",),
-        ("stressor", "consumer"),
         ("stressor", "region"),
     ]
-    check_national([Component("a", 1.0, group, Yearly()) for group in groups], SCHULTE_2024, "x")
+    check_national(
+        [Component("a", 1.0, group, Yearly()) for group in groups], SCHULTE_2024, Quantity.E, "x"
+    )
 
 
 def test_the_dutch_preset_brings_size_and_components(tmp_path: Path) -> None:
@@ -324,6 +325,95 @@ def test_edgar_in_a_configuration(tmp_path: Path) -> None:
         with_entry(tmp_path, text.replace("0.5", "1.5"))
     with pytest.raises(ConfigError, match="no half-widths of SF6"):
         with_entry(tmp_path, text.replace('"CO2"', '"SF6"'))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message", "where"),
+    [
+        (['"1","R0",30,-0.1,0.3,"1.A","CO2"'], "is negative", "edgar.csv, line 2"),
+        (['"1","R0",30,0.1,0.3,"1.A","CO2"'] * 2, "R0 1.A CO2 is repeated, first in line 2",
+         "edgar.csv, line 3"),
+        (['"1","R0",5,0.1,0.3,"1.A","CO2"', '"2","R0",-5,0.1,0.3,"1.B","CO2"'],
+         "emissions of S0 R0 add up to 0", "edgar.csv, R0 1.A CO2, R0 1.B CO2"),
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_be_meant_are_refused(
+    tmp_path: Path, rows: list[str], message: str, where: str
+) -> None:
+    path = tmp_path / "edgar.csv"
+    path.write_text(HEADER + "\n".join(rows) + "\n")
+    with pytest.raises(TableError, match=message) as caught:
+        edgar_sizes(EdgarSizes(path, {"S0": "CO2"}, 0.0), "region")
+    assert caught.value.where.endswith(where)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("countries", "sectors", "message"),
+    [
+        ("R0,NLD\nR9,ROW\n", "1.A,energy\n", "EDGAR has no country 'R9'"),
+        ("R0,NLD\nR1,ROW\n", "1.A,energy\n1.C,waste\n", "EDGAR has no sector '1.C'"),
+    ],
+)
+def test_codes_that_edgar_lacks_are_refused(
+    tmp_path: Path, countries: str, sectors: str, message: str
+) -> None:
+    of_countries, of_sectors = tmp_path / "countries.csv", tmp_path / "sectors.csv"
+    of_countries.write_text(f"country,region\n{countries}")
+    of_sectors.write_text(f"ipcc,sector\n{sectors}")
+    asked = EdgarSizes(edgar(tmp_path), {"S0": "CO2"}, 0.0, of_countries, of_sectors)
+    with pytest.raises(TableError, match=message) as caught:
+        edgar_sizes(asked, "region")
+    assert "did you mean" in caught.value.remedy
+
+
+def test_what_no_sector_of_the_tables_has_is_told(tmp_path: Path) -> None:
+    """10 of the 40 Gg of R0; a code that serves two sectors counts once."""
+    sectors = tmp_path / "sectors.csv"
+    sectors.write_text("ipcc,sector\n1.A,energy\n1.A,transport\n")
+    asked = EdgarSizes(edgar(tmp_path), {"S0": "CO2"}, 0.0, None, sectors)
+    remark = edgar_sizes(asked, "region").remarks[-1]
+    assert remark.endswith("which the sizes leave out: S0 R0 25 %")
+
+
+# --- names and countries -------------------------------------------------------------------------
+
+
+def test_a_cell_of_direct_emissions_is_a_whole_country(tmp_path: Path) -> None:
+    own = '{ name = "own", weight = 1.0, group = "cell", time = "yearly" }'
+    of_F_Y = SCHULTE.replace('"E"', '"F_Y"').replace("{}", own)
+    (entry, *_) = with_entry(tmp_path, of_F_Y).errors.errors
+    assert entry.components[0].group == ("cell",)
+    with pytest.raises(ConfigError) as caught:
+        with_entry(tmp_path, SCHULTE.replace('"E"', '"F_Y"').replace("{}", NATIONAL))
+    assert '["stressor", "consumer"]' in caught.value.remedy
+    with pytest.raises(ConfigError) as caught:
+        with_entry(tmp_path, SCHULTE.replace("{}", own))
+    assert '["stressor", "region"]' in caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["errors", "known_totals"])
+def test_the_dutch_preset_serves_two_stressors_of_one_gas(tmp_path: Path, kind: str) -> None:
+    if kind == "errors":
+        two = f"{DUTCH_E}\n[[scenarios.base.errors]]\n{DUTCH_E.replace('S0', 'S1')}"
+        entries = with_entry(tmp_path, two).errors.errors[:2]
+        names = [component.name for entry in entries for component in entry.components]
+    else:
+        both = DUTCH_TOTALS + DUTCH_TOTALS.replace("S0", "S1")
+        totals = loaded(tmp_path, SMALL + both).errors.totals
+        names = [component.name for entry in totals for component in entry.components]
+    assert len(set(names)) == len(names)
+    assert {name.split(",")[0] for name in names} == {
+        "netherlands2000 CH4 S0 R0",
+        "netherlands2000 CH4 S1 R0",
+    }
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, 0.09, 10.1, 2001.0, math.nan, math.inf])
+def test_a_ratio_that_no_decade_has_is_refused(ratio: float) -> None:
+    with pytest.raises(ConfigError, match="ten years apart") as caught:
+        netherlands_2000_components(Gas.CH4, ratio, ("stressor", "region"))
+    assert "between 0.1 and 10" in caught.value.remedy
 
 
 @pytest.mark.realdata

@@ -13,7 +13,7 @@ from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.config.totals import known_totals
 from engine.error_model import ErrorModel, Method, refuse_more_draws
-from engine.errors import ConfigError
+from engine.errors import ConfigError, within
 from engine.kernels.changes import DetectionRule
 from engine.plan import GROUP, SamplingPlan, whole_blocks
 from engine.question import Question
@@ -76,13 +76,7 @@ def config(file: schema.File, path: Path) -> Config:
     refuse_shadowed_names(file)
     method = Method(file.method.perturb)
     scenarios = tuple(
-        ErrorModel(
-            name,
-            method,
-            tuple(errors(entry, path, years) for entry in scenario.errors),
-            tuple(known_totals(entry, path) for entry in scenario.known_totals),
-        )
-        for name, scenario in file.scenarios.items()
+        _scenario(name, scenario, method, path, years) for name, scenario in file.scenarios.items()
     )
     if not scenarios:
         raise ConfigError(
@@ -114,6 +108,18 @@ def config(file: schema.File, path: Path) -> Config:
             Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
         ),
     )
+
+
+def _scenario(
+    name: str, scenario: schema.Scenario, method: Method, path: Path, years: tuple[int, ...]
+) -> ErrorModel:
+    with within(f"scenario {name}"):
+        return ErrorModel(
+            name,
+            method,
+            tuple(errors(entry, path, years) for entry in scenario.errors),
+            tuple(known_totals(entry, path) for entry in scenario.known_totals),
+        )
 
 
 def _r_max(value: float) -> float:

@@ -58,7 +58,7 @@ def preset(
     match asked:
         case schema.Schulte2024():
             _region_key(quantity, where)
-            check_national(components or (), SCHULTE_2024, where)
+            check_national(components or (), SCHULTE_2024, quantity, where)
             return Chosen(schulte_2024(asked.gases), components, SCHULTE_2024.cited(note))
         case schema.Netherlands2000():
             region = _region_key(quantity, where)
@@ -140,6 +140,7 @@ def _netherlands(
         gas,
         asked.ratio,
         ("stressor", region),
+        labels=(*only["stressor"], *sorted(only[region])),
         fading=asked.time == "ar1",
         shared_with=None if asked.shared_with is None else Quantity(asked.shared_with),
     )
@@ -161,7 +162,7 @@ def _edgar(
         return None if name is None else resolved(name, path, f"{where}, {key}")
 
     if asked.sectors is None:
-        check_national(components or (), EDGAR_2015, where)
+        check_national(components or (), EDGAR_2015, quantity, where)
         what = "sectors of a country"
     elif quantity is Quantity.F_Y:
         raise ConfigError(

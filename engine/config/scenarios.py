@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from engine.config import schema
 from engine.config.explaining import CHOICES
@@ -31,7 +28,9 @@ from engine.error_model import (
     Yearly,
     check_size,
 )
-from engine.errors import ConfigError
+from engine.errors import ConfigError, TableError
+from engine.prepare import mapped
+from engine.readers.files import located
 from engine.readers.files import sha256 as sha256_of
 from engine.readers.sizes import read_size_table
 
@@ -63,7 +62,7 @@ def check_scenario_names(scenarios: Mapping[str, schema.Scenario]) -> None:
 
 
 def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
-    where = f"scenarios, errors of {entry.quantity}"
+    where = f"errors of {entry.quantity}"
     _refuse_two_sizes(entry, where)
     given = None if entry.components is None else tuple(map(_component, entry.components))
     if entry.preset is not None:
@@ -120,13 +119,8 @@ def _size(entry: schema.Errors, path: Path, where: str) -> ErrorSize:
         check_size(sizes, Quantity(entry.quantity), f"{where}, table {csv}")
         return sizes
     file = resolved(entry.file or "", path, f"{where}, file")
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read ({error})", where=f"{where}, file", remedy="give a .npy file"
-        ) from error
-    return FromFile(file, hashlib.sha256(content).hexdigest())
+    with located(f"{where}, file"):
+        return FromFile(file, sha256_of(file))
 
 
 def _refuse_law(entry: schema.Errors, where: str) -> None:
@@ -145,13 +139,13 @@ def _empirical(asked: schema.Factors, path: Path, years: tuple[int, ...], where:
         file = Empirical(template, (), 0, asked.rescale).file(year)
         try:
             hashes.append((year, sha256_of(file)))
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except TableError as error:
             raise ConfigError(
-                f"{file} cannot be read as an array ({error})",
+                f"{file} {error.what}",
                 where=where,
                 remedy="give a .npy file; {year} in its name stands for the year",
             ) from error
+        array = mapped(file, f"{where} {file}")
         if array.ndim != 3 or not len(array):
             raise ConfigError(
                 f"{file} has the shape {array.shape}, not (realisations, rows, columns)",

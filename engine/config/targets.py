@@ -11,6 +11,9 @@ from engine.errors import ConfigError
 from engine.kernels.targets import Prior
 from engine.question import Question
 
+_PRIOR_MEANS = 1e-3, 100.0  # shares of the base
+_PRIOR_SPREADS = 1e-4, 10.0  # sd by mean
+
 
 def targets(
     stated: Sequence[schema.Target], years: Sequence[int], question: Question
@@ -95,6 +98,20 @@ def _share(stated: schema.Target, where: str) -> float:
 def _prior(stated: schema.Prior, where: str) -> PriorRatio:
     sourced(stated.source, f"{where}, prior")
     law = Prior(stated.mean, stated.sd)
+    low, high = _PRIOR_MEANS
+    if not low <= law.mean <= high:
+        raise ConfigError(
+            f"a prior of mean {law.mean:g} says nothing of a share of the base",
+            where=f"{where}, prior",
+            remedy=f"give a mean between {low:g} and {high:g}; 0.85 is 85 % of the base",
+        )
+    least, most = _PRIOR_SPREADS
+    if not least <= law.sd / law.mean <= most:
+        raise ConfigError(
+            f"a prior of mean {law.mean:g} with the standard deviation {law.sd:g} cannot be used",
+            where=f"{where}, prior",
+            remedy=f"give a standard deviation between {least:g} and {most:g} times the mean",
+        )
     return PriorRatio(law.mean, law.sd, stated.source)
 
 

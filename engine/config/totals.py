@@ -14,7 +14,7 @@ from engine.errors import ConfigError
 from engine.readers.sizes import read_size_table
 from engine.readers.totals import read_totals
 
-_WHERE = "scenarios, known_totals"
+_WHERE = "known_totals"
 
 
 def known_totals(entry: schema.KnownTotals, path: Path) -> KnownTotals:

@@ -31,6 +31,16 @@ def check_source(source: str, where: str) -> None:
         )
 
 
+def check_name(name: str, where: str) -> None:
+    """Refuse a component's name that is empty, or that a key of random numbers cannot hold."""
+    if not name.strip() or "\0" in name:
+        raise ConfigError(
+            f"a component cannot be called {name!r}",
+            where=where,
+            remedy="name it by what its errors are, such as national or own",
+        )
+
+
 def check_only(names: tuple[str, ...], where: str) -> None:
     if not names:
         raise ConfigError(

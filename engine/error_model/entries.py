@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.error_model.checks import check_key, check_only, check_size, check_source
+from engine.error_model.checks import check_key, check_name, check_only, check_size, check_source
 from engine.error_model.laws import Empirical, Law, check_law
 from engine.error_model.quantities import Quantity
 from engine.error_model.sizes import ErrorSize, largest
@@ -94,6 +94,7 @@ def _refuse_components(components: tuple[Component, ...], where: str) -> None:
 
 
 def _check_component(component: Component, quantity: Quantity, where: str) -> None:
+    check_name(component.name, where)
     where = f"{where}, component {component.name}"
     if not 0 < component.weight <= 1:
         raise ConfigError(

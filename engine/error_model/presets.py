@@ -84,6 +84,8 @@ DUTCH_LEVEL_AND_TREND: Mapping[Gas, tuple[float, float]] = {
     Gas.CO2E: (5, 3),
 }
 
+RATIOS = 0.1, 10.0  # of a country's emissions ten years apart
+
 
 def schulte_2024(gases: Mapping[str, str]) -> ByLabel:
     """Median CV of countries' emission accounts, by stressor: a size of a country's TOTAL.
@@ -117,6 +119,7 @@ def netherlands_2000_components(
     ratio: float,
     group: tuple[str, ...],
     *,
+    labels: Sequence[str] = (),
     fading: bool = False,
     shared_with: Quantity | None = None,
 ) -> tuple[Component, ...]:
@@ -125,13 +128,24 @@ def netherlands_2000_components(
     Args:
         ratio: R, emissions of the gas in 2000 by those in 1990.
         group: keys of a whole country, such as ("stressor", "region").
+        labels: the stressor and the countries they are for. They are part of the components' names,
+            so that no two entries share errors by chance.
         fading: an AR(1) error, whose correlation fades with every year; if not, one part that
             lasts and one new every year, with the same correlation between any two years.
-        shared_with: the quantity whose components of this preset and gas are used instead.
+        shared_with: the quantity whose components of this preset, gas and labels are used instead.
 
     Raises:
-        ConfigError: the correlation implied is negative or one, so no such components have it.
+        ConfigError: the ratio is none that can be meant, or the correlation implied is negative or
+            one, so no such components have it.
     """
+    low, high = RATIOS
+    if not low <= ratio <= high:
+        raise ConfigError(
+            f"a ratio of {ratio:g} is none of emissions ten years apart",
+            where=f"preset {NETHERLANDS_2000.name}, {gas}, ratio",
+            remedy=f"give the emissions of {CURRENT_YEAR} by those of {BASE_YEAR}, between "
+            f"{low:g} and {high:g}",
+        )
     level, trend = DUTCH_LEVEL_AND_TREND[gas]
     rho = implied_correlation(level, trend, ratio)
     if not 0 < rho < 1:
@@ -147,7 +161,7 @@ def netherlands_2000_components(
         parts = [("lasting", rho, Persistent()), ("yearly", 1 - rho, Yearly())]
     return tuple(
         Component(
-            (name := f"{NETHERLANDS_2000.name} {gas}, {kind}"),
+            (name := " ".join([NETHERLANDS_2000.name, gas, *labels]) + f", {kind}"),
             weight,
             group,
             time,
@@ -164,21 +178,27 @@ def lenzen_2010(
     return PowerLaw(0.393, -0.302, floor, ceiling, "million GBP", per_table_unit)
 
 
-def check_national(components: Sequence[Component], preset: Preset, where: str) -> None:
+def check_national(
+    components: Sequence[Component], preset: Preset, quantity: Quantity, where: str
+) -> None:
     """Refuse components that leave cells of one country independent of each other.
+
+    A cell of F_Y is a whole country's.
 
     Raises:
         ConfigError: the size is that of a country's total, and independent cells would average out
             to a much smaller one.
     """
+    country = "consumer" if quantity is Quantity.F_Y else "region"
+    national = {"stressor", country, "all"} | ({"cell"} if quantity is Quantity.F_Y else set())
     for component in components:
-        finer = set(component.group) - {"stressor", "region", "consumer", "all"}
+        finer = set(component.group) - national
         if finer:
             raise ConfigError(
                 f"`{preset.name}` is the error of a country's total, but the component "
                 f"`{component.name}` differs by {', '.join(sorted(finer))} within the country, "
                 "which would average out",
                 where=where,
-                remedy='use groups of whole countries, such as ["stressor", "region"], or a size '
-                "of the cells themselves",
+                remedy=f'use groups of whole countries, such as ["stressor", "{country}"], or a '
+                "size of the cells themselves",
             )

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.error_model.checks import check_only, check_rsd, check_source
+from engine.error_model.checks import check_name, check_only, check_rsd, check_source
 from engine.error_model.entries import Component
 from engine.error_model.quantities import Quantity
 from engine.error_model.sizes import ByLabel, Constant
@@ -102,6 +102,7 @@ class KnownTotals:
                 remedy="weights are shares of the error's variance; make them add up to one",
             )
         for component in self.components:
+            check_name(component.name, WHERE)
             where = f"{WHERE}, component {component.name}"
             if not 0 < component.weight <= 1:
                 raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.error_model import ErrorModel, Method, Quantity
-from engine.errors import ConfigError
+from engine.errors import ConfigError, within
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import per_unit_output
 from engine.mrio import MRIO
@@ -57,10 +57,11 @@ def prepare(
             Quantity.S: per_unit_output(table.E, table.x, table.active),
         }
     way, method = question.direction, errors.method
-    totals = resolved(errors, table)
-    values = totals.rescaled(values)
-    cells = cells_of(errors, values, table, question, seed, hashes, way)
-    known = known_of(totals, errors, cells, table, seed, hashes)
+    with within(f"scenario {errors.name}"):
+        totals = resolved(errors, table)
+        values = totals.rescaled(values)
+        cells = cells_of(errors, values, table, question, seed, hashes, way)
+        known = known_of(totals, errors, cells, table, seed, hashes)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
     solution = solution_of(way, matrix, emissions, table, asked, cells, known, method)
     return Prepared(

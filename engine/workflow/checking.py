@@ -20,8 +20,8 @@ from engine.error_model import (
 from engine.mrio import MRIO, findings
 from engine.prepare import Prepared, prepare
 from engine.question import Consumer, Question, with_units
-from engine.workflow.implied import implied, implied_text, of_factors, years_shown
-from engine.workflow.known_totals import known_totals_text
+from engine.workflow.implied import implied, implied_text, kept_means, of_factors, years_shown
+from engine.workflow.known_totals import has_known_totals, known_totals_text
 from engine.workflow.reading import Reader
 
 
@@ -118,9 +118,14 @@ def _described_errors(
             yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
         if isinstance(entry.size, Empirical):
             yield f"    correlation of {first} and {second}: {wording.correlation(entry)}"
+            yield f"    means kept from the files in {first}: {kept_means(scenario, entry, one)}"
         else:
             factors = of_factors(scenario, entry, rho, one, other)
-            yield f"    correlation of {first} and {second}: of eps {rho:.4g}, of factors {factors}"
+            before = " before known totals" if has_known_totals(scenario, entry, one) else ""
+            yield (
+                f"    correlation of {first} and {second}{before}: of eps {rho:.4g}, of factors "
+                f"{factors}"
+            )
         yield f"    source: {entry.source}"
         if isinstance(entry.size, ByLabel):
             for unmet in entry.size.unmet:

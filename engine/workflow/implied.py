@@ -171,6 +171,24 @@ def of_factors(
     )
 
 
+def kept_means(scenario: ErrorModel, entry: Errors, prepared: Prepared) -> str:
+    """By how much factors from files shift what an entry's cells add up to, in words."""
+    place = entries_of(scenario, entry.quantity).index(entry)
+    cells = prepared.cells[entry.quantity][place]
+    size = np.abs(cells.value)
+    if not size.any():
+        return "no cell has an error"
+    means = cells.realised.mean(axis=0, dtype=np.float64)
+    rows, row_of = np.unique(cells.positions()[0], return_inverse=True)
+    shifts = np.bincount(row_of, size * (means - 1)) / np.bincount(row_of, size)
+    whole = 100 * float(np.dot(size, means - 1)) / float(size.sum())
+    least, most = (100 * float(shift) for shift in (shifts.min(), shifts.max()))
+    return (
+        f"they shift the sum of sizes by {whole:+.2g} %, that of a row by {least:+.2g} to "
+        f"{most:+.2g} % ({len(rows)} rows)"
+    )
+
+
 def _of_law(law: Law, rho: float, rsd_1: float, rsd_2: float) -> float:
     if law is Law.LOGNORMAL:
         return factor_correlation(rho, rsd_1, rsd_2)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine import wording
-from engine.error_model import ErrorModel, Period, Quantity, largest
+from engine.error_model import ErrorModel, Errors, Period, Quantity, largest
 from engine.kernels.arrays import F64
 from engine.kernels.perturb import LOG2E
-from engine.prepare import Known, Prepared
+from engine.prepare import Known, Prepared, entries_of
 
 
 def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]:
@@ -56,11 +56,35 @@ def _realised(known: Known, year: int) -> Iterator[str]:
                     f"entered {_range(np.concatenate(sizes)[some])}, "
                     f"realised {_range(np.concatenate(realised[quantity])[some])}"
                 )
+    alone = _alone(known)
+    if alone:
+        yield (
+            f"    warning: {alone} totals are of a single cell, whose own error has no effect: the "
+            "cell is the total"
+        )
     for name in known.cancelled:
         yield (
             f"    warning: {name} moves all cells of a total alike, which changes no share: it has "
             "no effect there"
         )
+
+
+def has_known_totals(scenario: ErrorModel, entry: Errors, prepared: Prepared) -> bool:
+    """Whether cells of an entry are shares of known totals, so that their factors are not its own.
+
+    Args:
+        prepared: one year of this scenario.
+    """
+    place = entries_of(scenario, entry.quantity).index(entry)
+    free, cells = prepared.free(entry.quantity)[place], prepared.cells[entry.quantity][place]
+    return len(free.value) < len(cells.value)
+
+
+def _alone(known: Known) -> int:
+    """How many totals have one cell, with an error of its own."""
+    total = np.concatenate([members.total for members in known.members])
+    error = np.concatenate([cells.log2_sd > 0 for cells in known.entries])
+    return int((np.bincount(total)[total[error]] == 1).sum())
 
 
 def _range(rsd: F64) -> str:
