@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_world import World, subject
+from report_world import World, ensemble, subject
 
-from engine.analysis import verdict_table
+from engine.analysis import Target, target_table, verdict_table
 from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import numbers, page, sentences, words, write
@@ -174,7 +174,7 @@ def test_no_page_says_more_than_the_error_model_allows(pages: dict[str, Path], n
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_figure_has_words_data_and_the_name_of_its_tables(
+def test_every_figure_has_tolddata_and_the_name_of_its_tables(
     pages: dict[str, Path], name: str
 ) -> None:
     path = pages[name]
@@ -651,6 +651,16 @@ def test_where_too_many_draws_were_rejected_no_size_is_said_to_be_found() -> Non
     both = str(sentences.headline(step[0], [*others, *step], RULE))
     assert "would be missed in one year out of five (2005: too many draws were rejected" in both
     assert "at none of" in sentences.funnel_caption(step, RULE)
+
+
+def test_a_target_of_too_few_accepted_draws_is_said_to_have_no_limit() -> None:
+    target = Target("less", 2005, (2000,), 1.1, "assumption")
+    for rejected, said in ((0.1, True), (0.01, False)):
+        rows = target_table(ensemble(World(rejected=rejected)), [target], RULE)
+        (made,) = sections({"target": rows}, "NLD", "CO2", RULE, "toy", "nld-co2", drawn=False)
+        told = " ".join(made.sentences)
+        assert ("Too many draws were rejected for any estimate to be shown" in told) == said
+        assert ("conforms up to" in told) != said
 
 
 def test_sections_say_what_rejected_draws_leave_open() -> None:
