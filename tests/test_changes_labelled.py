@@ -46,7 +46,9 @@ SAMPLED = [
     "s2",
     "rho",
     "mdc",
+    "mdc_increase",
     "mdc_increase_percent",
+    "mdc_decrease",
     "mdc_decrease_percent",
     "rho_break_even",
 ]

@@ -131,3 +131,25 @@ def test_percentages_need_logarithms() -> None:
     assert np.isnan(found["mdc_decrease_percent"]).all()
     assert np.isnan(found["rho_required_2_percent"]).all()
     assert np.isfinite(found["sigma"]).all()
+
+
+def test_where_rejected_draws_fill_the_tail_nothing_is_detectable_at_any_correlation() -> None:
+    first, second, *ends = two_years(0.01, 0.5, -0.36, 10_000)
+    second[:500] = np.nan
+    found = judged((first, second, *ends), (30.0,))
+    assert np.all(found["mdc"] == np.inf)
+    assert np.all(found["mdc_decrease_percent"] == np.inf)
+    assert found["rho_required_30_percent"][0] >= 1
+    assert set(found["by_size"].ravel()) == {"not detectable"}
+
+
+def test_the_mdc_and_what_a_decline_requires_are_raised_by_rejected_draws() -> None:
+    first, second, *ends = two_years(0.05, 0.5, -0.1, 10_000)
+    second[:100] = np.nan
+    found = judged((first, second, *ends), (5.0,))
+    z = RULE.z_where_accepted(0.99) + RULE.z_power
+    np.testing.assert_allclose(found["mdc"], z * found["sigma"], rtol=1e-12)
+    at = found["rho_required_5_percent"][0]
+    s1, s2 = (np.log(F[100:, 0]).std(ddof=1) for F in (first, second))
+    sigma = math.sqrt(s1**2 + s2**2 - 2 * at * s1 * s2)
+    assert z * sigma == pytest.approx(-math.log(0.95), rel=1e-9)

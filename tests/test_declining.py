@@ -246,3 +246,44 @@ def test_scatter_is_shown_of_ten_years_and_more_only() -> None:
     expected = np.sqrt(np.sum((wave - np.polyval(line, years)) ** 2) / 8)
     assert scatter(wave - 0.03 * years, years) == pytest.approx(expected)
     assert scatter(wave[:9], years[:9]) is None
+
+
+def test_probabilities_that_all_draws_agree_on_keep_the_error_of_the_draws_that_are_missing() -> (
+    None
+):
+    """With a steep fall every draw has P near one; a rare draw with another is not among 400."""
+    steep = PATH - 0.5 * (YEARS - 2000)
+    told = found(drawn(np.random.default_rng(9), 400, steep), real(0.01, 0.0), steep)
+    assert told["p_decrease"] > 0.999999
+    assert told["p_decrease_mcse"] >= 1 / 402
+
+
+def test_rejected_draws_raise_the_mdc_of_a_slope_and_may_leave_none() -> None:
+    z = drawn(np.random.default_rng(10), 4000)
+    plain, some, many = (found(z, rejected=rejected) for rejected in (0, 40, 200))
+    factor = RULE.z_where_accepted(4000 / 4040) + RULE.z_power
+    assert some["mdc"] == pytest.approx(factor * some["error"])
+    assert some["mdc"] > plain["mdc"]
+    assert many["mdc"] == many["mdc_decrease"] == np.inf
+    assert many["verdict"] is Verdict.NOT_DETECTABLE
+
+
+def test_the_least_fall_found_overcomes_the_bias_of_its_slope() -> None:
+    z = drawn(np.random.default_rng(11), 4000)
+    up, down = (found(z + by * (YEARS - 2000)) for by in (0.01, -0.01))
+    assert up["mdc_decrease"] - up["mdc"] == pytest.approx(0.02, abs=4 * 2 * 0.01 / 4000**0.5)
+    assert down["mdc_decrease"] == down["mdc"]
+
+
+def test_rejected_draws_raise_the_limits_of_looking_back() -> None:
+    steep = PATH - 0.05 * (YEARS - 2000)
+    z, none = drawn(np.random.default_rng(12), 4000, steep), np.zeros((6, 6))
+    plain, some, many = (
+        looking_back(z, steep, YEARS, none, RULE, acceptance) for acceptance in (1.0, 0.99, 0.95)
+    )
+    assert plain["limit"] == RULE.z_alpha
+    assert some["limit"] == RULE.z_where_accepted(0.99) < some["limit_adjusted"]
+    assert plain["limit_adjusted"] < some["limit_adjusted"]
+    assert some["false_detection"] < plain["false_detection"]
+    assert plain["earliest"] is not None
+    assert many["earliest"] is many["earliest_adjusted"] is many["lasting_from"] is None

@@ -62,6 +62,21 @@ def test_they_are_what_drawing_gdp_beside_each_draw_would_count() -> None:
     assert abs(found["p_absolute"] - both) < 4 * 0.5 / math.sqrt(400)
 
 
+def test_probabilities_hold_whatever_the_rejected_draws_did() -> None:
+    delta = np.random.default_rng(12).normal(-0.03, 0.04, 900)
+    found = decoupling(delta, np.array(-0.03), 0.02, 0.015, 100)
+    for name in ("p_absolute", "p_relative", "p_absolute_reflected", "p_relative_reflected"):
+        assert found[f"{name}_low"] == pytest.approx(0.9 * found[name])
+        assert found[f"{name}_high"] == pytest.approx(0.9 * found[name] + 0.1)
+    gdp = (Output("NLD", 2000, 100.0, 0.01), Output("NLD", 2005, 110.0, 0.01))
+    asked = Decoupling(Span(2000, 2005), gdp, 0.5, "assumption")
+    (row,) = decoupling_table(ensemble(World(rejected=0.1)), asked, RULE)
+    a = row["acceptance"]
+    assert a < 1
+    for name in ("p_absolute", "p_relative"):
+        assert row[f"{name}_high"] == pytest.approx(a * row[name] + 1 - a)
+
+
 def test_gdp_without_an_error_is_a_plain_count() -> None:
     delta = np.array([-0.02, -0.01, 0.0, 0.01, 0.02, 0.03])
     found = decoupling(delta, np.array(0.0), 0.01, 0.0)

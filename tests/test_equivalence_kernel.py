@@ -83,6 +83,13 @@ def test_it_holds_whatever_the_rejected_draws_were() -> None:
     )
 
 
+def test_the_probability_of_a_larger_change_has_the_bounds_of_rejected_draws() -> None:
+    found = judged(normal(-0.01, 0.02, 1000), -0.01, (2.0, 5.0), rejected=50)
+    p = found["p_larger"]
+    np.testing.assert_allclose(found["p_larger_low"], 0.95 * p)
+    np.testing.assert_allclose(found["p_larger_high"], 0.95 * p + 0.05)
+
+
 def test_what_the_model_allows_no_error_is_not_assessed() -> None:
     still = judged(np.zeros(1_000), 0.0, (5.0,))
     assert still["equivalence"][0, 0] == "not assessed"

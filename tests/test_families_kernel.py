@@ -203,6 +203,13 @@ def test_a_direction_holds_whatever_the_rejected_draws_were() -> None:
     assert set(simultaneous(delta, observed, 1_100, RULE).verdict) == {"not detectable"}
 
 
+def test_a_false_alarm_has_the_bounds_of_rejected_draws() -> None:
+    found = simultaneous(independent_years(6, 900, 3, "consecutive"), np.zeros(5), 100, RULE)
+    p = float(found.false_alarm.value)
+    assert found.false_alarm_low == pytest.approx(0.9 * p)
+    assert found.false_alarm_high == pytest.approx(0.9 * p + 0.1)
+
+
 def test_too_few_draws_decide_nothing() -> None:
     delta = independent_years(6, 8, 12, "consecutive")
     found = simultaneous(delta, 100 * np.ones(5), 0, RULE)

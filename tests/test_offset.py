@@ -16,7 +16,7 @@ from report_world import World, ensemble
 from engine.analysis import Span, offset_table, offset_text
 from engine.errors import InputError
 from engine.kernels.changes import DetectionRule
-from engine.kernels.offset import FELL, Part, offset
+from engine.kernels.offset import NO_FALL, Part, offset
 
 RULE = DetectionRule()
 DRAWS = 40_000
@@ -67,8 +67,46 @@ def test_the_share_of_a_sure_fall_is_the_ratio_of_the_changes() -> None:
 @pytest.mark.parametrize(("z", "told"), [(2.2, True), (1.7, False)])
 def test_the_share_is_told_where_the_fall_is_probable_enough(z: float, told: bool) -> None:
     got = found((-0.05 * z, 0.05), (0.01, 0.05), 0.0)
-    assert (got["p_home_fell"] >= FELL) == told
+    assert (got["p_home_fell"] >= 1 - NO_FALL) == told
     assert bool(np.isfinite(got["share_median"])) == told
+
+
+def counted_falls(draws: int, others: int, rejected: int = 0) -> dict[str, Any]:
+    """Home falls in all draws but so many, and by as much in the mirror; the first are rejected."""
+    rng = np.random.default_rng(8)
+    order = np.sort(rng.normal(0, 0.05, draws - rejected))
+    delta = order - (order[-others - 1] + order[-others]) / 2 if others else order - order[-1] - 0.1
+    delta = np.concatenate([np.full(rejected, np.nan), delta])
+    one, none = np.full(draws, 100.0), np.zeros(draws)
+    home = Part(
+        one, 100 * np.exp(delta), np.array(100.0), np.array(100 * np.exp(np.nanmean(delta)))
+    )
+    last = 100 * np.exp(rng.normal(0.01, 0.05, draws))
+    return offset(home, Part(one, last, np.array(100.0), np.array(101.0)), none, none, RULE)
+
+
+@pytest.mark.parametrize(
+    ("others", "rejected", "told"),
+    [
+        (0, 0, True),
+        (100, 0, True),
+        (240, 0, False),  # 2.4 % of the draws, and 2.5 % within their Monte Carlo error
+        (100, 100, True),
+        (100, 140, False),  # with all rejected draws 2.4 %
+        (0, 300, False),
+    ],
+)
+def test_the_share_is_told_where_neither_chance_nor_rejected_draws_can_turn_it(
+    others: int, rejected: int, told: bool
+) -> None:
+    got = counted_falls(10_000, others, rejected)
+    assert bool(np.isfinite(got["share_median"])) == told
+    a = 1 - rejected / 10_000
+    for name in ("p_offset", "p_both_fell", "p_both_rose", "p_opposite", "p_home_fell"):
+        for ending in ("", "_reflected"):
+            p = got[name + ending]
+            assert got[f"{name}{ending}_low"] == pytest.approx(a * p)
+            assert got[f"{name}{ending}_high"] == pytest.approx(a * p + 1 - a)
 
 
 def test_parts_without_an_error_of_change_are_not_assessed() -> None:

@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_world import World, subject
+from report_world import World, ensemble, subject
 
+from engine.analysis import Target, target_table, verdict_table
 from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import numbers, page, sentences, words, write
 from engine.report.figures import canvas, funnel, labels
 from engine.report.figures.matrix import PAINTS
 from engine.report.rows import Change, Level, as_change
+from engine.report.sections import sections
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' & $\\frac{1}{0}$ ${7*7} {{7*7}} --> ]]>"
 DECADE = World(
@@ -172,7 +174,7 @@ def test_no_page_says_more_than_the_error_model_allows(pages: dict[str, Path], n
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_figure_has_words_data_and_the_name_of_its_tables(
+def test_every_figure_has_tolddata_and_the_name_of_its_tables(
     pages: dict[str, Path], name: str
 ) -> None:
     path = pages[name]
@@ -562,7 +564,8 @@ def test_the_curves_meet_each_change_at_its_break_even(pages: dict[str, Path]) -
         at = np.array([change.rho_break_even, change.rho])
         drawn = funnel.curves([change], RULE, at)
         assert drawn.limit[0, 0] == pytest.approx(abs(change.reference_delta), rel=1e-9)
-        assert drawn.mdc[0, 1] == pytest.approx(change.mdc, rel=1e-9)
+        assert drawn.fall[0, 1] == pytest.approx(change.mdc_decrease, rel=1e-9)
+        assert drawn.rise[0, 1] == pytest.approx(change.mdc_increase, rel=1e-9)
 
 
 def test_the_stretched_axis_makes_the_limits_straight() -> None:
@@ -605,3 +608,69 @@ def luminance(colour: str) -> float:
 def test_text_stands_out_from_its_ground(text: str, ground: str) -> None:
     low, high = sorted(luminance(colour) for colour in (text, ground))
     assert (high + 0.05) / (low + 0.05) >= 4.5  # level AA
+
+
+# --- rejected draws -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", [-3.0, 0.4, 0.999, 1.0, 1.7, math.nan])
+@pytest.mark.parametrize("verdict", ["not detectable", "borderline", "needs more draws"])
+def test_a_break_even_never_says_detectable_beside_a_verdict_that_is_not(
+    rho: float, verdict: str
+) -> None:
+    endless = {"mdc": math.nan, "mdc_decrease": math.nan, "mdc_increase": math.nan}
+    for more in ({}, {"acceptance": 0.95, **endless}):
+        change = a_change(verdict=verdict, rho=0.9, rho_break_even=rho, **more)
+        said = sentences.break_even(change)
+        assert not said.startswith("detectable")
+        if more:
+            assert said.startswith("never: too many draws were rejected")
+
+
+def test_a_decided_change_is_detectable_whatever_its_size_says() -> None:
+    for rho in (-3.0, 0.5, 0.95, 1.2):
+        change = a_change(verdict="decrease", rho=0.9, rho_break_even=rho)
+        assert sentences.break_even(change).startswith("detectable")
+
+
+def test_where_too_many_draws_were_rejected_no_size_is_said_to_be_found() -> None:
+    """5 % of the last year's: nothing that ends in it can be decided, and no MDC is told."""
+    about = subject(World(rejected=0.05))
+    rows = [as_change(row) for row in verdict_table(about.changes)]
+    last = [change for change in rows if change.to_year == 2005 and change.part == "total"]
+    assert last
+    for change in last:
+        assert change.verdict == "not detectable"
+        assert not change.decidable
+        assert "too many draws were rejected" in sentences.break_even(change)
+    step = [change for change in last if change.from_year == 2004]
+    others = [c for c in rows if c.part == "total" and c.to_year == c.from_year + 1 < 2005]
+    alone = str(sentences.headline(step[0], step, RULE))
+    assert "missed" not in alone
+    assert alone.endswith("Too many draws were rejected for a change of any size to be detectable.")
+    both = str(sentences.headline(step[0], [*others, *step], RULE))
+    assert "would be missed in one year out of five (2005: too many draws were rejected" in both
+    assert "at none of" in sentences.funnel_caption(step, RULE)
+
+
+def test_a_target_of_too_few_accepted_draws_is_said_to_have_no_limit() -> None:
+    target = Target("less", 2005, (2000,), 1.1, "assumption")
+    for rejected, said in ((0.1, True), (0.01, False)):
+        rows = target_table(ensemble(World(rejected=rejected)), [target], RULE)
+        (made,) = sections({"target": rows}, "NLD", "CO2", RULE, "toy", "nld-co2", drawn=False)
+        told = " ".join(made.sentences)
+        assert ("Too many draws were rejected for any estimate to be shown" in told) == said
+        assert ("conforms up to" in told) != said
+
+
+def test_sections_say_what_rejected_draws_leave_open() -> None:
+    row = {
+        "consumer": "NLD", "stressor": "CO2", "percent": 5.0, "part": "total", "from_year": 2000,
+        "to_year": 2001, "equivalence": "not shown", "draws": 980, "acceptance": 0.98,
+        "p_larger": 0.5, "p_larger_low": 0.49, "p_larger_high": 0.51, "smallest_percent": None,
+        "smallest_percent_mcse": None,
+    }  # fmt: skip
+    for acceptance, said in ((0.98, True), (1.0, False)):
+        topics = {"equivalence": [row | {"acceptance": acceptance}]}
+        (made,) = sections(topics, "NLD", "CO2", RULE, "toy", "nld-co2", drawn=False)
+        assert ("up to 2.0\xa0% were rejected" in " ".join(made.sentences)) == said

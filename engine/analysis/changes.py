@@ -47,7 +47,9 @@ _MEANINGS = {
     "s2": ("standard deviation of ln F in the second year", _DELTA),
     "rho": ("correlation of ln F between the two years", "1"),
     "mdc": ("minimum detectable change", _DELTA),
+    "mdc_increase": ("smallest rise detected with the stated power", _DELTA),
     "mdc_increase_percent": ("smallest rise detected with the stated power", "%"),
+    "mdc_decrease": ("smallest fall detected with the stated power", _DELTA),
     "mdc_decrease_percent": ("smallest fall detected with the stated power", "%"),
     "rho_break_even": ("correlation above which the observed change is detectable", "1"),
     "scale": ("log, or raw where a footprint is not positive", ""),
@@ -170,7 +172,9 @@ def _rule_in_words(rule: DetectionRule, *, split: bool) -> dict[str, object]:
         ),
         "coverage_interval": "probabilistically symmetric (JCGM 101:2008, 7.7)",
         "minimum_detectable_change": (
-            f"({rule.z_alpha:.4f} + {rule.z_power:.4f}) sigma, a two-sided test of one change"
+            f"({rule.z_alpha:.4f} + {rule.z_power:.4f}) sigma, a two-sided test of one change; "
+            "of a fall or rise, more by twice the bias of delta against it; the first number is "
+            "larger where draws were rejected"
         ),
         "multiplicity": "not adjusted: each verdict stands for one change, asked beforehand",
     }

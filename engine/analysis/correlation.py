@@ -37,7 +37,14 @@ _KNOWN = (
     "rho_break_even",
     "rho_break_even_mcse",
 )
-_ALONG = ("sigma", "mdc", "mdc_increase_percent", "mdc_decrease_percent")
+_ALONG = (
+    "sigma",
+    "mdc",
+    "mdc_increase",
+    "mdc_increase_percent",
+    "mdc_decrease",
+    "mdc_decrease_percent",
+)
 
 
 def correlation_table(

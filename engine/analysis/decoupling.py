@@ -29,13 +29,15 @@ _OF_CHANGE = (
     "relative_high_mcse",
     "p_decrease",
     "p_decrease_mcse",
+    "p_decrease_low",
+    "p_decrease_high",
 )
 _OF_GDP = ("gdp_first", "gdp_last", "gdp_change", "gdp_change_sd", "p_gdp_rose")
 _PROBABILITIES = tuple(
     f"p_{kind}{mirrored}{error}"
     for kind in ("absolute", "relative")
     for mirrored in ("", "_reflected")
-    for error in ("", "_mcse")
+    for error in ("", "_mcse", "_low", "_high")
 )
 
 
@@ -78,9 +80,9 @@ def _row(change: Row, drawn: Selection, pair: tuple[int, int], asked: Decoupling
     if change["verdict"] == Verdict.NOT_ASSESSED:
         return row | {"left_out": "the error model leaves no error of the footprint's change"}
     row["intensity_change"] = (1 + row["relative_change"]) / (1 + row["gdp_change"]) - 1
-    delta, observed = _delta(change, drawn, pair)
+    delta, observed, rejected = _delta(change, drawn, pair)
     growth = float(np.log(last.gdp / first.gdp))
-    probabilities = kernel.decoupling(delta, observed, growth, row["gdp_change_sd"])
+    probabilities = kernel.decoupling(delta, observed, growth, row["gdp_change_sd"], rejected)
     return row | {name: plain(value[()]) for name, value in probabilities.items()}
 
 
@@ -93,8 +95,8 @@ def _growth(first: Output, last: Output, correlation: float) -> Row:
     }
 
 
-def _delta(change: Row, drawn: Selection, pair: tuple[int, int]) -> tuple[F64, F64]:
-    """delta of every draw that was accepted in both years, and that of the estimate."""
+def _delta(change: Row, drawn: Selection, pair: tuple[int, int]) -> tuple[F64, F64, int]:
+    """delta of every draw accepted in both years, that of the estimate, and the draws rejected."""
     i, j = (
         [str(name) for name in drawn.coords[dim].to_numpy()].index(change[dim])
         for dim in ("stressor", "consumer")
@@ -104,7 +106,8 @@ def _delta(change: Row, drawn: Selection, pair: tuple[int, int]) -> tuple[F64, F
     accepted = accepted_draws(drawn.footprint[there, s], drawn.footprint[there, t])
     first, last = (drawn.footprint[there, year, i, j, 0][accepted] for year in (s, t))
     estimates = drawn.reference[[s, t], i, j, 0]
-    return np.log(last / first), np.asarray(np.log(estimates[1] / estimates[0]))
+    rejected = len(accepted) - len(first)
+    return np.log(last / first), np.asarray(np.log(estimates[1] / estimates[0])), rejected
 
 
 def decoupling_text(rows: Sequence[Row]) -> str:

@@ -18,7 +18,12 @@ from engine.analysis.paths import Path, paths
 from engine.analysis.tables import NOTHING, Row, aligned, plain
 from engine.analysis.trend import in_short, real_covariance, subject, variability
 from engine.kernels.arrays import F64
-from engine.kernels.changes import CLEAR_OF_NUMERICAL_ERROR, DetectionRule, decrease_percent
+from engine.kernels.changes import (
+    CLEAR_OF_NUMERICAL_ERROR,
+    DetectionRule,
+    decrease_percent,
+    share_accepted,
+)
 from engine.kernels.declining import NO_ERROR, NO_LOGARITHM, TOO_FEW_DRAWS, Numerical
 from engine.kernels.fading import Carried, Fading, Law, carried, laws_told_by
 from engine.kernels.monte_carlo import Estimate, covariances_without, jackknifed
@@ -177,9 +182,10 @@ def _rows(
     }
     rest = {"most_years": MOST, "confidence": rule.confidence, "power": rule.power, "reason": ""}
     span = int(path.years[-1] - path.years[0])
+    accepted = share_accepted(path.draws, path.rejected)
     for percent in asked.declines:
         found, low, high = (
-            years_until(percent, errors.value + by * errors.mcse, rule)
+            years_until(percent, errors.value + by * errors.mcse, rule, accepted)
             for by in (0.0, -_SURELY, _SURELY)
         )
         yield {
@@ -190,9 +196,11 @@ def _rows(
         }  # fmt: skip
     if not curve:
         return
-    least = least_slope(errors.value, rule)
-    percents = decrease_percent(least)
-    mcse = 100 * np.exp(-least) * least_slope(errors.mcse, rule)
+    least = least_slope(errors.value, rule, accepted)
+    sure = np.isfinite(least)  # else no fall is, not even one by 100 %
+    percents = np.where(sure, decrease_percent(least), np.nan)
+    spread = 100 * np.exp(-least) * least_slope(errors.mcse, rule, accepted)
+    mcse = np.where(sure, spread, np.nan)
     for after, (percent, error) in enumerate(zip(percents, mcse, strict=True), start=1):
         yield {
             **head, **variability(real), "given": "years",

@@ -166,7 +166,13 @@ _NUMBERS = _and_mcse(
     "p_benjamini_yekutieli",
     "p_benjamini_hochberg",
 )
-_SHARED = (*_and_mcse("critical", "false_alarm"), "family_draws", "holm_draws")
+_SHARED = (
+    *_and_mcse("critical", "false_alarm"),
+    "false_alarm_low",
+    "false_alarm_high",
+    "family_draws",
+    "holm_draws",
+)
 
 
 def _of_family(
@@ -184,6 +190,10 @@ def _of_family(
             _put(columns, f"simultaneous_{end}", _end(observed, found.half_width, sign, log))
         _say(columns, "simultaneous", found.verdict)
         shared |= _numbers("critical", found.critical) | _numbers("false_alarm", found.false_alarm)
+        shared |= {
+            "false_alarm_low": found.false_alarm_low,
+            "false_alarm_high": found.false_alarm_high,
+        }
     else:
         _say(columns, "simultaneous", np.full(len(told), Verdict.NOT_DETECTABLE.value))
     for row, column in zip(told, columns, strict=True):

@@ -20,7 +20,8 @@ HOME, ABROAD = "home", "abroad"
 MEANING = (
     "offset: emissions at home (domestic and direct) fell and those abroad rose, in the same draw; "
     "made up for: -(change abroad) / (change at home), below zero where both fell, told where a "
-    "fall at home has a probability of 97.5 % or more. Nothing is said of causes"
+    "fall at home has a probability of 97.5 % or more, whatever Monte Carlo error and rejected "
+    "draws leave open. Nothing is said of causes"
 )
 
 

@@ -16,7 +16,7 @@ from engine.analysis.tables import Row, aligned, number, places, plain, probabil
 from engine.errors import InputError
 from engine.kernels import targets as kernel
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule
+from engine.kernels.changes import DetectionRule, whatever_rejected
 from engine.kernels.monte_carlo import Estimate, quantiles
 from engine.kernels.targets import Compared, Conformity, Judged, Prior
 
@@ -250,15 +250,20 @@ def _risks(judged: Judged, cell: tuple[int, ...], target: Target, *, assessed: b
     if target.prior is None or not log or not assessed:
         return empty | {"prior_source": "" if target.prior is None else target.prior.source}
     prior = Prior(target.prior.mean, target.prior.sd)
-    guard = Estimate(judged.guard.value[cell], judged.guard.mcse[cell])
-    found = kernel.risks(judged.error_at(cell), guard, prior, target.share)
-    values = (prior.mean, prior.sd, *_plainly(found.consumer), *_plainly(found.producer))
-    row = dict(zip(_RISKS, values, strict=True))
+    guard = judged.guard.at(cell)
+    row: Row = empty | {"prior_mean": prior.mean, "prior_sd": prior.sd}
+    if np.isfinite(guard.band.value):
+        found = kernel.risks(judged.error_at(cell), guard, prior, target.share)
+        row |= _told("consumers_risk", found.consumer, judged.acceptance)
+        row |= _told("producers_risk", found.producer, judged.acceptance)
     return row | {"prior_source": target.prior.source}
 
 
-def _plainly(estimate: Estimate) -> tuple[float, float]:
-    return float(estimate.value), float(estimate.mcse)
+def _told(name: str, p: Estimate, acceptance: float) -> Row:
+    """A probability, its Monte Carlo error, and its ends whatever the rejected draws did."""
+    ends = whatever_rejected(name, p.value, acceptance)
+    told = {name: p.value, f"{name}_mcse": p.mcse} | ends
+    return {name: plain(float(value)) for name, value in told.items()}
 
 
 _RISKS = (
@@ -266,26 +271,31 @@ _RISKS = (
     "prior_sd",
     "consumers_risk",
     "consumers_risk_mcse",
+    "consumers_risk_low",
+    "consumers_risk_high",
     "producers_risk",
     "producers_risk_mcse",
+    "producers_risk_low",
+    "producers_risk_high",
 )
 
 
 def _curve(one: _Comparison, judged: Judged, cell: tuple[int, ...]) -> list[Row]:
     """From what is accepted all but always to what is all but never; none on the raw scale."""
-    error, guard = judged.error_at(cell), judged.guard.value[cell]
-    if str(judged.statistics["scale"][cell]) != "log" or not np.isfinite(guard):
+    error, guard = judged.error_at(cell), judged.guard.at(cell)
+    w = guard.band.value
+    if str(judged.statistics["scale"][cell]) != "log" or not np.isfinite(w):
         return []
     ends = quantiles(error, [1 - _TAIL, _TAIL]).value
-    margins = np.linspace(-guard - ends[0], -guard - ends[1], _POINTS)
+    margins = np.linspace(-w - ends[0], -w - ends[1], _POINTS)
     accepted = kernel.acceptance(error, guard, margins)
     return [
         one.labels(*cell)
         | {
             "true_share": one.target.share * float(np.exp(margin)),
-            "p_accepted": float(p),
-            "p_accepted_mcse": float(mcse),
+            **_told("p_accepted", Estimate(p, mcse), judged.acceptance),
             "draws": len(error),
+            "acceptance": judged.acceptance,
         }
         for margin, p, mcse in zip(margins, accepted.value, accepted.mcse, strict=True)
     ]

@@ -18,7 +18,7 @@ from engine.analysis.asked import RealVariability, Trend
 from engine.analysis.paths import Path, paths
 from engine.analysis.tables import NOTHING, Row, aligned, number, places, plain, probability, signed
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, Verdict, at_last_look
+from engine.kernels.changes import DetectionRule, Verdict, at_last_look, share_accepted
 from engine.kernels.declining import (
     NO_LOGARITHM,
     declining,
@@ -65,14 +65,15 @@ def trend_table(
 ) -> list[Row]:
     """One flat row for every stressor, consumer, part and scenario of real variability.
 
-    The first scenario is always none: measurement error alone. Slopes and their standard errors
-    are in percent a year; `p_decrease` is the probability that the slope is below zero;
+    The first scenario is always none: measurement error alone. Slopes and their standard errors are
+    in percent a year; `p_decrease` is the probability that the slope is below zero;
     `mdc_decrease_percent` the smallest fall a year that is detected with the rule's power over
-    these years. `misfit` compares what the line leaves of the path with what its errors explain,
-    and should be near one and below `misfit_limit`. `scatter_percent` is the sd of ln F about a
-    straight line, measurement error included, of ten years or more: orientation for a scenario of
-    real variability and no estimate of it. `earliest` and what follows: see
-    `engine.kernels.declining.looking_back`. Numbers that do not exist are None.
+    these years, None where too many draws were rejected for any to be. `misfit` compares what the
+    line leaves of the path with what its errors explain, and should be near one and below
+    `misfit_limit`. `scatter_percent` is the sd of ln F about a straight line, measurement error
+    included, of ten years or more: orientation for a scenario of real variability and no estimate
+    of it. `earliest` and what follows: see `engine.kernels.declining.looking_back`. Numbers that do
+    not exist are None.
 
     Args:
         ensemble: an opened ensemble.
@@ -119,7 +120,8 @@ def _row(path: Path, real: RealVariability | None, rule: DetectionRule, *, final
         )
         if found["verdict"] is not Verdict.NOT_ASSESSED:
             found |= _in_percent(found, rule)
-            found |= looking_back(path.z, path.centre, path.years, added, rule)
+            accepted = share_accepted(path.draws, path.rejected)
+            found |= looking_back(path.z, path.centre, path.years, added, rule, accepted)
     verdict = at_last_look(found["verdict"]) if final else found["verdict"]
     told = _WORDS.get(verdict, str(verdict))
     spread = scatter(path.centre, path.years) if path.z is not None else None
@@ -169,8 +171,11 @@ def _in_percent(found: dict[str, Any], rule: DetectionRule) -> dict[str, Any]:
         told[f"{name}_percent_mcse"] = (
             100 * np.exp(end) * np.hypot(found["slope_mcse"], by * found["error_mcse"])
         )
-    told["mdc_decrease_percent"] = fall_percent(found["mdc"])
-    told["mdc_decrease_percent_mcse"] = 100 * np.exp(-found["mdc"]) * found["mdc_mcse"]
+    least, error = found["mdc_decrease"], found["mdc_decrease_mcse"]
+    told["mdc_decrease_percent"] = fall_percent(least)
+    told["mdc_decrease_percent_mcse"] = (
+        100 * np.exp(-least) * error if np.isfinite(least) else np.nan
+    )
     return told
 
 
@@ -211,10 +216,14 @@ def _cells(row: Row) -> list[str]:
         f"{signed(row['slope_percent'], decimals)} %",
         f"{low} to {high} %",
         probability(row["p_decrease"], row["draws"]),
-        f"{number(row['mdc_decrease_percent'], places(row['mdc_decrease_percent']))} %",
+        _least(row["mdc_decrease_percent"]),
         *(str(year or NOTHING) for year in first_seen(row)),
         row["verdict"] + (" (asymmetric)" if row["asymmetric"] else ""),
     ]
+
+
+def _least(percent: float | None) -> str:
+    return NOTHING if percent is None else f"{number(percent, places(percent))} %"
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:

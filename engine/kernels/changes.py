@@ -85,10 +85,26 @@ class DetectionRule:
         """Standard normal quantile at 1 - alpha/2."""
         return float(ndtri(1.0 - self.alpha / 2))
 
+    def z_where_accepted(self, acceptance: float) -> float:
+        """`z_alpha`, raised where draws were rejected, since all of them count against a verdict.
+
+        Of the tail outside, `a Phi(-z) + 1 - a = alpha/2` at the share a that was accepted;
+        infinite where the rejected draws fill it, and no change can be decided.
+        """
+        if acceptance == 1:
+            return self.z_alpha
+        tail = tail_left(self.alpha / 2, acceptance)
+        return -float(ndtri(tail)) if tail > 0 else float("inf")
+
     @property
     def z_power(self) -> float:
         """Standard normal quantile at the power."""
         return float(ndtri(self.power))
+
+    @property
+    def monte_carlo_reach(self) -> float:
+        """Monte Carlo standard errors that chance alone may explain, at `monte_carlo_error`."""
+        return -float(ndtri(self.monte_carlo_error / 2))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -153,6 +169,16 @@ def spent_at_look(look: int, total: float = 0.01) -> float:
 # --- how large a change must be, and how correlated the years ------------------------------------
 
 
+def tail_left(level: float, acceptance: float) -> float:
+    """What is left of a tail for the accepted draws, when every rejected one lies in it.
+
+    `(level - (1 - a)) / a` of them; zero or less where the rejected ones fill it.
+    """
+    if acceptance == 1:
+        return level
+    return (level - (1 - acceptance)) / acceptance if acceptance > 0 else -float("inf")
+
+
 def sigma_of_rho(s1: F64, s2: F64, rho: F64) -> F64:
     """sd of delta at another correlation: `sqrt(s1^2 + s2^2 - 2 rho s1 s2)`."""
     # Written so that no digits are lost when s1 = s2 and rho is near one.
@@ -160,12 +186,56 @@ def sigma_of_rho(s1: F64, s2: F64, rho: F64) -> F64:
     return sigma
 
 
-def mdc(sigma: F64, rule: DetectionRule) -> F64:
+def mdc(sigma: F64, rule: DetectionRule, acceptance: float = 1.0) -> F64:
     """Minimum detectable change `(z_{1-alpha/2} + z_power) sigma`, on the scale of sigma.
 
-    A true change of this size is missed with probability 1 - power.
+    A true change of this size is missed with probability 1 - power where delta is normal about
+    its estimate; where it is not centred there, see `smallest_changes`. Where draws were rejected
+    z is `DetectionRule.z_where_accepted`, and the MDC infinite where that is.
     """
-    return (rule.z_alpha + rule.z_power) * sigma
+    return (rule.z_where_accepted(acceptance) + rule.z_power) * sigma
+
+
+def smallest_changes(
+    sigma: tuple[F64, F64], bias: tuple[F64, F64], log: Bool, acceptance: float, rule: DetectionRule
+) -> dict[str, F64]:
+    """The MDC, and the smallest fall and rise that are found with the rule's power, (...).
+
+    Let b be the bias, mean(delta) - delta^. An estimate of a true change D then lies at D + b on
+    average, while a verdict by P and P_r needs it beyond `z sigma + |b|` from zero. So a change is
+    missed with probability 1 - power at
+
+        fall  MDC + 2 max(0, b),   rise  MDC + 2 max(0, -b),
+
+    exactly so for a normal delta. A b that Monte Carlo error may explain, at the rule's level of
+    it, is not counted, and both are the MDC.
+
+    Args:
+        sigma, bias: each with its influence function, (...) and (D, ...).
+        log: whether delta is on the log scale, (...): else there are no percentages.
+        acceptance: share of the draws accepted. `mdc` and all that follows are infinite where
+            none of any size could be decided.
+    """
+    factor = rule.z_where_accepted(acceptance) + rule.z_power
+    s, of_s = sigma
+    b, of_b = bias
+    if np.isinf(factor):
+        names = ("", "_increase", "_increase_percent", "_decrease", "_decrease_percent")
+        endless = Estimate(np.full(s.shape, np.inf), np.full(s.shape, np.nan))
+        return {k: v for name in names for k, v in _named(f"mdc{name}", endless).items()}
+    found = _named("mdc", Estimate(factor * s, factor * standard_error(of_s)))
+    for name, sign, convert in (
+        ("increase", -1, increase_percent),
+        ("decrease", 1, decrease_percent),
+    ):
+        against = sign * b > rule.monte_carlo_reach * standard_error(of_b)
+        size = factor * s + 2 * np.where(against, sign * b, 0.0)
+        error = standard_error(factor * of_s + 2 * np.where(against, sign * of_b, 0.0))
+        on_log = np.where(log, size, np.nan)
+        percent = Estimate(convert(on_log), 100 * np.exp(-sign * on_log) * error)
+        found |= _named(f"mdc_{name}", Estimate(size, error))
+        found |= _named(f"mdc_{name}_percent", percent)
+    return found
 
 
 def increase_percent(delta: F64) -> F64:
@@ -178,18 +248,20 @@ def decrease_percent(delta: F64) -> F64:
     return -100 * np.expm1(-delta)
 
 
-def rho_break_even(s1: F64, s2: F64, delta: F64, rule: DetectionRule) -> F64:
+def rho_break_even(
+    s1: F64, s2: F64, delta: F64, rule: DetectionRule, acceptance: float = 1.0
+) -> F64:
     """Correlation between the years above which an observed change `delta` is detectable.
 
-    `(s1^2 + s2^2 - (delta / z_{1-alpha/2})^2) / (2 s1 s2)`: above 1 never, below -1 always; NaN
-    where s1 or s2 is zero and correlation changes nothing.
+    `(s1^2 + s2^2 - (delta / z_{1-alpha/2})^2) / (2 s1 s2)`: 1 or above never, below -1 always; NaN
+    where s1 or s2 is zero and correlation changes nothing. z is `DetectionRule.z_where_accepted`.
     """
-    return _rho_at(s1, s2, delta / rule.z_alpha)
+    return _rho_at(s1, s2, delta / rule.z_where_accepted(acceptance))
 
 
-def rho_required(s1: F64, s2: F64, delta: F64, rule: DetectionRule) -> F64:
+def rho_required(s1: F64, s2: F64, delta: F64, rule: DetectionRule, acceptance: float = 1.0) -> F64:
     """Correlation above which a true change `delta` is detected with the rule's power."""
-    return _rho_at(s1, s2, delta / (rule.z_alpha + rule.z_power))
+    return _rho_at(s1, s2, delta / (rule.z_where_accepted(acceptance) + rule.z_power))
 
 
 def _rho_at(s1: F64, s2: F64, sigma: F64) -> F64:
@@ -276,6 +348,19 @@ def disagreement(
 # --- one pair of years ---------------------------------------------------------------------------
 
 
+def share_accepted(draws: int, rejected: int) -> float:
+    """a, of D accepted draws and those rejected; zero of none."""
+    return draws / (draws + rejected) if draws else 0.0
+
+
+def whatever_rejected(name: str, p: F64, acceptance: float) -> dict[str, F64]:
+    """`name_low` and `name_high` of a probability: `a p` and `a p + 1 - a`."""
+    return {
+        f"{name}_low": acceptance * p,
+        f"{name}_high": acceptance * p + (1 - acceptance),
+    }
+
+
 def accepted_draws(*footprints: F64) -> Bool:
     """Draws whose cells are finite in all the given years, (D,): a draw is accepted whole."""
     finite: Bool = np.isfinite(np.stack(footprints))
@@ -323,6 +408,11 @@ class Paired:
     def rejected(self) -> int:
         """Draws not accepted in one of the years."""
         return len(self.accepted) - len(self.delta)
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the draws that were accepted in both years."""
+        return share_accepted(self.draws, self.rejected)
 
     def levels(self, estimate_first: F64, estimate_second: F64) -> tuple[F64, F64]:
         """ln F, or F on the raw scale, less that of the estimate, of both years, (D, ...) each."""
@@ -403,7 +493,8 @@ def change(
 
     Returns:
         Arrays (...); the Monte Carlo standard error of `name` is `name_mcse`. Where `scale` is
-        raw, delta, sigma, s1, s2 and the MDC are in units of F, and percentages are NaN.
+        raw, delta, sigma, s1, s2 and the MDC are in units of F, and percentages are NaN. MDCs
+        are infinite where too many draws were rejected to decide any change.
     """
     both = paired(first, second, estimate_first, estimate_second)
     draws, log, delta, observed = both.draws, both.log, both.delta, both.observed
@@ -418,7 +509,7 @@ def change(
     found |= _raw_change(both.second - both.first, rule)
     found |= _coverage(delta, log, rule)
     levels = both.levels(estimate_first, estimate_second)
-    found |= _what_it_hangs_on(*levels, delta, observed, log, rule)
+    found |= _what_it_hangs_on(*levels, both, rule)
     assessed = np.zeros(log.shape, dtype=np.bool_)
     if draws >= 2:
         least = least_assessed(both, error_first, error_second, found["s1"], found["s2"])
@@ -468,26 +559,32 @@ def _coverage(delta: F64, log: Bool, rule: DetectionRule) -> dict[str, F64]:
 
 
 def _what_it_hangs_on(
-    level_first: F64, level_second: F64, delta: F64, observed: F64, log: Bool, rule: DetectionRule
+    level_first: F64, level_second: F64, both: Paired, rule: DetectionRule
 ) -> dict[str, F64]:
     """sigma, what it is made of, and what follows from it; levels as ln F or F, any offset."""
-    sigma = sd(delta)
-    smallest = mdc(sigma.value, rule), mdc(sigma.mcse, rule)
-    on_log = np.where(log, smallest[0], np.nan)
-    rise = Estimate(increase_percent(on_log), 100 * np.exp(on_log) * smallest[1])
-    fall = Estimate(decrease_percent(on_log), 100 * np.exp(-on_log) * smallest[1])
+    z = rule.z_where_accepted(both.acceptance)
     return {
-        **_named("sigma", sigma),
+        **_named("sigma", sd(both.delta)),
         **_named("s1", sd(level_first)),
         **_named("s2", sd(level_second)),
         **_named("rho", correlation(level_first, level_second)),
-        **_named("mdc", Estimate(*smallest)),
-        **_named("mdc_increase_percent", rise),
-        **_named("mdc_decrease_percent", fall),
-        **_named(
-            "rho_break_even", correlation_at(level_first, level_second, observed / rule.z_alpha)
-        ),
+        **_smallest(both, rule),
+        **_named("rho_break_even", correlation_at(level_first, level_second, both.observed / z)),
     }
+
+
+def _smallest(both: Paired, rule: DetectionRule) -> dict[str, F64]:
+    if both.draws < 2:
+        names = ("", "_increase", "_increase_percent", "_decrease", "_decrease_percent")
+        found = [_named(f"mdc{name}", nothing(both.log.shape)) for name in names]
+        return {name: values for one in found for name, values in one.items()}
+    return smallest_changes(spread(both.delta), bias(both), both.log, both.acceptance, rule)
+
+
+def bias(both: Paired) -> tuple[F64, F64]:
+    """mean(delta) - delta^ and its influence function, (...) and (D, ...)."""
+    centre = both.delta.mean(axis=0)
+    return centre - both.observed, both.delta - centre
 
 
 def correlation_at(level_first: F64, level_second: F64, sigma: F64) -> Estimate:
@@ -526,10 +623,8 @@ def _direction(
         "verdict": verdicts(against_decrease, against_increase, draws, rejected, assessed, rule),
         "asymmetric": asymmetric & assessed,
     }
-    share = draws / (draws + rejected) if draws else 0.0
+    share = share_accepted(draws, rejected)
     for name, count in (("p_decrease", below), ("p_decrease_reflected", below_mirrored)):
         estimate = probability(count, draws)
-        found |= _named(name, estimate)
-        found[f"{name}_low"] = share * estimate.value
-        found[f"{name}_high"] = share * estimate.value + (1 - share)
+        found |= _named(name, estimate) | whatever_rejected(name, estimate.value, share)
     return found

@@ -7,8 +7,8 @@ sd of ln F in the two years, as drawn,
 
 and by size alone the observed change is detectable where `|delta^| > z sigma(rho)`, that is, for
 every rho above one break-even. z is that of the rule, raised where draws were rejected so that all
-of them count against the verdict, as they do when draws are counted: of the tail outside,
-`a Phi(-z) + 1 - a = alpha/2` at the acceptance a.
+of them count against the verdict, as they do when draws are counted
+(`DetectionRule.z_where_accepted`); so it is in the MDC and in what a true decline requires.
 
 At the model's own correlation the verdict that stands is the counted one; this one is the normal
 law's, since other correlations have no draws to count.
@@ -27,12 +27,11 @@ from engine.kernels.changes import (
     CLEAR_OF_NUMERICAL_ERROR,
     DetectionRule,
     Verdict,
+    bias,
     correlation_at,
-    decrease_percent,
-    increase_percent,
     least_assessed,
-    mdc,
     paired,
+    smallest_changes,
 )
 from engine.kernels.monte_carlo import Estimate, correlation, quotient, spread, standard_error
 
@@ -61,11 +60,11 @@ def over_correlation(
         grid: assumed correlations, ascending.
 
     Returns:
-        `rho`, `sigma`, `mdc`, `mdc_increase_percent`, `mdc_decrease_percent` and `by_size`, a
-        `Verdict`, (len(grid) + 1, ...); `decided_above`, the correlation above which the change is
-        detectable by size (1 or more: never, -1 or less: always), and for each decline
-        `rho_required_<g>_percent`, above which it would be found with the rule's power, (...).
-        Each sampled one with `_mcse`; NaN where it does not exist.
+        `rho`, `sigma`, `mdc`, `mdc_increase`, `mdc_decrease`, both also with `_percent`, and
+        `by_size`, a `Verdict`, (len(grid) + 1, ...); `decided_above`, the correlation above which
+        the change is detectable by size (1 or more: never, -1 or less: always), and for each
+        decline `rho_required_<g>_percent`, above which it would be found with the rule's power,
+        (...). Each sampled one with `_mcse`; NaN where it does not exist.
     """
     both = paired(first, second, estimate_first, estimate_second)
     if both.draws < 2:
@@ -74,53 +73,37 @@ def over_correlation(
     own = correlation(*levels)
     fixed = [np.full(both.log.shape, rho) for rho in grid]
     rho = np.stack([*fixed, own.value])
-    at = [_sigma_at(*levels, assumed) for assumed in fixed]
-    of_delta = spread(both.delta)
-    at.append(Estimate(of_delta[0], standard_error(of_delta[1])))
-    sigma = Estimate(np.stack([one.value for one in at]), np.stack([one.mcse for one in at]))
+    at = [*(_sigma_at(*levels, assumed) for assumed in fixed), spread(both.delta)]
+    sigma = Estimate(
+        np.stack([one for one, _ in at]), np.stack([standard_error(psi) for _, psi in at])
+    )
     s1, s2 = (spread(level)[0] for level in levels)
     least = least_assessed(both, error_first, error_second, s1, s2)
     least = least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
-    z = _z_of_all(both.draws, both.rejected, rule)
+    z = rule.z_where_accepted(both.acceptance)
     rho_mcse = np.zeros_like(rho)
     rho_mcse[-1] = own.mcse
     found: dict[str, NDArray[Any]] = {"rho": rho, "rho_mcse": rho_mcse}
-    found |= _named("sigma", sigma) | _smallest(sigma, both.log, rule)
+    found |= _named("sigma", sigma)
+    # The bias of a change is that of its two levels, whatever they have in common.
+    each = [smallest_changes(one, bias(both), both.log, both.acceptance, rule) for one in at]
+    found |= {name: np.stack([one[name] for one in each]) for name in each[0]}
     found["by_size"] = _by_size(both.observed, sigma, least, z, rule)
     found |= _named("decided_above", correlation_at(*levels, both.observed / z))
     for percent in declines:
         true = np.where(both.log, -np.log1p(-percent / 100), np.nan)
-        required = correlation_at(*levels, true / (rule.z_alpha + rule.z_power))
+        required = correlation_at(*levels, true / (z + rule.z_power))
         found |= _named(f"rho_required_{percent:g}_percent", required)
     return found
 
 
-def _sigma_at(level_first: F64, level_second: F64, rho: F64) -> Estimate:
-    """`sigma_of_rho` of the draws, with the influence of s1 and s2."""
+def _sigma_at(level_first: F64, level_second: F64, rho: F64) -> tuple[F64, F64]:
+    """`sigma_of_rho` of the draws, with its influence function, that of s1 and s2."""
     (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
     sigma = np.sqrt(np.square(s1 - s2) + 2 * (1 - rho) * s1 * s2)
     by_s1 = quotient(s1 - rho * s2, sigma, 0.0)
     by_s2 = quotient(s2 - rho * s1, sigma, 0.0)
-    return Estimate(sigma, standard_error(by_s1 * of_s1 + by_s2 * of_s2))
-
-
-def _z_of_all(draws: int, rejected: int, rule: DetectionRule) -> float:
-    """The normal quantile with every rejected draw in the tail; infinite where they fill it."""
-    share = draws / (draws + rejected)
-    tail = (rule.alpha / 2 - (1 - share)) / share
-    return -float(ndtri(tail)) if tail > 0 else float("inf")
-
-
-def _smallest(sigma: Estimate, log: NDArray[np.bool_], rule: DetectionRule) -> dict[str, F64]:
-    smallest, error = mdc(sigma.value, rule), mdc(sigma.mcse, rule)
-    on_log = np.where(log, smallest, np.nan)
-    rise = Estimate(increase_percent(on_log), 100 * np.exp(on_log) * error)
-    fall = Estimate(decrease_percent(on_log), 100 * np.exp(-on_log) * error)
-    return {
-        **_named("mdc", Estimate(smallest, error)),
-        **_named("mdc_increase_percent", rise),
-        **_named("mdc_decrease_percent", fall),
-    }
+    return sigma, by_s1 * of_s1 + by_s2 * of_s2
 
 
 def _by_size(
@@ -147,7 +130,8 @@ def _by_size(
 def _nothing(
     shape: tuple[int, ...], grid: tuple[float, ...], declines: tuple[float, ...]
 ) -> dict[str, NDArray[Any]]:
-    along = ("rho", "sigma", "mdc", "mdc_increase_percent", "mdc_decrease_percent")
+    smallest = ("_increase", "_increase_percent", "_decrease", "_decrease_percent")
+    along = ("rho", "sigma", "mdc", *(f"mdc{name}" for name in smallest))
     once = ("decided_above", *(f"rho_required_{percent:g}_percent" for percent in declines))
     points = len(grid) + 1
     found: dict[str, NDArray[Any]] = {}

@@ -38,12 +38,16 @@ from engine.kernels.changes import (
     Verdict,
     decrease_percent,
     disagreement,
+    share_accepted,
+    tail_left,
     verdicts,
+    whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
     Estimate,
     covariances_without,
     jackknifed,
+    mean,
     probability,
     standard_error,
 )
@@ -161,7 +165,9 @@ def declining(
 
     Returns:
         Slopes and standard errors in log points a year; the Monte Carlo standard error of `name`
-        is `name_mcse`. Of a slope that is not assessed there is only `verdict` and `reason`.
+        is `name_mcse`. `mdc_decrease` is the smallest steady fall that is found with the rule's
+        power, infinite where too many draws were rejected. Of a slope that is not assessed there
+        is only `verdict` and `reason`.
     """
     D, p = len(z), len(years) - 1
     if p + 3 > D:
@@ -178,13 +184,21 @@ def declining(
         return not_assessed(NO_ERROR)
     slopes = np.diff(z, axis=1) @ line.weights
     slopes = slopes.mean() + line.spread * (slopes - slopes.mean())
+    acceptance = share_accepted(D, rejected)
+    # As of a change (`engine.kernels.changes.smallest_changes`): P and its mirror image both ask.
+    away, of_away = float(slopes.mean()) - line.value, float(mean(slopes).mcse)
+    factor = float(least_slope(np.array(1.0), rule, acceptance))
+    against = away > rule.monte_carlo_reach * of_away
+    of_mdc = np.hypot(factor * line.error_mcse, 2 * of_away if against else 0.0)
     return {
         "slope": line.value,
         "slope_mcse": line.mcse,
         "error": line.error,
         "error_mcse": line.error_mcse,
-        "mdc": float(least_slope(np.array(line.error), rule)),
-        "mdc_mcse": float(least_slope(np.array(line.error_mcse), rule)),
+        "mdc": factor * line.error,
+        "mdc_mcse": factor * line.error_mcse,
+        "mdc_decrease": factor * line.error + (2 * away if against else 0.0),
+        "mdc_decrease_mcse": float(of_mdc),
         "misfit": line.left / (p - 1) if p > 1 else None,
         "misfit_mcse": line.left_mcse / (p - 1) if p > 1 else None,
         "misfit_limit": float(chi2.ppf(rule.confidence, p - 1) / (p - 1)) if p > 1 else None,
@@ -221,15 +235,14 @@ def _direction(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> 
     to the Monte Carlo error of P, and a verdict must hold for slopes moved either way.
     """
     mirrored = 2 * line.value - slopes
-    share = len(slopes) / (len(slopes) + rejected)
+    share = share_accepted(len(slopes), rejected)
     found: dict[str, Any] = {}
     for name, drawn in (("p_decrease", slopes), ("p_decrease_reflected", mirrored)):
         P = _below_zero(drawn, line.real)
         at_zero = np.exp(-0.5 * (drawn.mean() / line.error) ** 2) / (2 * np.pi) ** 0.5
         moved = float(at_zero * line.mcse / line.error)
         found[name], found[f"{name}_mcse"] = float(P.value), float(np.hypot(P.mcse, moved))
-        found[f"{name}_low"] = share * float(P.value)
-        found[f"{name}_high"] = share * float(P.value) + 1 - share
+        found |= whatever_rejected(name, np.asarray(P.value), share)
     reach = _reach(rule) * line.mcse
     judged = {
         _verdict(slopes + by, mirrored + by, line.real, rejected, rule) for by in (-reach, 0, reach)
@@ -242,11 +255,15 @@ def _direction(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> 
 
 
 def _below_zero(slopes: F64, real: float) -> Estimate:
-    """P(slope < 0): draws counted, or the mean of what real variability makes of each."""
+    """P(slope < 0): draws counted, or the mean of what real variability makes of each.
+
+    Where all draws have nearly the same probability, their spread says nothing of the rare ones
+    that are missing: the standard error is one draw in D at least, as that of a count is.
+    """
     if not real:
         return probability(np.asarray(np.sum(slopes < 0)), len(slopes))
-    each = ndtr(-slopes / real)
-    return Estimate(each.mean(), each.std(ddof=1) / len(each) ** 0.5)
+    averaged = mean(ndtr(-slopes / real))
+    return Estimate(averaged.value, np.maximum(averaged.mcse, 1 / (len(slopes) + 2)))
 
 
 def _reach(rule: DetectionRule) -> float:
@@ -298,17 +315,20 @@ def _asymmetric(slopes: F64, mirrored: F64, real: float, rule: DetectionRule) ->
 # --- looking back ---------------------------------------------------------------------------------
 
 
-def looking_back(z: F64, centre: F64, years: F64, real: F64, rule: DetectionRule) -> dict[str, Any]:
+def looking_back(
+    z: F64, centre: F64, years: F64, real: F64, rule: DetectionRule, acceptance: float = 1.0
+) -> dict[str, Any]:
     """The earliest year in which the decline since the first one would have been seen.
 
     The slope of the first 2, 3, ... years is compared with its standard error, by normal theory.
     A year by itself has the rule's alpha for its error; looking every year has more, and
     `earliest_adjusted` uses the limit that has alpha over all looks
     (`engine.kernels.sequential`). All draws and tables are those of today: the answer is
-    retrospective.
+    retrospective. Rejected draws raise both limits as they do that of a verdict.
 
     Args:
         z, centre, years, real: as for `declining`, of a slope that is assessed.
+        acceptance: share of the draws accepted in every year.
 
     Returns:
         `earliest` and `earliest_adjusted`, None where the decline is in no year seen, each with
@@ -324,35 +344,45 @@ def looking_back(z: F64, centre: F64, years: F64, real: F64, rule: DetectionRule
         [np.hypot(one.mcse, one.value / one.error * one.error_mcse) / one.error for one in lines]
     )
     information = information_by_year(x.T @ x / (len(x) - 1) + real, years)
-    limits = {"": rule.z_alpha, "_adjusted": constant_limit(information, rule.alpha)}
+    alpha = 2 * tail_left(rule.alpha / 2, acceptance)
+    limits = {"": rule.z_where_accepted(acceptance), "_adjusted": _over_looks(information, alpha)}
     found: dict[str, Any] = {}
     for name, limit in limits.items():
         for end, by in (("", 0.0), ("_soonest", -1.0), ("_latest", 1.0)):
             seen = t + by * _reach(rule) * mcse < -limit
             found[f"earliest{name}{end}"] = int(years[1 + np.argmax(seen)]) if seen.any() else None
-    not_seen = np.flatnonzero(t >= -rule.z_alpha)
+    not_seen = np.flatnonzero(t >= -limits[""])
     since = int(not_seen[-1]) + 1 if not_seen.size else 0
-    error, of_limit = _of_looks(x, years, real, rule)
+    error, of_limit = _of_looks(x, years, real, limits[""], alpha)
     return found | {
         "lasting_from": int(years[1 + since]) if since < len(t) else None,
         "looks": len(t),
-        "limit": rule.z_alpha,
+        "limit": limits[""],
         "limit_adjusted": limits["_adjusted"],
         "limit_adjusted_mcse": of_limit,
-        "false_detection": false_detection(information, rule.z_alpha),
+        "false_detection": _some_look_beyond(information, limits[""]),
         "false_detection_mcse": error,
     }
 
 
-def _of_looks(x: F64, years: F64, real: F64, rule: DetectionRule) -> tuple[float, float]:
+def _over_looks(information: F64, alpha: float) -> float:
+    """The constant limit with alpha over all looks; infinite where rejected draws leave none."""
+    return constant_limit(information, alpha) if alpha > 0 else np.inf
+
+
+def _some_look_beyond(information: F64, limit: float) -> float:
+    return false_detection(information, limit) if np.isfinite(limit) else 0.0
+
+
+def _of_looks(x: F64, years: F64, real: F64, limit: float, alpha: float) -> tuple[float, float]:
     """Monte Carlo errors of the false detections and of the limit, by leaving draws out."""
-    if len(x) < 2 * _GROUPS:
+    if len(x) < 2 * _GROUPS or alpha <= 0:
         return np.nan, np.nan
     each = [
         information_by_year(sampled + real, years) for sampled in covariances_without(x, _GROUPS)
     ]
-    errors = np.array([false_detection(one, rule.z_alpha) for one in each])
-    limits = np.array([constant_limit(one, rule.alpha) for one in each])
+    errors = np.array([false_detection(one, limit) for one in each])
+    limits = np.array([constant_limit(one, alpha) for one in each])
     return float(jackknifed(errors)), float(jackknifed(limits))
 
 
@@ -373,5 +403,5 @@ def scatter(centre: F64, years: F64) -> float | None:
 
 
 def fall_percent(slope: float) -> float:
-    """A slope of -`slope` log points a year as a fall in percent a year."""
-    return float(decrease_percent(np.array(slope)))
+    """A slope of -`slope` log points a year as a fall in percent a year; infinity stays that."""
+    return float(decrease_percent(np.array(slope))) if np.isfinite(slope) else slope

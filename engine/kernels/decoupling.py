@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import sigma_of_rho
+from engine.kernels.changes import share_accepted, sigma_of_rho, whatever_rejected
 from engine.kernels.monte_carlo import Estimate, mean, probability
 
 
@@ -50,20 +50,31 @@ def p_below(x: F64, g: float, sigma: float) -> F64:
     return p
 
 
-def decoupling(delta: F64, observed: F64, g: float, sigma: float) -> dict[str, NDArray[Any]]:
+def decoupling(
+    delta: F64, observed: F64, g: float, sigma: float, rejected: int = 0
+) -> dict[str, NDArray[Any]]:
     """Probabilities of absolute and relative decoupling, by name, (...).
+
+    `..._low` and `..._high` hold them whatever the rejected draws did.
 
     Args:
         delta: of every accepted draw, (D, ...), two at least.
         observed: of the estimate, (...): `..._reflected` is counted with draws mirrored at it.
         g, sigma: growth of real GDP as a logarithm, and its standard deviation.
+        rejected: draws that were not accepted in both years.
     """
+    share = share_accepted(len(delta), rejected)
     grew = float(p_below(np.zeros(()), g, sigma))
     found: dict[str, NDArray[Any]] = {"p_gdp_rose": np.full(observed.shape, grew)}
     for ending, draws in (("", delta), ("_reflected", 2 * observed - delta)):
         fell = probability(np.sum(draws < 0, axis=0), len(draws))
-        found |= _named(f"p_absolute{ending}", Estimate(grew * fell.value, grew * fell.mcse))
-        found |= _named(f"p_relative{ending}", _relative(draws, g, sigma))
+        told = {
+            "p_absolute": Estimate(grew * fell.value, grew * fell.mcse),
+            "p_relative": _relative(draws, g, sigma),
+        }
+        for name, p in told.items():
+            found |= _named(f"{name}{ending}", p)
+            found |= whatever_rejected(f"{name}{ending}", p.value, share)
     return found
 
 

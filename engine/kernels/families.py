@@ -11,10 +11,13 @@ how the changes hang together, since every draw has them all:
 
     T_jd = (delta_jd - mean_j) / sd_j,   c = the 1 - alpha quantile of max_j |T_jd|,
 
-and change j is detected where `|delta^_j| / sd_j > c`; `delta^_j +- c sd_j` hold all together with
-probability 1 - alpha. For independent normal years of equal sd and all their pairs c is a quantile
-of the studentised range over sqrt 2. Of normal changes it lies between the quantile of one
-alone and Bonferroni's.
+and change j is detected where `|delta^_j| / sd_j > c`. Where the draws are centred at the estimate,
+mean_j = delta^_j, `delta^_j +- c sd_j` hold all together with probability 1 - alpha. A bias b_j =
+mean_j - delta^_j takes from that: of one normal change `Phi(c - b/sd) - Phi(-c - b/sd)` is left.
+The verdict on a change alone counts draws as they are and mirrored, so that it allows for the bias,
+and no verdict here says more than that one. For independent normal years of equal sd and all their
+pairs c is a quantile of the studentised range over sqrt 2. Of normal changes it lies between the
+quantile of one alone and Bonferroni's.
 
 **By counting** (5.11). `p_j = 2 (1 + count_j) / (D + 1)`, count the draws against the better
 supported direction, the larger of P and its reflection, with all rejected draws among them; then
@@ -35,7 +38,12 @@ from scipy.special import ndtri
 from scipy.stats import false_discovery_control
 
 from engine.kernels.arrays import F64, I64, Bool
-from engine.kernels.changes import DetectionRule, Verdict
+from engine.kernels.changes import (
+    DetectionRule,
+    Verdict,
+    share_accepted,
+    whatever_rejected,
+)
 from engine.kernels.monte_carlo import (
     Estimate,
     clopper_pearson,
@@ -63,6 +71,7 @@ class Simultaneous:
         false_alarm: probability that, with no change at all, one or more would look detectable
             without adjustment: that max_j |T_jd| exceeds the normal quantile. Its Monte Carlo
             error is that of a relative frequency, which the scaling by sd_j only makes smaller.
+        false_alarm_low, false_alarm_high: the same whatever the rejected draws did.
         verdict: a `Verdict`, (m,).
     """
 
@@ -70,6 +79,8 @@ class Simultaneous:
     statistic: Estimate
     half_width: Estimate
     false_alarm: Estimate
+    false_alarm_low: float
+    false_alarm_high: float
     verdict: NDArray[np.str_]
 
 
@@ -93,11 +104,14 @@ def simultaneous(delta: F64, observed: F64, rejected: int, rule: DetectionRule) 
     worst_tail = (tail * (draws + rejected) - rejected) / draws
     worst = limit if not rejected else _limit(T, largest, by_s, worst_tail)
     false_alarm = probability(np.asarray(np.sum(largest > rule.z_alpha)), draws)
+    ends = whatever_rejected("false_alarm", false_alarm.value, share_accepted(draws, rejected))
     return Simultaneous(
         critical=Estimate(limit.value, standard_error(limit.influence)),
         statistic=Estimate(statistic, statistic * standard_error(by_s)),
         half_width=Estimate(limit.value * s, limit.value * s * limit.relative_error(by_s)),
         false_alarm=false_alarm,
+        false_alarm_low=float(ends["false_alarm_low"]),
+        false_alarm_high=float(ends["false_alarm_high"]),
         verdict=_judged(observed, statistic, limit, worst, by_s, rule),
     )
 

@@ -25,9 +25,12 @@ from engine.kernels.changes import (
     FACTOR_ROUNDING,
     DetectionRule,
     accepted_draws,
+    below_threshold,
     difference,
     log_scale,
     numerical_error,
+    share_accepted,
+    whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
     Estimate,
@@ -38,9 +41,9 @@ from engine.kernels.monte_carlo import (
     sd,
 )
 
-# A share of a fall is told where a fall is this probable, among the draws and among their mirror
-# images: nearer to zero the ratio has no meaning.
-FELL = 0.975
+# A share of a fall is told where no fall is less probable than this, among the draws and among
+# their mirror images, with rejected draws counted as none: nearer to zero the ratio has no meaning.
+NO_FALL = 0.025
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +93,7 @@ def offset(
         found |= _named(f"{name}_change_sd", sd(part.raw), shape)
     found |= _named("correlation", correlation(of_home.raw, of_abroad.raw), shape)
     found |= _joint(of_home, of_abroad, total - draws, assessed)
-    return found | _share(of_home, of_abroad, assessed, rule)
+    return found | _share(of_home, of_abroad, total - draws, assessed, rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +137,7 @@ def _joint(home: _Changed, abroad: _Changed, rejected: int, assessed: Bool) -> d
     bounds hold whatever the rejected draws did.
     """
     draws = len(home.delta)
-    share = draws / (draws + rejected) if draws else 0.0
+    share = share_accepted(draws, rejected)
     found: dict[str, F64] = {}
     for ending, (H, X) in {
         "": (home.delta, abroad.delta),
@@ -153,22 +156,24 @@ def _joint(home: _Changed, abroad: _Changed, rejected: int, assessed: Bool) -> d
             value = np.where(assessed, counted.value, np.nan)
             found[name + ending] = value
             found[f"{name}{ending}_mcse"] = np.where(assessed, counted.mcse, np.nan)
-            if name == "p_offset":
-                found[f"{name}{ending}_low"] = share * value
-                found[f"{name}{ending}_high"] = share * value + (1 - share)
+            found |= whatever_rejected(f"{name}{ending}", value, share)
     return found
 
 
-def _share(home: _Changed, abroad: _Changed, assessed: Bool, rule: DetectionRule) -> dict[str, F64]:
+def _share(
+    home: _Changed, abroad: _Changed, rejected: int, assessed: Bool, rule: DetectionRule
+) -> dict[str, F64]:
     """Median and coverage interval of -dX / dH over the draws in which the domestic part fell.
 
-    The others, 2.5 % at most, have no fall that could be made up for.
+    The others, 2.5 % at most, have no fall that could be made up for. That they are no more must
+    hold beyond Monte Carlo error, and with every rejected draw among them, as a verdict must.
     """
     low, high = rule.interval
     shape = home.raw.shape[1:]
     fell = home.raw < 0
-    falls = (np.sum(delta < 0, axis=0) for delta in (home.delta, home.mirrored))
-    probable = assessed & (np.minimum(*falls) >= FELL * len(home.raw))
+    others = np.maximum(*(np.sum(delta >= 0, axis=0) for delta in (home.delta, home.mirrored)))
+    surely, _ = below_threshold(others, len(home.raw), rejected, NO_FALL, rule.monte_carlo_error)
+    probable = assessed & surely
     found = {
         name: np.full(shape, np.nan)
         for statistic in ("share_low", "share_median", "share_high")

@@ -41,6 +41,9 @@ from engine.kernels.changes import (
     disagreement,
     log_scale,
     numerical_error,
+    share_accepted,
+    tail_left,
+    whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
     Estimate,
@@ -168,7 +171,27 @@ class Risks:
     producer: Estimate
 
 
-def risks(error: F64, guard: Estimate, prior: Prior, q: float) -> Risks:
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """The guard band w, a quantile of the draws' errors e, (...).
+
+    Attributes:
+        band: w; NaN where too many draws were rejected for any estimate to conform.
+        mirrored: whether w is `-Q_tail(e)`, and not `Q_{1-tail}(e)`.
+        tail: of the accepted draws beyond w.
+    """
+
+    band: Estimate
+    mirrored: Bool
+    tail: float
+
+    def at(self, cell: tuple[int, ...]) -> Guard:
+        """That of one cell."""
+        value, mcse = np.asarray(self.band.value[cell]), np.asarray(self.band.mcse[cell])
+        return Guard(Estimate(value, mcse), np.asarray(self.mirrored[cell]), self.tail)
+
+
+def risks(error: F64, guard: Guard, prior: Prior, q: float) -> Risks:
     """Global risks of accepting what is estimated at the guard band or below it.
 
     With the prior's law G of the true margin, which the draws' errors are independent of, an
@@ -185,27 +208,42 @@ def risks(error: F64, guard: Estimate, prior: Prior, q: float) -> Risks:
     """
     centre, spread = prior.on_log
     centre -= float(np.log(q))
-    limit = -guard.value - error
+    limit = -guard.band.value - error
     above = ndtr((limit - centre) / spread) - ndtr(-centre / spread)
     density = np.exp(-0.5 * np.square((limit - centre) / spread)) / (spread * np.sqrt(2 * np.pi))
     found = []
     for risk in (np.maximum(above, 0), np.maximum(-above, 0)):
         slope = np.where(risk > 0, density, 0.0).mean(axis=0)
         averaged = mean(risk)
-        found.append(Estimate(averaged.value, averaged.mcse + slope * guard.mcse))
+        found.append(Estimate(averaged.value, averaged.mcse + slope * guard.band.mcse))
     return Risks(*found)
 
 
-def acceptance(error: F64, guard: F64, true_margin: F64) -> Estimate:
+def acceptance(error: F64, guard: Guard, true_margin: F64) -> Estimate:
     """Probability that an estimate is accepted, given the true margin: `P(e <= -w - m)`.
+
+    w is a quantile of the same draws. A draw moves P by `1{e <= x} - P`, x = -w - m, and by
+    `-f(x)` times what it moves in w, f the density of e: with e' = e or -e, w = Q_{1-t}(e') and
+    W its standard error, that is `W sqrt(D) (1{e' > w} - t) / sqrt(t (1 - t))`. Of both together
+    the variance is known from counts; f(x) W is half of what P changes by from x - W to x + W.
 
     Args:
         error: e of every draw, (D,).
-        guard: w.
+        guard: w, of this cell.
         true_margin: m, (points,).
     """
-    accepted = np.sum(error[:, None] <= -guard - true_margin, axis=0)
-    return probability(accepted, len(error))
+    draws, w, t = len(error), guard.band, guard.tail
+    x = -w.value - true_margin
+    below, lower, upper = (
+        np.sum(error[:, None] <= x + by, axis=0) for by in (0.0, -w.mcse, w.mcse)
+    )
+    counted = probability(below, draws)
+    P, moved = counted.value, np.where(np.isfinite(w.mcse), (upper - lower) / (2 * draws), np.nan)
+    together = np.minimum(P, t) if guard.mirrored else np.maximum(0.0, P - (1 - t))
+    covariance = (together - P * t) / np.sqrt(t * (1 - t) * draws)
+    variance = np.square(counted.mcse) + np.square(moved) - 2 * moved * covariance
+    # Never less than what is left when P is known as well as w tells it.
+    return Estimate(P, np.sqrt(np.maximum(variance, 0.0)))
 
 
 # --- verdicts -----------------------------------------------------------------------------------
@@ -280,15 +318,17 @@ class Judged:
         statistics: by name, (...); the Monte Carlo standard error of `name` is `name_mcse`.
         error: e of every accepted draw, (D, ...), on the log scale where `scale` says so.
         guard: w, on that scale, (...).
+        acceptance: share of the draws accepted in all the years compared.
     """
 
     statistics: dict[str, NDArray[Any]]
     error: F64
-    guard: Estimate
+    guard: Guard
+    acceptance: float
 
     def error_at(self, cell: tuple[int, ...]) -> F64:
         """e of every accepted draw of one cell, (D,)."""
-        shape = self.guard.value.shape
+        shape = self.guard.mirrored.shape
         flat = self.error.reshape(len(self.error), int(np.prod(shape)))
         return flat[:, int(np.ravel_multi_index(cell, shape)) if shape else 0]
 
@@ -297,8 +337,12 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
     """All statistics of one target, by one rule.
 
     The guard band w is the larger of the quantile of e at the confidence and that of its mirror
-    image, so that an estimate at `-w` conforms by P and by P_r. Where `scale` is raw, sigma, the
-    guard band and the limits are in units of F.
+    image, so that an estimate at `-w` conforms by P and by P_r. With every rejected draw counted
+    against it, as the verdict counts them, the tail beyond is `(alpha N - rejected) / D` of the D
+    draws accepted of N; where that is none, no estimate conforms and w is NaN. The larger of two
+    sampled quantiles is larger than that of the true ones by some tenths of a Monte Carlo error
+    where they are equal: the guard band is never too narrow on average. Where `scale` is raw,
+    sigma, the guard band and the limits are in units of F.
     """
     accepted = accepted_draws(compared.limit, compared.final)
     total, draws = len(accepted), int(accepted.sum())
@@ -315,8 +359,9 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
         **_named("sigma", sd(margin)),
     }
     found |= _levels(compared, accepted, log)
-    guard, half = _guard(error, rule)
-    found |= _limits(compared.limit_estimate, guard, half, log)
+    share = share_accepted(draws, total - draws)
+    guard, beyond = _guard(error, share, rule)
+    found |= _limits(compared.limit_estimate, guard.band, beyond, log)
     assessed = np.zeros(log.shape, dtype=np.bool_)
     if draws >= 2:
         numerical = numerical_error(
@@ -327,7 +372,7 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
             numerical + compared.error_of_margin
         )
     found |= _verdict(margin, observed, total - draws, assessed, rule)
-    return Judged(found, error, guard)
+    return Judged(found, error, guard, share)
 
 
 def _named(name: str, estimate: Estimate) -> dict[str, F64]:
@@ -349,15 +394,19 @@ def _levels(compared: Compared, accepted: Bool, log: Bool) -> dict[str, F64]:
     }
 
 
-def _guard(error: F64, rule: DetectionRule) -> tuple[Estimate, Estimate]:
+def _guard(error: F64, share: float, rule: DetectionRule) -> tuple[Guard, Estimate]:
     """The guard band, and how far beyond it a truth must be to be accepted with the power."""
-    at = quantiles(error, [rule.alpha, round(1 - rule.alpha, 12), rule.power])
-    mirrored = -at.value[0] > at.value[1]
-    guard = Estimate(
+    tail = tail_left(rule.alpha, share)
+    if tail <= 0:
+        none = nothing(error.shape[1:])
+        return Guard(none, np.zeros(error.shape[1:], dtype=np.bool_), 0.0), none
+    at = quantiles(error, [tail, round(1 - tail, 12), rule.power])
+    mirrored = np.asarray(-at.value[0] > at.value[1])
+    band = Estimate(
         np.where(mirrored, -at.value[0], at.value[1]), np.where(mirrored, at.mcse[0], at.mcse[1])
     )
-    beyond = Estimate(guard.value + at.value[2], guard.mcse + at.mcse[2])
-    return guard, beyond
+    beyond = Estimate(band.value + at.value[2], band.mcse + at.mcse[2])
+    return Guard(band, mirrored, tail), beyond
 
 
 def _limits(limit: F64, guard: Estimate, beyond: Estimate, log: Bool) -> dict[str, F64]:
@@ -382,12 +431,10 @@ def _verdict(
     for forward, mirrored in (met, missed):
         asymmetric |= disagreement(forward, mirrored, draws, rule.alpha, spent)
     found: dict[str, NDArray[Any]] = {}
-    share = draws / (draws + rejected) if draws else 0.0
+    share = share_accepted(draws, rejected)
     for name, count in (("p_conforms", met[0]), ("p_conforms_reflected", met[1])):
         estimate = probability(count, draws)
-        found |= _named(name, estimate)
-        found[f"{name}_low"] = share * estimate.value
-        found[f"{name}_high"] = share * estimate.value + (1 - share)
+        found |= _named(name, estimate) | whatever_rejected(name, estimate.value, share)
     found["verdict"] = conformities(
         np.maximum(*missed), np.maximum(*met), draws, rejected, assessed, rule
     )

@@ -117,22 +117,29 @@ def power_of_slope(b: float, error: float, rule: DetectionRule) -> float:
     return float(0.5 * scipy.special.erfc(from_below / 2**0.5))
 
 
-def least_slope(error: F64, rule: DetectionRule) -> F64:
-    """The smallest slope that is detected with the rule's power: its MDC, in log points a year."""
-    return (rule.z_alpha + rule.z_power) * error
+def least_slope(error: F64, rule: DetectionRule, acceptance: float = 1.0) -> F64:
+    """The smallest slope that is detected with the rule's power: its MDC, in log points a year.
+
+    z_{1-alpha/2} is raised where draws were rejected (`DetectionRule.z_where_accepted`); infinite
+    where no slope could be decided.
+    """
+    return (rule.z_where_accepted(acceptance) + rule.z_power) * error
 
 
-def years_until(percent: float, errors: F64, rule: DetectionRule) -> int | None:
+def years_until(
+    percent: float, errors: F64, rule: DetectionRule, acceptance: float = 1.0
+) -> int | None:
     """Years after the first until a steady fall of so many percent a year is detected.
 
     Args:
         errors: standard errors of the slope after 1, 2, ... years.
+        acceptance: share of the draws accepted in every year.
 
     Returns:
         The first year in which `-ln(1 - percent/100)` reaches `(z_{1-alpha/2} + z_power)` standard
         errors of its slope; None if that takes longer.
     """
-    enough = -np.log1p(-percent / 100) >= least_slope(errors, rule)
+    enough = -np.log1p(-percent / 100) >= least_slope(errors, rule, acceptance)
     return int(np.argmax(enough)) + 1 if enough.any() else None
 
 

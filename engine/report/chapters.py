@@ -105,6 +105,7 @@ def chapter(
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
+    drawable = tuple(change for change in judged if change.decidable)
     asked = about(topics.get("target", ()), findings.consumer, findings.stressor)
     easel = _Easel(findings, rule, data, stem, limits(asked))
     return Chapter(
@@ -119,7 +120,7 @@ def chapter(
         fan=easel.fan(median=worst is not None) if drawn else None,
         parts=easel.parts() if drawn and findings.parts else None,
         matrix=easel.matrix() if drawn and findings.changes else None,
-        funnel=easel.funnel(judged) if drawn and judged else None,
+        funnel=easel.funnel(drawable) if drawn and drawable else None,
         levels=tables.levels_table(findings.totals),
         part_levels=tables.parts_table(findings.parts) if findings.parts else None,
         successive=_successive(findings, rule),
@@ -271,7 +272,8 @@ def _curve_rows(drawn: funnel.Curves) -> list[Row]:
     """Log points or units, whatever the changes are judged in."""
     names = ("median", "lowest", "highest")
     columns = {f"detection_limit_{name}": drawn.limit[i] for i, name in enumerate(names)}
-    columns |= {f"mdc_{name}": drawn.mdc[i] for i, name in enumerate(names)}
+    columns |= {f"mdc_of_fall_{name}": drawn.fall[i] for i, name in enumerate(names)}
+    columns |= {f"mdc_of_rise_{name}": drawn.rise[i] for i, name in enumerate(names)}
     return [
         {"rho": float(rho), **{name: float(column[i]) for name, column in columns.items()}}
         for i, rho in enumerate(drawn.rho)

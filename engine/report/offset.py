@@ -66,8 +66,9 @@ def _share_sentence(row: Row) -> str:
         return ""  # said already
     if row["share_median"] is None:
         return (
-            "What share of a fall within the country was made up for abroad is not told: a fall "
-            "there has a probability below 97.5 %, and a share of nothing has no meaning."
+            "What share of a fall within the country was made up for abroad is not told: that a "
+            f"fall there has a probability of 97.5{NBSP}% is not shown, and a share of nothing has "
+            "no meaning."
         )
     low, middle, high = (_percent(row[f"share_{end}"]) for end in ("low", "median", "high"))
     interval = f"{100 * row['confidence']:.4g}{NBSP}% interval {low} to {high}"

@@ -20,7 +20,8 @@ class Change:
     """One change between two years; the names are those of `engine.analysis.changes.changes`.
 
     `delta`, `sigma`, `s1`, `s2` and `mdc` are natural logarithms where `scale` is "log", and in
-    `unit` where it is "raw"; relative numbers are fractions of the earlier year.
+    `unit` where it is "raw"; relative numbers are fractions of the earlier year. All that begin
+    with `mdc` are NaN where too many draws were rejected to decide any change.
     """
 
     stressor: str
@@ -50,11 +51,14 @@ class Change:
     s2: float
     rho: float
     mdc: float
+    mdc_increase: float
     mdc_increase_percent: float
+    mdc_decrease: float
     mdc_decrease_percent: float
     rho_break_even: float
     sigma_mcse: float
     mdc_mcse: float
+    mdc_decrease_mcse: float
     p_decrease_mcse: float
     relative_low_mcse: float
     relative_high_mcse: float
@@ -65,6 +69,11 @@ class Change:
     def logarithmic(self) -> bool:
         """Whether the change was judged on the log scale, and so is printed in per cent."""
         return self.scale == "log"
+
+    @property
+    def decidable(self) -> bool:
+        """Whether a change of any size could be decided, for all the draws that were rejected."""
+        return math.isfinite(self.mdc)
 
     @property
     def decided(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from engine.kernels.changes import DetectionRule
 from engine.report.acceptance import acceptance_section
@@ -13,12 +14,17 @@ from engine.report.decoupling import decoupling_section
 from engine.report.equivalence import equivalence_section
 from engine.report.families import families_section
 from engine.report.matter import Matter, Section
+from engine.report.numbers import NBSP, two_digits
 from engine.report.offset import offset_section
 from engine.report.rows import Row
 from engine.report.scenarios import scenarios_section
 from engine.report.targets import target_section
 from engine.report.trend import trend_section
 from engine.report.years import years_section
+
+_PROBABILITIES = (
+    "p_decrease", "p_offset", "p_absolute", "p_larger", "p_conforms", "p_accepted", "false_alarm",
+)  # fmt: skip
 
 # By topic, in the order of the page.
 SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
@@ -49,11 +55,28 @@ def sections(
 ) -> tuple[Section, ...]:
     """The sections of one chapter, of the topics that say something of it."""
     told = {topic: about(topics.get(topic, ()), consumer, stressor) for topic in SECTIONS}
-    return tuple(
-        make(Matter(consumer, stressor, told[topic], rule, data, stem, drawn, told))
+    made = (
+        (make(Matter(consumer, stressor, own, rule, data, stem, drawn, told)), own)
         for topic, make in SECTIONS.items()
-        if told[topic]
+        if (own := told[topic])
     )
+    return tuple(
+        replace(section, sentences=(*section.sentences, *_rejected(own))) for section, own in made
+    )
+
+
+def _rejected(rows: Sequence[Row]) -> list[str]:
+    """What draws that were rejected leave open of the probabilities that a section tells."""
+    if not any(f"{name}_low" in rows[0] for name in _PROBABILITIES):
+        return []
+    least = min((row["acceptance"] for row in rows if row["acceptance"] is not None), default=1.0)
+    if least == 1:
+        return []
+    return [
+        f"Of the draws up to {two_digits(100 * (1 - least))}{NBSP}% were rejected. Whatever they "
+        "would have shown, a probability p lies between a p and a p + 1 − a, a the share accepted; "
+        "the files give both ends."
+    ]
 
 
 def about(rows: Sequence[Row], consumer: str, stressor: str) -> list[Row]:

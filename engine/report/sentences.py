@@ -15,6 +15,7 @@ from engine.kernels.changes import DetectionRule, sigma_of_rho
 from engine.report.numbers import NBSP, correlation, count, number, places
 from engine.report.rows import Change, Level
 from engine.report.words import (
+    TOO_MANY_REJECTED,
     cardinal,
     chance,
     direction,
@@ -22,6 +23,7 @@ from engine.report.words import (
     level,
     mdc,
     miss,
+    smallest,
     step,
     years,
 )
@@ -139,10 +141,16 @@ def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> 
     assessed = [change for change in successive if change.verdict != "not assessed"]
     if len({change.scale for change in assessed}) != 1:
         return ""  # none, or logarithms and raw differences, which have no common size
+    told = [change for change in assessed if change.decidable]
+    if not told:
+        return f"{TOO_MANY_REJECTED.capitalize()}."
     yearly = all(change.to_year == change.from_year + 1 for change in assessed)
-    unit = estimate(assessed[0]).unit
-    ordered = sorted(assessed, key=lambda change: change.mdc)
-    (fall, rise), (largest_fall, largest_rise) = mdc(ordered[0]), mdc(ordered[-1])
+    unit = estimate(told[0]).unit
+    by_fall, by_rise = (sorted(told, key=lambda change: smallest(change)[side]) for side in (0, 1))
+    (fall, largest_fall), (rise, largest_rise) = (
+        (mdc(ordered[0])[side], mdc(ordered[-1])[side])
+        for side, ordered in enumerate((by_fall, by_rise))
+    )
     varying = (fall, rise) != (largest_fall, largest_rise)
     fall, rise = _range(fall, largest_fall), _range(rise, largest_rise)
     size = f"change of {fall}{unit}"
@@ -151,7 +159,9 @@ def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> 
     depending = ", depending on the year," if varying else ""
     opening = "A true yearly" if yearly else _opening(successive)
     often = miss(rule, "year" if yearly else "case")
-    return f"{opening} {size}{depending} would be missed {often}."
+    untold = [step(change) for change in assessed if not change.decidable]
+    never = f" ({', '.join(untold)}: {TOO_MANY_REJECTED})" if untold else ""
+    return f"{opening} {size}{depending} would be missed {often}{never}."
 
 
 def _range(smallest: str, largest: str) -> str:
@@ -317,7 +327,9 @@ def _elsewhere(changes: Sequence[Change], own: float, rule: DetectionRule) -> st
 
 def _detectable_at(change: Change, rho: float, rule: DetectionRule) -> bool:
     sigma = sigma_of_rho(np.array(change.s1), np.array(change.s2), np.array(rho))
-    return bool(abs(change.reference_delta) > rule.z_alpha * sigma)
+    # The limit first: where it is infinite no change shows, not even at a sigma of zero.
+    limit = abs(change.reference_delta) / rule.z_where_accepted(change.acceptance)
+    return bool(limit > sigma)
 
 
 def break_even(change: Change) -> str:
@@ -325,13 +337,20 @@ def break_even(change: Change) -> str:
     rho = change.rho_break_even
     if change.verdict == "not assessed":
         return "not assessed"
-    if rho > 1:
-        return "never: errors that differ so in size would hide it even if they correlated fully"
-    if rho < -1:
-        return "detectable at any correlation"
+    if not change.decidable:
+        return f"never: {TOO_MANY_REJECTED}"
     at = "a correlation of nearly 1" if rho > _NEARLY_ONE else correlation(rho)
     if change.decided:
-        return f"detectable, down to {at}"
+        return _decided_down_to(rho, change, at)
+    if rho >= 1:
+        return "never: errors that differ so in size would hide it even if they correlated fully"
     if rho < change.rho:  # counting draws says otherwise, or cannot say yet
-        return f"at the limit: by size alone, detectable above {at}"
+        where = "at any correlation" if rho < -1 else f"above {at}"
+        return f"at the limit: large enough by size alone {where}, but not by counting draws"
     return f"would be detectable above {at}"
+
+
+def _decided_down_to(rho: float, change: Change, at: str) -> str:
+    if rho >= change.rho:
+        return "detectable by counting draws, though not by size alone"
+    return "detectable at any correlation" if rho < -1 else f"detectable, down to {at}"

@@ -10,7 +10,9 @@ from engine.kernels.changes import DetectionRule
 from engine.report.numbers import NBSP, NOTHING, correlation, number, places, two_digits
 from engine.report.rows import Change, Level
 from engine.report.sentences import break_even
-from engine.report.words import chance, estimate, level, mdc, step, years
+from engine.report.words import TOO_MANY_REJECTED, chance, estimate, level, mdc, step, years
+
+_VISIBLE = 0.1  # a bias of a change is spoken of from a tenth of a standard uncertainty on
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,17 @@ def _change_line(change: Change) -> Line:
             printed.interval,
             chance(change.p_decrease, change),
             printed.sigma + printed.unit,
-            f"{fall} / {rise}{printed.unit}" if fall != rise else fall + printed.unit,
+            _mdc_cell(fall, rise, printed.unit),
         ),
         change.verdict,
         _remarks(change),
     )
+
+
+def _mdc_cell(fall: str, rise: str, unit: str) -> str:
+    if NOTHING in (fall, rise):
+        return NOTHING
+    return f"{fall} / {rise}{unit}" if fall != rise else fall + unit
 
 
 def _remarks(change: Change) -> str:
@@ -151,9 +159,22 @@ def _remarks(change: Change) -> str:
     if change.acceptance < 1:
         low, high = (chance(p, change) for p in (change.p_decrease_low, change.p_decrease_high))
         remarks.append(f"P(fall) from {low} to {high}, whatever the rejected draws hold")
+    if not change.decidable:
+        remarks.append(TOO_MANY_REJECTED)
+    elif side := _biased_against(change):
+        remarks.append(f"delta is biased against a {side}, which has to be larger to be found")
     if not change.logarithmic:
         remarks.append("judged on the raw difference, since some values are not positive")
     return "; ".join(remarks)
+
+
+def _biased_against(change: Change) -> str:
+    """The side on which the draws' mean, not being the estimate, asks for a larger change."""
+    bias = (change.mdc_decrease - change.mdc_increase) / 2
+    visible = max(_VISIBLE, 3 / math.sqrt(max(change.draws, 1))) * change.sigma
+    if abs(bias) < visible:
+        return ""
+    return "fall" if bias > 0 else "rise"
 
 
 def break_even_table(changes: Sequence[Change]) -> Table:
@@ -178,7 +199,7 @@ def break_even_table(changes: Sequence[Change]) -> Table:
 
 
 def _break_even_number(rho: float) -> str:
-    return "never" if rho > 1 else "always" if rho < -1 else correlation(rho)
+    return "never" if rho >= 1 else "always" if rho < -1 else correlation(rho)
 
 
 # --- is the answer numerically safe? ------------------------------------------------------------
@@ -227,13 +248,15 @@ def _monte_carlo_line(change: Change, successive: Sequence[Change]) -> Line:
 
 def _largest_mdc(successive: Sequence[Change]) -> str:
     assessed = [change for change in successive if change.verdict != "not assessed"]
-    if not assessed:
+    if not assessed or not all(change.decidable for change in assessed):
         return NOTHING
-    largest = max(assessed, key=lambda change: change.mdc)
+    largest = max(assessed, key=lambda change: change.mdc_decrease)
     if not largest.logarithmic:
-        return f"{_give_or_take(largest.mdc, largest.mdc_mcse)}{NBSP}{largest.unit}"
+        return (
+            f"{_give_or_take(largest.mdc_decrease, largest.mdc_decrease_mcse)}{NBSP}{largest.unit}"
+        )
     # To first order: d(1 - exp(-mdc)) = exp(-mdc) d mdc.
-    error = 100 * math.exp(-largest.mdc) * largest.mdc_mcse
+    error = 100 * math.exp(-largest.mdc_decrease) * largest.mdc_decrease_mcse
     return f"{_give_or_take(largest.mdc_decrease_percent, error)}{NBSP}%"
 
 

@@ -111,7 +111,11 @@ def _judged(row: Row) -> str:
 
 def _needed(row: Row, fixed: Row) -> str:
     """What an estimate and a true value would have to be, and what a fixed base would say."""
-    if row["verdict"] == Conformity.NOT_ASSESSED or row["acceptance_limit_share"] is None:
+    if row["verdict"] == Conformity.NOT_ASSESSED:
+        return ""
+    if row["acceptance_limit"] is None and row["acceptance"] <= row["confidence"]:
+        return "Too many draws were rejected for any estimate to be shown to conform."
+    if row["acceptance_limit_share"] is None:
         return ""
     sentence = (
         f"An estimate conforms up to {_share(row, 'acceptance_limit_share')}, "

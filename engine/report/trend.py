@@ -10,7 +10,7 @@ from engine.report.matter import Matter, Section
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, percent, places, probability
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
-from engine.report.words import cardinal, level, miss
+from engine.report.words import TOO_MANY_REJECTED, cardinal, level, miss
 
 
 def trend_section(matter: Matter) -> Section:
@@ -92,6 +92,8 @@ def _least(totals: Sequence[Row], rule: DetectionRule) -> str:
         for row in totals
         if row["mdc_decrease_percent"] is not None
     ]
+    if not shown:
+        return f"{TOO_MANY_REJECTED.capitalize()}."
     return (
         f"Over these years a true steady fall of {', '.join(shown)} a year would be missed "
         f"{miss(rule, 'case')}."
@@ -193,7 +195,7 @@ def _line(row: Row, *, stated: bool) -> Line:
             percent(row["slope_percent"], decimals, sign=True),
             _interval(row),
             probability(row["p_decrease"], row["draws"]),
-            percent(mdc, places(mdc)),
+            NOTHING if mdc is None else percent(mdc, places(mdc)),
             *(str(year or NOTHING) for year in first_seen(row)),
         ),
         row["verdict"],

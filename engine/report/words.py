@@ -11,6 +11,7 @@ from engine.report.rows import Change
 
 _SMALL = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _BIGGER = ("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen")
+TOO_MANY_REJECTED = "too many draws were rejected for a change of any size to be detectable"
 _WORDS = (*_SMALL, *_BIGGER, "eighteen", "nineteen", "twenty")
 
 
@@ -68,11 +69,16 @@ def _interval(change: Change, kind: str) -> tuple[float, float]:
 
 def mdc(change: Change) -> tuple[str, str]:
     """The smallest fall and the smallest rise found with the rule's power, without signs."""
-    if not change.logarithmic:
-        return (number(change.mdc, places(change.mdc)),) * 2
-    fall, rise = abs(change.mdc_decrease_percent), abs(change.mdc_increase_percent)
+    fall, rise = smallest(change)
     decimals = places(fall)
     return number(fall, decimals), number(rise, decimals)
+
+
+def smallest(change: Change) -> tuple[float, float]:
+    """The same as numbers: in per cent, or in the stressor's unit where there are no logarithms."""
+    if not change.logarithmic:
+        return change.mdc_decrease, change.mdc_increase
+    return abs(change.mdc_decrease_percent), abs(change.mdc_increase_percent)
 
 
 def chance(p: float, change: Change) -> str:

@@ -4,10 +4,11 @@ For two years with errors s1, s2 of ln F, at an assumed correlation rho,
 
     sigma(rho)^2 = s1^2 + s2^2 - 2 rho s1 s2,
 
-an estimated change is detectable beyond z_{1-alpha/2} sigma, and a true change of
-MDC = (z_{1-alpha/2} + z_{1-beta}) sigma is missed with probability beta. The horizontal axis is
-stretched by 1 - sqrt(1 - rho): with s1 = s2 both limits are then straight lines on the log scale,
-and the correlations that matter, close to one, get the room they need.
+an estimated change is detectable beyond z_{1-alpha/2} sigma, and a true change of MDC =
+(z_{1-alpha/2} + z_{1-beta}) sigma is missed with probability beta; z is raised where draws were
+rejected, and the MDC of a fall or rise is larger where delta is biased against it. The horizontal
+axis is stretched by 1 - sqrt(1 - rho): with s1 = s2 both limits are then straight lines on the log
+scale, and the correlations that matter, close to one, get the room they need.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, mdc, sigma_of_rho
+from engine.kernels.changes import DetectionRule, sigma_of_rho
 from engine.report.figures.canvas import (
     FALL,
     INK,
@@ -56,15 +57,36 @@ class Curves:
 
     rho: F64
     limit: F64  # (3, points), median, lowest, highest, on the scale of delta
-    mdc: F64
+    fall: F64  # the MDC of a fall, likewise
+    rise: F64
 
 
 def curves(changes: Sequence[Change], rule: DetectionRule, rho: F64) -> Curves:
-    """The curves of `changes` over the correlations `rho`, (points,)."""
+    """The curves of `changes` over the correlations `rho`, (points,).
+
+    What a fall or a rise needs beyond the MDC hangs on the levels alone, and not on rho.
+
+    Args:
+        changes: of which one could be decided, for all the draws that were rejected.
+    """
     s1, s2 = (np.array([getattr(c, name) for c in changes])[:, None] for name in ("s1", "s2"))
     sigma = sigma_of_rho(s1, s2, rho)
-    spanned = np.stack([np.median(sigma, axis=0), sigma.min(axis=0), sigma.max(axis=0)])
-    return Curves(rho, rule.z_alpha * spanned, mdc(spanned, rule))
+    z = np.array([rule.z_where_accepted(c.acceptance) for c in changes])[:, None]
+    least = (z + rule.z_power) * sigma
+    more = {
+        side: np.array([getattr(c, f"mdc_{side}") - c.mdc for c in changes])[:, None]
+        for side in ("decrease", "increase")
+    }
+    return Curves(
+        rho,
+        _spanned(z * sigma),
+        _spanned(least + more["decrease"]),
+        _spanned(least + more["increase"]),
+    )
+
+
+def _spanned(each: F64) -> F64:
+    return np.stack([np.median(each, axis=0), each.min(axis=0), each.max(axis=0)])
 
 
 def funnel(
@@ -120,9 +142,9 @@ def _view(changes: Sequence[Change], rule: DetectionRule) -> _View:
     start = max(-1.0, min(0.0, *(change.rho - 0.05 for change in changes), 0.0))
     drawn = curves(changes, rule, 1 - np.linspace(np.sqrt(1 - start), 0.0, 200) ** 2)
     logarithmic = changes[0].logarithmic
-    own = max(change.mdc for change in changes)
+    own = max(max(change.mdc_decrease, change.mdc_increase) for change in changes)
     seen = max(abs(change.reference_delta) for change in changes)
-    widest = 1.08 * float(drawn.mdc[2].max())
+    widest = 1.08 * float(max(drawn.fall[2].max(), drawn.rise[2].max()))
     reach = min(max(1.6 * own, 1.25 * seen) or widest, max(widest, 1.25 * seen))
     return _View(
         drawn,
@@ -135,10 +157,11 @@ def _view(changes: Sequence[Change], rule: DetectionRule) -> _View:
 
 def _regions(axes: Axes, view: _View) -> None:
     """Grey where an estimate would not be told from none; paler up to the MDC."""
-    x, limit, mdc = stretched(view.curves.rho), view.curves.limit, view.curves.mdc
-    axes.fill_between(x, view.down(mdc[0]), view.up(mdc[0]), color=_MAYBE, linewidth=0)
+    x, limit = stretched(view.curves.rho), view.curves.limit
+    fall, rise = view.curves.fall, view.curves.rise
+    axes.fill_between(x, view.down(fall[0]), view.up(rise[0]), color=_MAYBE, linewidth=0)
     axes.fill_between(x, view.down(limit[0]), view.up(limit[0]), color=_NOISE, linewidth=0)
-    for side in (view.up, view.down):
+    for side, mdc in ((view.up, rise), (view.down, fall)):
         axes.fill_between(x, side(mdc[1]), side(mdc[2]), color=INK, alpha=0.12, linewidth=0)
         axes.plot(x, side(mdc[0]), color=INK, linewidth=2.2, solid_capstyle="butt")
         axes.plot(x, side(limit[0]), color=MUTED, linewidth=0.9)
@@ -212,8 +235,11 @@ def _own_mdc(axes: Axes, changes: Sequence[Change]) -> None:
     middle = sorted(changes, key=lambda change: change.rho)[len(changes) // 2]
     x, unit = float(stretched(middle.rho)), estimate(middle).unit
     fall, rise = smallest(middle)
-    for text, sign in ((f"MDC {MINUS}{fall}{unit}", -1), (f"MDC +{rise}{unit}", 1)):
-        height = float(shown(sign * middle.mdc, logarithmic=middle.logarithmic))
+    for text, sign, size in (
+        (f"MDC {MINUS}{fall}{unit}", -1, middle.mdc_decrease),
+        (f"MDC +{rise}{unit}", 1, middle.mdc_increase),
+    ):
+        height = float(shown(sign * size, logarithmic=middle.logarithmic))
         axes.annotate(
             text,
             (x, height),
