@@ -292,8 +292,15 @@ def _entry(entry: Errors, years: tuple[int, ...]) -> dict[str, Any]:
         "only": {key: sorted(names) for key, names in entry.only.items()},
         "size": _size(entry.size, years),
         **_law(entry),
+        **_provisional(entry.provisional, years),
         "components": _components(entry.components),
     }
+
+
+def _provisional(times: Mapping[int, float], years: tuple[int, ...]) -> dict[str, Any]:
+    """Of the years that are run, where the size is another one."""
+    larger = {str(year): times[year] for year in years if times.get(year, 1.0) != 1.0}
+    return {"provisional": larger} if larger else {}
 
 
 def _totals(entry: KnownTotals, years: tuple[int, ...]) -> dict[str, Any]:
@@ -304,6 +311,7 @@ def _totals(entry: KnownTotals, years: tuple[int, ...]) -> dict[str, Any]:
         "only": {key: sorted(names) for key, names in entry.only.items()},
         "by": sorted(entry.by),
         "size": _size(entry.size, years),
+        **_provisional(entry.provisional, years),
         "components": _components(entry.components),
         "scaled_to": {
             str(year): _by_label(entry.by, stated[year]) for year in years if year in stated

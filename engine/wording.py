@@ -22,6 +22,7 @@ from engine.error_model import (
     Quantity,
     TimeKey,
     Yearly,
+    provisional_in_words,
 )
 
 QUANTITIES = {
@@ -44,7 +45,7 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
     rows = [
         {
             "quantity": quantity(entry),
-            "size": size(entry.size) + law(entry),
+            "size": sized(entry) + law(entry),
             "correlation": correlation(entry),
             "source": entry.source,
         }
@@ -60,7 +61,7 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
 def _known_totals(entry: KnownTotals) -> dict[str, str]:
     return {
         "quantity": known_totals(entry),
-        "size": size(entry.size) + scaled(entry),
+        "size": sized(entry) + scaled(entry),
         "correlation": "; ".join(component(one) for one in entry.components),
         "source": entry.source,
     }
@@ -120,6 +121,11 @@ def scaled(entry: KnownTotals) -> str:
     if entry.stated is None:
         return ""
     return ", cells scaled to stated totals" if entry.rescale else ", stated totals agree"
+
+
+def sized(entry: Errors | KnownTotals) -> str:
+    """An entry's size in words, with the years in which it is larger."""
+    return size(entry.size) + provisional_in_words(entry.provisional)
 
 
 def size(error: ErrorSize) -> str:

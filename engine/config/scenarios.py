@@ -90,7 +90,20 @@ def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
         components=components,
         source=source,
         law=Law(entry.law or Law.LOGNORMAL),
+        provisional=provisional(entry.provisional, where),
     )
+
+
+def provisional(given: Mapping[str, float], where: str) -> dict[int, float]:
+    """Factors on the size of errors by year."""
+    try:
+        return {int(year): factor for year, factor in given.items()}
+    except ValueError:
+        raise ConfigError(
+            "the keys of `provisional` are not years",
+            where=f"{where}, provisional",
+            remedy='write provisional = { "2020" = 1.5, "2021" = 2.0 }',
+        ) from None
 
 
 _SIZES = ("rsd", "power_law", "table", "file", "factors", "preset")

@@ -268,6 +268,7 @@ class Errors(_Section):
     ) = None
     factors: Factors | None = None
     law: Literal["lognormal", "truncated normal", "gamma"] | None = None
+    provisional: dict[str, float] = {}
     components: list[Component] | None = None
     source: str | None = None
 
@@ -288,6 +289,7 @@ class KnownTotals(_Section):
     preset: Annotated[Schulte2024 | Netherlands2000, Field(discriminator="name")] | None = None
     totals: str | None = None
     rescale: bool = False
+    provisional: dict[str, float] = {}
     components: list[TotalComponent] | None = None
     source: str | None = None
 

@@ -8,7 +8,7 @@ from engine.config import schema
 from engine.config.explaining import CHOICES
 from engine.config.paths import resolved
 from engine.config.presets import ChosenOfTotals, preset_of_totals
-from engine.config.scenarios import time_key
+from engine.config.scenarios import provisional, time_key
 from engine.error_model import ByLabel, Component, Constant, KnownTotals, Quantity
 from engine.errors import ConfigError
 from engine.readers.sizes import read_size_table
@@ -38,6 +38,7 @@ def known_totals(entry: schema.KnownTotals, path: Path) -> KnownTotals:
         source=chosen.source,
         stated=stated,
         rescale=entry.rescale,
+        provisional=provisional(entry.provisional, _WHERE),
     )
 
 

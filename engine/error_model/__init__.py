@@ -31,6 +31,7 @@ from engine.error_model.model import (
     refuse_more_draws,
 )
 from engine.error_model.presets import PRESETS, Preset
+from engine.error_model.provisional import provisional_in_words
 from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, kind
 from engine.error_model.sizes import (
     LARGEST_RSD,
@@ -97,5 +98,6 @@ __all__ = [
     "law_names",
     "most_draws",
     "only_independent_cells",
+    "provisional_in_words",
     "refuse_more_draws",
 ]

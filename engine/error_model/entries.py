@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.error_model.checks import check_key, check_name, check_only, check_size, check_source
 from engine.error_model.laws import Empirical, Law, check_law
+from engine.error_model.provisional import check_provisional
 from engine.error_model.quantities import Quantity
 from engine.error_model.sizes import ErrorSize, largest
 from engine.error_model.times import TimeKey
@@ -46,6 +47,7 @@ class Errors:
         components: how the error's variance is shared, weights adding up to one.
         source: a citation, or "assumption".
         law: of the factors; whatever it says, those of an `Empirical` size have the files' own.
+        provisional: by year, how many times larger `size` is there.
     """
 
     quantity: Quantity
@@ -54,16 +56,20 @@ class Errors:
     components: tuple[Component, ...]
     source: str
     law: Law = Law.LOGNORMAL
+    provisional: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"errors of {self.quantity}"
         check_source(self.source, where)
         check_size(self.size, self.quantity, where)
-        check_law(self.law, largest(self.size), where)
+        check_provisional(self.provisional, where)
+        most = max((1.0, *self.provisional.values()))
+        check_law(self.law, most * largest(self.size), where)
         for key, names in self.only.items():
             check_key(key, self.quantity, where)
             check_only(names, f"{where}, only {key}")
         if isinstance(self.size, Empirical):
+            _refuse_provisional(self.provisional, where)
             _refuse_components(self.components, where)
             return
         total = math.fsum(component.weight for component in self.components)
@@ -82,6 +88,15 @@ class Errors:
         So the order in which a configuration lists components changes no bit of a draw.
         """
         return tuple(sorted(self.components, key=lambda c: (c.group == ("cell",), c.name)))
+
+
+def _refuse_provisional(provisional: Mapping[int, float], where: str) -> None:
+    if provisional:
+        raise ConfigError(
+            "factors from files have no size to enlarge",
+            where=f"{where}, provisional",
+            remedy="let the files of those years scatter more",
+        )
 
 
 def _refuse_components(components: tuple[Component, ...], where: str) -> None:

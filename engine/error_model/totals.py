@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.error_model.checks import check_name, check_only, check_rsd, check_source
 from engine.error_model.entries import Component
+from engine.error_model.provisional import check_provisional
 from engine.error_model.quantities import Quantity
 from engine.error_model.sizes import ByLabel, Constant
 from engine.errors import ConfigError
@@ -39,6 +40,7 @@ class KnownTotals:
         stated: what the totals are stated to be, by year and labels in the order of `by`; None
             where the table's own are taken.
         rescale: whether cells are scaled to the stated totals where they differ; an error if not.
+        provisional: by year, how many times larger `size` is there.
     """
 
     quantities: tuple[Quantity, ...]
@@ -49,9 +51,11 @@ class KnownTotals:
     source: str
     stated: Mapping[int, Mapping[tuple[str, ...], float]] | None = None
     rescale: bool = False
+    provisional: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_source(self.source, WHERE)
+        check_provisional(self.provisional, WHERE)
         self._check_cells()
         self._check_size()
         self._check_components()

@@ -51,6 +51,24 @@ def sizes(
     year: int,
 ) -> F64:
     """rsd of the cells (i, j), (cells,)."""
+    rsd = _of_usual_years(entry, flows, i, j, labels, year)
+    times = entry.provisional.get(year, 1.0)
+    if times == 1.0 or not len(rsd):
+        return rsd
+    larger = times * rsd
+    for end in (larger.min(), larger.max()):
+        check_rsd(float(end), f"errors of {entry.quantity}, provisional {year}")
+    return larger
+
+
+def _of_usual_years(
+    entry: Errors,
+    flows: F64,
+    i: I32,
+    j: I32,
+    labels: tuple[list[Label], list[Label]],
+    year: int,
+) -> F64:
     match entry.size:
         case Constant(rsd):
             return np.full(len(i), rsd)

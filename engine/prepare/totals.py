@@ -16,6 +16,7 @@ from engine.error_model import (
     ErrorModel,
     KnownTotals,
     Quantity,
+    check_rsd,
 )
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F32, F64, I32, U32, Bool, readonly
@@ -397,6 +398,9 @@ def _pack_totals(grid: _Grid, year: int, seed: int, hashes: Addresses) -> Cells:
         for groups in [_groups(component, keys, grid, hashes)]
         for node, weight in component.time.nodes(year)
     )
+    rsd = rsd * entry.provisional.get(year, 1.0)
+    for one in rsd:
+        check_rsd(float(one), f"known_totals, {year}")
     log2_sd: F32 = (log_sd(rsd) * LOG2E).astype(np.float32)
     return pack(grid.amounts, i, j, log2_sd, own, terms, by_row=True)
 

@@ -113,7 +113,7 @@ def _described_errors(
             component.weight * inter_year_correlation(component.time, first, second)
             for component in entry.components
         )
-        yield f"  {wording.quantity(entry)}: {wording.size(entry.size)}{wording.law(entry)}"
+        yield f"  {wording.quantity(entry)}: {wording.sized(entry)}{wording.law(entry)}"
         if largest(entry.size) > 1:
             yield "    warning: an rsd above 1 is more than 100 %; sizes are fractions"
         if isinstance(entry.size, Empirical):

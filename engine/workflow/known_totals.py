@@ -22,7 +22,7 @@ def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]
     if prepared.known is None:
         return
     for entry, totals in zip(scenario.totals, prepared.known.totals, strict=True):
-        yield f"  {wording.known_totals(entry)}: {wording.size(entry.size)}{wording.scaled(entry)}"
+        yield f"  {wording.known_totals(entry)}: {wording.sized(entry)}{wording.scaled(entry)}"
         yield f"    {len(totals.value)} totals in {prepared.year}"
         for component in entry.components:
             yield f"    {wording.component(component)}"
