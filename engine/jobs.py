@@ -128,15 +128,10 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     law = twin(ready)
     cut = None if job.keep is None else _split(ready, job.keep, law, folder)
     # Before the ensemble, which would be half-made if this failed.
-    divided = read_budget(job.folder, digest) or budget(
-        ready,
-        law,
-        job.errors,
-        job.question,
-        job.sampling.seed,
-        seen[job.sampling.years[0]].labels,
-        hashes,
-    )
+    labels = seen[job.sampling.years[0]].labels
+    divided = None
+    if read_budget(job.folder, digest) is None:
+        divided = budget(ready, law, job.errors, job.question, job.sampling.seed, labels, hashes)
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
         job.folder,
@@ -163,7 +158,8 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             for name in axes.contributions
         },
     )
-    write_budget(job.folder, divided, digest)
+    if divided is not None:
+        write_budget(job.folder, divided, digest)
     return Settled(job, ensemble, folder, lock)
 
 

@@ -18,11 +18,14 @@ from matplotlib.figure import Figure
 from engine import workflow
 from engine.analysis.tables import number, places, probability, signed
 from engine.report.figures.canvas import FALL, INK, MUTED, PALE, RISE, RULE, plain_axes, style
+from engine.report.numbers import MINUS, NBSP
+from engine.report.numbers import correlation as shown
 
 Row = dict[str, Any]
 BASE = "base"
 YEARLY = "yearly, on average"  # in the rows of the budget
 DETECTED = ("decrease", "increase")
+UNDECIDED = "needs more draws"
 NAMES = {
     "NLD": "the Netherlands",
     "DEU": "Germany",
@@ -59,7 +62,7 @@ def yearly(row: Row) -> bool:
 # The rows that the page needs of every table, and the columns that only say them in words.
 KEPT: dict[str, Callable[[Row], bool]] = {
     "changes": yearly,
-    "scenarios": lambda row: row["scenario"] == BASE and yearly(row),
+    "scenarios": yearly,
     "families": yearly,
     "years_to_detect": lambda row: bool(row["own"]) and row["given"] in ("decline", "years"),
     "budget": lambda row: row["change"] == YEARLY and row["by"] in ("quantity", "region", "sector"),
@@ -122,6 +125,8 @@ def numbers(told: dict[str, Told]) -> str:
     lines = []
     for name, one in told.items():
         for table, choose in KEPT.items():
+            if table == "scenarios" and name != BASE:
+                continue  # the same in all
             rows = [row for row in one.tables[table] if row["part"] == "total" and choose(row)]
             listed = ",\n  ".join(json.dumps(shortened(row, table)) for row in rows)
             lines.append(f'"{name}/{table}": [\n  {listed}\n ]')
@@ -179,6 +184,7 @@ def counts(base: Told, consumers: Sequence[str]) -> dict[str, int]:
     return {
         "changes": len(yearly),
         "found": sum(row["verdict"] in DETECTED for row in yearly),
+        "undecided": sum(row["verdict"] == UNDECIDED for row in yearly),
         **{kind.replace(" ", "_"): concluded.count(kind) for kind in kinds},
     }
 
@@ -197,33 +203,40 @@ def in_words(told: dict[str, Told], consumer: str) -> dict[str, str]:
         f"{row['to_year']} ({signed(100 * row['relative_change'], 1)} %)" for row in found
     )
     of_each = [middle(falls(one, consumer)) for one in told.values()]
-    own = needed(base, consumer, 3.0, 0.0)
+    alone, real = (needed(base, consumer, 3.0, sd) for sd in (0.0, 0.02))
+    undecided = sum(row["verdict"] == UNDECIDED for row in base.yearly(consumer))
+    more = f", {undecided} undecided until more draws are made" if undecided else ""
     return {
         "name": NAMES[consumer],
         "mdc": number(middle(falls(base, consumer)), 1),
         "mdc_least": number(min(of_each), 1),
         "mdc_most": number(max(of_each), 1),
         "seen": f"Of its five yearly changes {len(found)} {'is' if len(found) == 1 else 'are'} "
-        f"detectable: {listed}"
+        f"detectable: {listed}{more}"
         if found
-        else "None of its five yearly changes is detectable",
-        "years": "one year" if own["years"] == 1 else f"{count(own)} years",
+        else f"None of its five yearly changes is detectable{more}",
+        "years": in_years(alone),
         "years_spread": spread([needed(one, consumer, 3.0, 0.0) for one in told.values()]),
+        "years_real": in_years(real),
+        "years_real_spread": spread([needed(one, consumer, 3.0, 0.02) for one in told.values()]),
     }
 
 
+def in_years(row: Row) -> str:
+    """`3 years`, `one year`."""
+    return "one year" if count(row) == "1" else f"{count(row)} years"
+
+
 def what_it_hangs_on(told: dict[str, Told], consumers: Sequence[str]) -> dict[str, str]:
-    """Whether the memory or the size of errors moves the minimum detectable change more."""
+    """How far the memory and the size of errors move the minimum detectable change."""
 
     def factor(above: str, below: str) -> float:
         pairs = ((falls(told[name], c) for name in (above, below)) for c in consumers)
         return middle([middle(one) / middle(other) for one, other in pairs])
 
-    memory, size = factor("short_memory", "long_memory"), factor("large_errors", BASE)
     return {
-        "memory": number(memory, 1),
-        "size": number(size, 1),
-        "more": "more" if memory > size else "less",
+        "memory": number(factor("short_memory", "long_memory"), 1),
+        "size": number(factor("large_errors", BASE), 1),
     }
 
 
@@ -277,7 +290,9 @@ def change_lines(base: Told, consumer: str) -> Iterator[list[str]]:
 
 def correlation(rho: float) -> str:
     """A break-even correlation, in words where there is none."""
-    return "always" if rho < -1 else "never" if rho > 1 else number(rho, 3)
+    if not -1 <= rho <= 1:
+        return "always" if rho < -1 else "never"
+    return shown(rho).replace(NBSP, " ").replace(MINUS, "-")
 
 
 def mdc_line(told: dict[str, Told], consumer: str) -> list[str]:
@@ -372,9 +387,10 @@ def changes_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
         for step, row in enumerate(rows):
             x, y = place + 0.11 * (step - 2), 100 * row["relative_change"]
             colour = RISE if y > 0 else FALL
-            found = row["verdict"] in DETECTED
+            style_of = {True: "full", False: "none"}[row["verdict"] in DETECTED]
+            filled = "left" if row["verdict"] == UNDECIDED else style_of
             axes.plot(
-                x, y, "o", markersize=6, color=colour, markerfacecolor=colour if found else "white"
+                x, y, "o", markersize=6, color=colour, fillstyle=filled, markerfacecoloralt="white"
             )
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xticks(range(len(consumers)), [SHORT[consumer] for consumer in consumers])

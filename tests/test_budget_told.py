@@ -275,7 +275,7 @@ def test_years_here_and_by_the_draws_are_told_apart(
     both = replace(matter(rows), beside={"years_to_detect": [by_draws]})
     said = " ".join(budget_section(both).sentences).replace(NBSP, " ")
     there = "more than 40" if low is None else str(low) if low == high else f"{low} to {high}"
-    assert f"a fall of 5 % a year takes {there} years there, and {here} here" in said
+    assert f"that a fall of 5 % a year takes are {there} there, and {here} here" in said
     assert ("The two differ" in said) == (not agree)
 
 

@@ -384,7 +384,6 @@ def test_every_scenario_is_checked_before_the_first_is_drawn(tmp_path: Path) -> 
     assert not list((tmp_path / "run").glob("*/ledger/*"))
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of no sigma at all
 def test_a_model_without_errors_is_one_exact_number(tmp_path: Path) -> None:
     text = SMALL[: SMALL.index("[[scenarios")] + "[scenarios.base]\nerrors = []\n"
     config = loaded(tmp_path, text, ("draws = 448", "draws = 64"))

@@ -22,7 +22,7 @@ from engine.kernels.changes import (
     log_scale,
     mdc,
 )
-from engine.kernels.monte_carlo import Estimate, sd, standard_error
+from engine.kernels.monte_carlo import Estimate, quotient, sd, standard_error
 from engine.kernels.trend import ar1_correlation, slope
 
 BASIS = "first order, no draws"
@@ -130,7 +130,7 @@ def _root_mean_square(delta: F64) -> Estimate:
     each = sd(delta).value
     sigma = np.sqrt(np.mean(np.square(each)))
     squares = np.square(delta - delta.mean(axis=0)) - np.square(each)
-    return Estimate(sigma, standard_error(squares.mean(axis=1) / (2 * sigma)))
+    return Estimate(sigma, standard_error(quotient(squares.mean(axis=1), 2 * sigma, 0.0)))
 
 
 # --- one change ---------------------------------------------------------------------------------

@@ -195,8 +195,8 @@ def _years_ahead(yearly: Sequence[Row], matter: Matter) -> tuple[str, ...]:
     )
     compared = (
         "Under “How long until a decline shows” size and correlation are those of the draws over "
-        f"all years of the run: a fall of {percent}{NBSP}% a year takes {there} years there, and "
-        f"{here} here."
+        f"all years of the run: the years that a fall of {percent}{NBSP}% a year takes are {there} "
+        f"there, and {here} here."
     )
     if not any(_within(now, row) for row in told):
         compared += (

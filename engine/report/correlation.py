@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.kernels.changes import Verdict
 from engine.kernels.conclusions import Conclusion
+from engine.report.families import MARKS, NONE
 from engine.report.figures import decided
 from engine.report.matter import Illustration, Matter, Section
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, count
@@ -14,8 +15,6 @@ from engine.report.numbers import correlation as shown
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import cardinal
-
-_MARKS = {"decrease": "fall", "increase": "rise", "needs more draws": "open"}
 
 
 def correlation_section(matter: Matter) -> Section:
@@ -55,7 +54,9 @@ def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
         f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
         f"of {count(len(changes), 'change', 'changes')}: {said}."
     ]
-    found += [_needed(changes, percent) for percent in _declines(changes[0][0])]
+    found.append(
+        " ".join(filter(None, (_needed(changes, percent) for percent in _declines(changes[0][0]))))
+    )
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -180,7 +181,7 @@ def _table(changes: Sequence[Sequence[Row]]) -> Table:
         ("Years", *grid, "Here", "Over all"),
         tuple(
             Line(
-                (_years(own[0]), *(_MARKS.get(row["verdict"], "·") for row in own)),
+                (_years(own[0]), *(MARKS.get(row["verdict"], NONE) for row in own)),
                 str(own[0]["conclusion"]),
             )
             for own in changes

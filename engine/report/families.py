@@ -14,6 +14,9 @@ from engine.report.words import cardinal, level
 _LISTED = 8
 _SHOWN = 15  # lines of a family; a larger one is told in a sentence, and in the files
 DETECTED = ("decrease", "increase")
+# Short for verdicts that stand beside the one that counts; nothing for `not detectable`.
+MARKS = {"decrease": "fall", "increase": "rise", "needs more draws": "open"}
+NONE = "·"
 _WAYS = {
     "holm": "Holm",
     "benjamini_yekutieli": "Benjamini-Yekutieli",
@@ -131,8 +134,7 @@ def _line(row: Row, family: Sequence[Row]) -> Line:
             NOTHING if value is None else shown(value) + unit,
             NOTHING if low is None or high is None else f"{shown(low)} to {shown(high)}{unit}",
             NOTHING if row["statistic"] is None else number(row["statistic"], 2),
-            row["verdict"],
-            *(row[name] for name in _ways(row)),
+            *(MARKS.get(row[name], NONE) for name in ("verdict", *_ways(row))),
         ),
         row["adjusted"],
     )

@@ -12,6 +12,8 @@ from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import TOO_MANY_REJECTED, cardinal, level, miss
 
+_SEEN = "First shown (looks allowed for)"
+
 
 def trend_section(matter: Matter) -> Section:
     """The slope over all years, with and without real variability, and when it first showed."""
@@ -156,7 +158,7 @@ def _interval(row: Row) -> str:
 def _table(matter: Matter) -> Table:
     return Table(
         f"The slope of a steady trend, in per cent a year, {_span(matter.rows[0])}. First shown is "
-        "retrospective: without, and with what looking every year costs.",
+        "retrospective; in brackets with what looking every year costs.",
         (
             "Part",
             *(("Real variability",) if _stated(matter.rows) else ()),
@@ -164,12 +166,19 @@ def _table(matter: Matter) -> Table:
             f"{level(matter.rule)} interval",
             "P(fall)",
             "MDC of a fall",
-            "First shown",
-            "Looks allowed for",
+            *((_SEEN,) if _ever_seen(matter.rows) else ()),
             "Verdict",
         ),
-        tuple(_line(row, stated=_stated(matter.rows)) for row in matter.rows),
+        tuple(
+            _line(row, stated=_stated(matter.rows), seen=_ever_seen(matter.rows))
+            for row in matter.rows
+        ),
     )
+
+
+def _ever_seen(rows: Sequence[Row]) -> bool:
+    """Whether a decline showed in any year."""
+    return any(year is not None for row in rows for year in first_seen(row))
 
 
 def _stated(rows: Sequence[Row]) -> bool:
@@ -177,10 +186,11 @@ def _stated(rows: Sequence[Row]) -> bool:
     return any(row["real_sd"] for row in rows)
 
 
-def _line(row: Row, *, stated: bool) -> Line:
+def _line(row: Row, *, stated: bool, seen: bool) -> Line:
     real = (in_short(row).replace(" %", f"{NBSP}%"),) if stated else ()
     if row["verdict"] == "not assessed":
-        return Line((row["part"], *real, *(NOTHING,) * 6), row["verdict"], row["reason"])
+        nothing = (NOTHING,) * (5 if seen else 4)
+        return Line((row["part"], *real, *nothing), row["verdict"], row["reason"])
     decimals, mdc = places(row["error_percent"]), row["mdc_decrease_percent"]
     notes = []
     if misfits(row):
@@ -196,8 +206,16 @@ def _line(row: Row, *, stated: bool) -> Line:
             _interval(row),
             probability(row["p_decrease"], row["draws"]),
             NOTHING if mdc is None else percent(mdc, places(mdc)),
-            *(str(year or NOTHING) for year in first_seen(row)),
+            *((_first_shown(row),) if seen else ()),
         ),
         row["verdict"],
         "; ".join(notes),
     )
+
+
+def _first_shown(row: Row) -> str:
+    """`2013 (2015)`: alone, and with all looks allowed for."""
+    alone, allowed = first_seen(row)
+    if alone is None:
+        return NOTHING
+    return f"{alone} ({allowed if allowed is not None else NOTHING})"
