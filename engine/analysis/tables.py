@@ -19,6 +19,7 @@ from engine.kernels.monte_carlo import clopper_pearson
 
 Row = dict[str, Any]
 NOTHING = "-"
+_COUNTED = 9.5  # draws in a tail; with fewer, what is printed is a bound
 
 
 def verdict_table(changes: xr.Dataset) -> list[Row]:
@@ -239,7 +240,7 @@ def probability(p: float | None, draws: int) -> str:
     tail = min(p, 1 - p)
     if tail >= 0.01:
         return f"{100 * p:.0f} %"
-    if tail >= 0.0005:
+    if tail >= 0.0005 and tail * draws >= _COUNTED:
         return f"{100 * p:.1f} %"
     _, upper = clopper_pearson(np.array(round(tail * draws)), draws, 0.99)
     limit = max(0.1, math.ceil(1000 * float(upper)) / 10)

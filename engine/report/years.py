@@ -14,6 +14,7 @@ from engine.report.tables import Line, Table
 from engine.report.words import level, miss
 
 TITLE = "How long until a decline shows"
+_TOLD_APART = 0.1  # Monte Carlo error of a share of the variance, beyond which it is not printed
 
 
 def years_section(matter: Matter) -> Section:
@@ -100,15 +101,25 @@ def _carried(own: Sequence[Row]) -> list[str]:
             "The two extremes are shown; errors of which a part fades slowly can take longer than "
             f"either. {_fits(own)}"
         ]
+    if max(row["lasting_mcse"] or 0, row["fading_mcse"] or 0) > _TOLD_APART:
+        shares = (
+            f"{_share(row['yearly'])} of the variance is new every year; over so few years and "
+            "draws it cannot be told how much of the rest lasts, and how much fades slowly"
+        )
+        return [_as_suggested(shares, row, own)]
     shares = (
         f"{_share(row['lasting'])} of the variance lasts, {_share(row['fading'])} fades (from one "
         f"year to the next {number(row['phi'], 2)} of it is left) and {_share(row['yearly'])} is "
         "new every year"
     )
-    return [
-        "Errors are carried to years that this run does not have as its draws suggest: "
-        f"{shares}, with errors of {row['s_percent']:.2g}{NBSP}% in each year. {_fits(own)}"
-    ]
+    return [_as_suggested(shares, row, own)]
+
+
+def _as_suggested(shares: str, row: Row, own: Sequence[Row]) -> str:
+    return (
+        f"Errors are carried to years that this run does not have as its draws suggest: {shares}. "
+        f"In each year they are {row['s_percent']:.2g}{NBSP}%. {_fits(own)}"
+    )
 
 
 def _fits(own: Sequence[Row]) -> str:
@@ -222,7 +233,8 @@ def _cut(name: str, most: int) -> str:
 
 
 def _table(matter: Matter) -> Table:
-    rows = [row for row in matter.rows if row["given"] == "decline"]
+    # Parts, and what other correlations would make of it, are in the files beside the page.
+    rows = [row for row in matter.rows if row["part"] == "total" and is_told(row)]
     declines = list(dict.fromkeys(row["decline_percent"] for row in rows))
     lines: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
@@ -231,7 +243,6 @@ def _table(matter: Matter) -> Table:
         "Years after the first until a steady decline shows. A range is what Monte Carlo error "
         "leaves open.",
         (
-            "Part",
             "Scenario",
             "Errors of the years",
             "Real variability",
@@ -243,7 +254,7 @@ def _table(matter: Matter) -> Table:
 
 def _about(row: Row) -> tuple[str, ...]:
     real = in_short(row).replace(" %", f"{NBSP}%")
-    return row["part"], row["scenario"], row["correlation"] or row["reason"], real
+    return row["scenario"], row["correlation"] or row["reason"], real
 
 
 def _cell(row: Row) -> str:
