@@ -135,7 +135,8 @@ def size(error: ErrorSize) -> str:
             return f"rsd {100 * rsd:g} %"
         case ByLabel(keys, rsds):
             low, high = min(rsds.values()), max(rsds.values())
-            return f"rsd by {', '.join(keys)}, {100 * low:g} to {100 * high:g} %"
+            between = f"{100 * low:g}" if low == high else f"{100 * low:g} to {100 * high:g}"
+            return f"rsd by {', '.join(keys)}, {between} %"
         case PowerLaw(a, b, floor, ceiling, currency):
             return (
                 f"rsd {a:g} v^{b:g}, v in {currency}, between {100 * floor:g} "

@@ -32,7 +32,7 @@ def families_section(matter: Matter) -> Section:
         (
             f"A verdict at {level(matter.rule)} stands for one change asked beforehand. Of many "
             "changes some will look detectable though nothing truly changed; a family of changes "
-            "is judged so that this is avoided for all of them at once.",
+            "is judged more strictly, so that false ones are rare among all of them together.",
             *(sentence(family) for family in told),
         ),
         tables=tuple(_table(family) for family in told if len(family) <= _SHOWN),
@@ -91,7 +91,8 @@ def _table(family: Sequence[Row]) -> Table:
     first = family[0]
     holm_waits = any(row["holm"] == "needs more draws" for row in family)
     note = (
-        f" Holm's method by counting takes {number(first['holm_draws'], 0)} draws of each year."
+        f" Holm's method by counting takes {number(first['holm_draws'], 0)} draws of each year, "
+        "or more."
         if holm_waits
         else ""
     )

@@ -272,9 +272,9 @@ def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
     if assessed < 2:
         return message
     return (
-        f"{message} No verdict allows for the number of changes looked at: if nothing had truly "
-        f"changed, {number(assessed * rule.alpha, 1)} of these {assessed} would still be expected "
-        "to look detectable."
+        f"{message} No verdict in this figure allows for the number of changes looked at: if "
+        f"nothing had truly changed, {number(assessed * rule.alpha, 1)} of these {assessed} would "
+        "still be expected to look detectable."
     )
 
 

@@ -89,15 +89,15 @@ def _scatter(row: Row) -> list[str]:
 
 def _least(totals: Sequence[Row], rule: DetectionRule) -> str:
     shown = [
-        percent(row["mdc_decrease_percent"], places(row["mdc_decrease_percent"]))
-        + (f" (with real variability of {100 * row['real_sd']:g}{NBSP}%)" if row["real_sd"] else "")
+        f"{percent(row['mdc_decrease_percent'], places(row['mdc_decrease_percent']))} a year"
+        + (f" with real variability of {100 * row['real_sd']:g}{NBSP}%" if row["real_sd"] else "")
         for row in totals
         if row["mdc_decrease_percent"] is not None
     ]
     if not shown:
         return f"{TOO_MANY_REJECTED.capitalize()}."
     return (
-        f"Over these years a true steady fall of {', '.join(shown)} a year would be missed "
+        f"Over these years a true steady fall of {', or '.join(shown)} would be missed "
         f"{miss(rule, 'case')}."
     )
 

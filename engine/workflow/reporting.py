@@ -55,7 +55,7 @@ def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:
     identity = json.loads(ensemble.attrs["identity"])
     machine = json.loads(ensemble.attrs["machine"])
     sittings, draws, looks = run.record.sittings, ensemble.sizes["draw"], run.record.looks
-    where = {f"{s['workers']} {s['executor']} on {s['host']}" for s in sittings}
+    where = {f"{s['workers']} {s['executor']}" for s in sittings}
     return {
         "command": f"footfall run CONFIG --draws {draws}, CONFIG as below",
         **({"judged as": looks.in_words(draws)} if looks else {}),
