@@ -16,9 +16,10 @@ Equations of docs/method.md: 5.1 to 5.8.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,8 @@ from engine.kernels.monte_carlo import (
     spread,
     standard_error,
 )
+
+Word = TypeVar("Word", bound=StrEnum)
 
 # The error of a change must show this many times over its numerical error to be assessed.
 CLEAR_OF_NUMERICAL_ERROR = 10.0
@@ -164,6 +167,16 @@ def at_last_look(verdict: Verdict) -> Verdict:
 def spent_at_look(look: int, total: float = 0.01) -> float:
     """Monte Carlo error to spend at look 1, 2, ... : `total / (k (k + 1))` adds up to `total`."""
     return total / (look * (look + 1))
+
+
+def first_that_holds(cases: Mapping[Word, Bool], otherwise: Word) -> NDArray[np.str_]:
+    """Of each cell the first word whose case holds, (...)."""
+    chosen: NDArray[np.str_] = np.select(
+        np.broadcast_arrays(*cases.values()),
+        [word.value for word in cases],
+        default=otherwise.value,
+    )
+    return chosen
 
 
 # --- how large a change must be, and how correlated the years ------------------------------------
@@ -306,12 +319,7 @@ def verdicts(
         Verdict.DECREASE: falls,
         Verdict.INCREASE: rises,
     }
-    chosen: NDArray[np.str_] = np.select(
-        list(cases.values()),
-        [verdict.value for verdict in cases],
-        default=Verdict.NOT_DETECTABLE.value,
-    )
-    return chosen
+    return first_that_holds(cases, Verdict.NOT_DETECTABLE)
 
 
 def below_threshold(

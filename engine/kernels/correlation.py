@@ -29,8 +29,10 @@ from engine.kernels.changes import (
     Verdict,
     bias,
     correlation_at,
+    first_that_holds,
     least_assessed,
     paired,
+    sigma_of_rho,
     smallest_changes,
 )
 from engine.kernels.monte_carlo import Estimate, correlation, quotient, spread, standard_error
@@ -100,7 +102,7 @@ def over_correlation(
 def _sigma_at(level_first: F64, level_second: F64, rho: F64) -> tuple[F64, F64]:
     """`sigma_of_rho` of the draws, with its influence function, that of s1 and s2."""
     (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
-    sigma = np.sqrt(np.square(s1 - s2) + 2 * (1 - rho) * s1 * s2)
+    sigma = sigma_of_rho(s1, s2, rho)
     by_s1 = quotient(s1 - rho * s2, sigma, 0.0)
     by_s2 = quotient(s2 - rho * s1, sigma, 0.0)
     return sigma, by_s1 * of_s1 + by_s2 * of_s2
@@ -119,12 +121,7 @@ def _by_size(
         Verdict.DECREASE: (sigma.value < limit) & (observed < 0),
         Verdict.INCREASE: (sigma.value < limit) & (observed > 0),
     }
-    chosen: NDArray[np.str_] = np.select(
-        [np.broadcast_to(case, sigma.value.shape) for case in cases.values()],
-        [verdict.value for verdict in cases],
-        default=Verdict.NOT_DETECTABLE.value,
-    )
-    return chosen
+    return first_that_holds(cases, Verdict.NOT_DETECTABLE)
 
 
 def _nothing(

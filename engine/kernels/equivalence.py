@@ -24,6 +24,7 @@ from engine.kernels.changes import (
     CLEAR_OF_NUMERICAL_ERROR,
     DetectionRule,
     below_threshold,
+    first_that_holds,
     least_assessed,
     paired,
     whatever_rejected,
@@ -120,12 +121,7 @@ def _said(
         Equivalence.NOT_SHOWN: refused,
         Equivalence.NEEDS_MORE_DRAWS: open_ | also_open,
     }
-    chosen: NDArray[np.str_] = np.select(
-        list(cases.values()),
-        [case.value for case in cases],
-        default=Equivalence.SHOWN.value,
-    )
-    return chosen
+    return first_that_holds(cases, Equivalence.SHOWN)
 
 
 def _larger(delta: F64, bounds: tuple[float, float], log: Bool) -> Estimate:

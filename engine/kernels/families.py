@@ -41,6 +41,7 @@ from engine.kernels.arrays import F64, I64, Bool
 from engine.kernels.changes import (
     DetectionRule,
     Verdict,
+    first_that_holds,
     share_accepted,
     whatever_rejected,
 )
@@ -168,12 +169,7 @@ def _judged(
         Verdict.DECREASE: above_worst & (observed < 0),
         Verdict.INCREASE: above_worst & (observed > 0),
     }
-    chosen: NDArray[np.str_] = np.select(
-        list(cases.values()),
-        [verdict.value for verdict in cases],
-        default=Verdict.NOT_DETECTABLE.value,
-    )
-    return chosen
+    return first_that_holds(cases, Verdict.NOT_DETECTABLE)
 
 
 def _sides(statistic: F64, limit: _Limit, by_s: F64, rule: DetectionRule) -> tuple[Bool, Bool]:
@@ -286,12 +282,7 @@ def by_counting(
         Verdict.DECREASE: rejected & (observed < 0),
         Verdict.INCREASE: rejected & (observed > 0),
     }
-    chosen: NDArray[np.str_] = np.select(
-        list(cases.values()),
-        [verdict.value for verdict in cases],
-        default=Verdict.NOT_DETECTABLE.value,
-    )
-    return chosen
+    return first_that_holds(cases, Verdict.NOT_DETECTABLE)
 
 
 def holm_needs(m: int, rule: DetectionRule) -> int:

@@ -33,6 +33,7 @@ from engine.kernels.changes import (
     FACTOR_ROUNDING,
     DetectionRule,
     Verdict,
+    first_that_holds,
 )
 from engine.kernels.leontief import parts, per_unit_output
 from engine.kernels.monte_carlo import quotient
@@ -362,13 +363,12 @@ def _direction(
         Verdict.DECREASE: falls[0] & falls[1],
         Verdict.INCREASE: rises[0] & rises[1],
     }
-    names = [verdict.value for verdict in cases]
     assessed = ~cases[Verdict.NOT_ASSESSED]
     return {
         "p_decrease": ndtr(-t),
         "p_decrease_reflected": ndtr(-mirrored),
         "asymmetric": assessed & ((falls[0] != falls[1]) | (rises[0] != rises[1])),
-        "verdict": np.select(list(cases.values()), names, default=Verdict.NOT_DETECTABLE.value),
+        "verdict": first_that_holds(cases, Verdict.NOT_DETECTABLE),
     }
 
 

@@ -39,6 +39,7 @@ from engine.kernels.changes import (
     below_threshold,
     difference,
     disagreement,
+    first_that_holds,
     log_scale,
     numerical_error,
     share_accepted,
@@ -273,12 +274,7 @@ def conformities(
         Conformity.CONFORMS: met,
         Conformity.FAILS: missed,
     }
-    chosen: NDArray[np.str_] = np.select(
-        list(cases.values()),
-        [verdict.value for verdict in cases],
-        default=Conformity.NEITHER.value,
-    )
-    return chosen
+    return first_that_holds(cases, Conformity.NEITHER)
 
 
 def at_last_look(verdict: Conformity) -> Conformity:
