@@ -72,15 +72,9 @@ class Errors:
             _refuse_provisional(self.provisional, where)
             _refuse_components(self.components, where)
             return
-        total = math.fsum(component.weight for component in self.components)
-        if not self.components or abs(total - 1) > 1e-9:
-            raise ConfigError(
-                f"the weights of the components add up to {total:g}, not 1",
-                where=where,
-                remedy="weights are shares of the error's variance; make them add up to one",
-            )
+        check_weights(self.components, where)
         for component in self.components:
-            _check_component(component, self.quantity, where)
+            _check_group(component, self.quantity, f"{where}, component {component.name}")
 
     def canonical_components(self) -> tuple[Component, ...]:
         """Shared components before the cells' own, each sorted by name: the order of summation.
@@ -108,15 +102,30 @@ def _refuse_components(components: tuple[Component, ...], where: str) -> None:
         )
 
 
-def _check_component(component: Component, quantity: Quantity, where: str) -> None:
-    check_name(component.name, where)
-    where = f"{where}, component {component.name}"
-    if not 0 < component.weight <= 1:
+def check_weights(components: tuple[Component, ...], where: str) -> None:
+    """Refuse components that do not share out one error's variance.
+
+    Raises:
+        ConfigError: their weights do not add up to one, one of them is no share, or has no name.
+    """
+    total = math.fsum(component.weight for component in components)
+    if not components or abs(total - 1) > 1e-9:
         raise ConfigError(
-            f"weight {component.weight:g} is not a share of variance",
+            f"the weights of the components add up to {total:g}, not 1",
             where=where,
-            remedy="use a number above 0 and at most 1",
+            remedy="weights are shares of the error's variance; make them add up to one",
         )
+    for component in components:
+        check_name(component.name, where)
+        if not 0 < component.weight <= 1:
+            raise ConfigError(
+                f"weight {component.weight:g} is not a share of variance",
+                where=f"{where}, component {component.name}",
+                remedy="use a number above 0 and at most 1",
+            )
+
+
+def _check_group(component: Component, quantity: Quantity, where: str) -> None:
     if component.group in (("cell",), ("all",)):
         return
     if not component.group:

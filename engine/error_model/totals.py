@@ -9,12 +9,11 @@ w the cells' own mean-one factors, which T' knows nothing of. The c_i keep every
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.error_model.checks import check_name, check_only, check_rsd, check_source
-from engine.error_model.entries import Component
+from engine.error_model.checks import check_only, check_rsd, check_source
+from engine.error_model.entries import Component, check_weights
 from engine.error_model.provisional import check_provisional
 from engine.error_model.quantities import Quantity
 from engine.error_model.sizes import ByLabel, Constant
@@ -98,22 +97,9 @@ class KnownTotals:
                     check_rsd(rsd, f"{WHERE}, {' '.join(labels)}")
 
     def _check_components(self) -> None:
-        total = math.fsum(component.weight for component in self.components)
-        if not self.components or abs(total - 1) > 1e-9:
-            raise ConfigError(
-                f"the weights of the components add up to {total:g}, not 1",
-                where=WHERE,
-                remedy="weights are shares of the error's variance; make them add up to one",
-            )
+        check_weights(self.components, WHERE)
         for component in self.components:
-            check_name(component.name, WHERE)
             where = f"{WHERE}, component {component.name}"
-            if not 0 < component.weight <= 1:
-                raise ConfigError(
-                    f"weight {component.weight:g} is not a share of variance",
-                    where=where,
-                    remedy="use a number above 0 and at most 1",
-                )
             if component.shared_with is not None:
                 raise ConfigError(
                     "a total's error is independent of all others",

@@ -23,7 +23,7 @@ from engine.kernels.elementary import log_sd
 from engine.kernels.laws import quantiles
 from engine.kernels.perturb import LOG2E, NO_QUANTILES, NO_REALISATIONS, NO_SIZES
 from engine.prepare.labels import Label
-from engine.prepare.sizes import mapped, piecewise, refuse_changed, sizes
+from engine.prepare.sizes import enlarged, mapped, piecewise, refuse_changed, sizes
 
 _PIECE = 2**20  # factors that are looked at together, 8 MiB
 _MEAN_ONE = "divide the values by the estimates of the tables, or write rescale = true"
@@ -55,6 +55,7 @@ def factors_of(
     if isinstance(entry.size, Empirical):
         return _from_file(entry, entry.size, flows, i, j, year)
     rsd = sizes(entry, flows, i, j, labels, year)
+    rsd = enlarged(rsd, entry.provisional, year, f"errors of {entry.quantity}")
     if entry.law is Law.LOGNORMAL:
         return Factors(piecewise(lambda some: log_sd(some) * LOG2E, rsd, np.float32))
     where = f"errors of {entry.quantity}, year {year}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +51,6 @@ def sizes(
     year: int,
 ) -> F64:
     """rsd of the cells (i, j), (cells,)."""
-    rsd = _of_usual_years(entry, flows, i, j, labels, year)
-    times = entry.provisional.get(year, 1.0)
-    if times == 1.0 or not len(rsd):
-        return rsd
-    larger = times * rsd
-    for end in (larger.min(), larger.max()):
-        check_rsd(float(end), f"errors of {entry.quantity}, provisional {year}")
-    return larger
-
-
-def _of_usual_years(
-    entry: Errors,
-    flows: F64,
-    i: I32,
-    j: I32,
-    labels: tuple[list[Label], list[Label]],
-    year: int,
-) -> F64:
     match entry.size:
         case Constant(rsd):
             return np.full(len(i), rsd)
@@ -80,6 +62,21 @@ def _of_usual_years(
             return _from_file(entry.size, flows.shape)[i, j]
         case Empirical():
             raise AssertionError("factors from a file have no size beside them")
+
+
+def enlarged(rsd: F64, provisional: Mapping[int, float], year: int, where: str) -> F64:
+    """Sizes as many times larger as `provisional` says of the year.
+
+    Raises:
+        ConfigError: one becomes larger, or smaller, than can be meant.
+    """
+    times = provisional.get(year, 1.0)
+    if times == 1.0 or not len(rsd):
+        return rsd
+    larger = times * rsd
+    for end in (larger.min(), larger.max()):
+        check_rsd(float(end), f"{where}, provisional {year}")
+    return larger
 
 
 def _by_power(law: PowerLaw, flows: F64, year: int) -> F64:

@@ -16,7 +16,6 @@ from engine.error_model import (
     ErrorModel,
     KnownTotals,
     Quantity,
-    check_rsd,
 )
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F32, F64, I32, U32, Bool, readonly
@@ -28,6 +27,7 @@ from engine.mrio import MRIO, Labels
 from engine.prepare.centring import centred_members
 from engine.prepare.labels import Addresses, Label
 from engine.prepare.prepared import Known
+from engine.prepare.sizes import enlarged
 
 _AGREE = 1e-6  # relative: a stated total that differs by more is another one
 
@@ -398,9 +398,7 @@ def _pack_totals(grid: _Grid, year: int, seed: int, hashes: Addresses) -> Cells:
         for groups in [_groups(component, keys, grid, hashes)]
         for node, weight in component.time.nodes(year)
     )
-    rsd = rsd * entry.provisional.get(year, 1.0)
-    for one in rsd:
-        check_rsd(float(one), f"known_totals, {year}")
+    rsd = enlarged(rsd, entry.provisional, year, "known_totals")
     log2_sd: F32 = (log_sd(rsd) * LOG2E).astype(np.float32)
     return pack(grid.amounts, i, j, log2_sd, own, terms, by_row=True)
 
