@@ -6,27 +6,24 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from engine.analysis.changes import of_pair
-from engine.analysis.selection import select
+from engine.analysis.beside import beside_verdicts
 from engine.analysis.tables import (
+    LABELS,
     NOTHING,
     Row,
     aligned,
     consecutive_then_whole,
     number,
     plain,
-    verdict_table,
 )
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.kernels.conclusions import Conclusion, conclusion
 from engine.kernels.correlation import over_correlation
 
 OWN, ASSUMED = "own", "assumed"  # the model's own correlation comes last
-_LABELS = ("stressor", "unit", "consumer", "part", "from_year", "to_year")
 _KNOWN = (
     "scale",
     "draws",
@@ -67,16 +64,10 @@ def correlation_table(
         declines: true falls in percent.
         final: whether no more draws will be made, so that what needs them is borderline.
     """
-    asked = select(ensemble, None, None)
     statistics = partial(over_correlation, rule=rule, declines=declines)
-    shape = tuple(changes.sizes[dim] for dim in ("stressor", "consumer", "part"))
-    cells = iter(verdict_table(changes))
     rows: list[Row] = []
-    ends = (changes[end].to_numpy().tolist() for end in ("from_year", "to_year"))
-    for first, second in zip(*ends, strict=True):
-        found = of_pair(asked, first, second, statistics)
-        for cell in np.ndindex(shape):
-            rows += _rows_of(next(cells), found, cell, rule, final=final)
+    for change, found, cell in beside_verdicts(ensemble, changes, statistics):
+        rows += _rows_of(change, found, cell, rule, final=final)
     return rows
 
 
@@ -98,7 +89,7 @@ def _rows_of(
     shared |= {"confidence": rule.confidence, "power": rule.power}
     rows = []
     for at, verdict in enumerate(verdicts):
-        row: Row = {label: change[label] for label in _LABELS}
+        row: Row = {label: change[label] for label in LABELS}
         row |= {"model": OWN if at == len(verdicts) - 1 else ASSUMED}
         row |= {name: plain(found[name][at][cell]) for name in ("rho", "rho_mcse")}
         row |= {"verdict": verdict, "by_size": by_size[at]}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import xarray as xr
 
-from engine.analysis.changes import of_pair
-from engine.analysis.selection import select
+from engine.analysis.beside import beside_verdicts
 from engine.analysis.tables import (
+    LABELS,
     NOTHING,
     Row,
     aligned,
@@ -18,12 +17,10 @@ from engine.analysis.tables import (
     number,
     places,
     plain,
-    verdict_table,
 )
 from engine.kernels.changes import DetectionRule
 from engine.kernels.equivalence import Equivalence, equivalence
 
-_LABELS = ("stressor", "unit", "consumer", "part", "from_year", "to_year")
 _KNOWN = (
     "draws",
     "acceptance",
@@ -51,27 +48,20 @@ def equivalence_table(
         changes: `engine.analysis.changes` of the pairs to tell of, judged by `rule`.
         percents: sizes of change.
     """
-    asked = select(ensemble, None, None)
     statistics = partial(equivalence, rule=rule, percents=percents)
-    shape = tuple(changes.sizes[dim] for dim in ("stressor", "consumer", "part"))
-    cells = iter(verdict_table(changes))
     rows: list[Row] = []
-    ends = (changes[end].to_numpy().tolist() for end in ("from_year", "to_year"))
-    for first, second in zip(*ends, strict=True):
-        found = of_pair(asked, first, second, statistics)
-        for cell in np.ndindex(shape):
-            change = next(cells)
-            for g, percent in enumerate(percents):
-                said = Equivalence(found["equivalence"][g][cell])
-                row = {label: change[label] for label in _LABELS}
-                row |= {"percent": percent, "equivalence": said.value}
-                row |= {"said": said.in_words(percent)}
-                for name in ("p_larger", "p_larger_mcse", "p_larger_low", "p_larger_high"):
-                    row[name] = plain(found[name][g][cell])
-                for name in ("smallest_percent", "smallest_percent_mcse"):
-                    row[name] = plain(found[name][cell])
-                row |= {name: change[name] for name in _KNOWN}
-                rows.append(row | {"verdict": change["verdict"], "confidence": rule.confidence})
+    for change, found, cell in beside_verdicts(ensemble, changes, statistics):
+        for g, percent in enumerate(percents):
+            said = Equivalence(found["equivalence"][g][cell])
+            row = {label: change[label] for label in LABELS}
+            row |= {"percent": percent, "equivalence": said.value}
+            row |= {"said": said.in_words(percent)}
+            for name in ("p_larger", "p_larger_mcse", "p_larger_low", "p_larger_high"):
+                row[name] = plain(found[name][g][cell])
+            for name in ("smallest_percent", "smallest_percent_mcse"):
+                row[name] = plain(found[name][cell])
+            row |= {name: change[name] for name in _KNOWN}
+            rows.append(row | {"verdict": change["verdict"], "confidence": rule.confidence})
     return rows
 
 

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from engine.analysis.asked import Family
 from engine.analysis.selection import CELL, Selection, select
-from engine.analysis.tables import NOTHING, Row, aligned, number, plain, verdict_table
+from engine.analysis.tables import LABELS, NOTHING, Row, aligned, number, plain, verdict_table
 from engine.kernels import families as kernel
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import DetectionRule, Verdict, accepted_draws, difference, log_scale
 from engine.kernels.monte_carlo import Estimate
 
 MAX_T, BY = "max-|t|", "Benjamini-Yekutieli"
-_LABELS = ("stressor", "unit", "consumer", "part", "from_year", "to_year")
 _KNOWN = (
     "scale",
     "draws",
@@ -123,7 +122,7 @@ def _judged(
     lines, rows = iter(each), []
     for row, there in zip(members, alive, strict=True):
         found = next(lines) if there else {}
-        labels: Row = {label: row[label] for label in _LABELS}
+        labels: Row = {label: row[label] for label in LABELS}
         labels |= {"family": family.name, "of": _of(family, row)}
         labels |= common | {name: row[name] for name in _KNOWN}
         primary = "benjamini_yekutieli" if method == BY else "simultaneous"

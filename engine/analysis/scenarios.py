@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from engine.analysis.tables import Row, aligned, consecutive_then_whole
+from engine.analysis.tables import LABELS, Row, aligned, consecutive_then_whole
 from engine.kernels.changes import Verdict
 from engine.kernels.conclusions import Conclusion, conclusion
 
-_LABELS = ("stressor", "unit", "consumer", "part", "from_year", "to_year")
 _SHOWN = (
     "scale",
     "draws",
@@ -36,7 +35,7 @@ def scenario_table(scenarios: Mapping[str, Sequence[Row] | None]) -> list[Row]:
     by_change: dict[tuple[str, ...], dict[str, Row]] = {}
     for name, rows in drawn.items():
         for row in rows:
-            by_change.setdefault(tuple(row[label] for label in _LABELS), {})[name] = row
+            by_change.setdefault(tuple(row[label] for label in LABELS), {})[name] = row
     waiting = Verdict.NEEDS_MORE_DRAWS.value
     found = []
     for change, told in by_change.items():
@@ -47,7 +46,7 @@ def scenario_table(scenarios: Mapping[str, Sequence[Row] | None]) -> list[Row]:
         for name, verdict in verdicts.items():
             numbers = told.get(name, {})
             found.append(
-                dict(zip(_LABELS, change, strict=True))
+                dict(zip(LABELS, change, strict=True))
                 | {"scenario": name, "verdict": verdict, "conclusion": reached.value}
                 | {column: numbers.get(column) for column in _SHOWN}
                 | {"scenarios": len(verdicts), "meaning": reached.meaning}

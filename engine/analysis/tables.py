@@ -19,6 +19,14 @@ from engine.kernels.monte_carlo import clopper_pearson
 
 Row = dict[str, Any]
 NOTHING = "-"
+LABELS = (
+    "stressor",
+    "unit",
+    "consumer",
+    "part",
+    "from_year",
+    "to_year",
+)  # of a change, first in its row
 _COUNTED = 9.5  # draws in a tail; with fewer, what is printed is a bound
 
 

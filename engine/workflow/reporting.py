@@ -10,7 +10,7 @@ import xarray as xr
 from engine import analysis
 from engine.report import Assumption, Subject, write
 from engine.workflow.folders import Run
-from engine.workflow.judging import changes, contributions, rule_of
+from engine.workflow.judging import contributions, rule_of
 from engine.workflow.planned import duration
 from engine.workflow.topics import case_of, told
 
@@ -34,7 +34,7 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         scenario=name,
         other_scenarios=tuple(other for other in run.record.scenarios if other != name),
         ensemble=ensemble,
-        changes=changes(ensemble, rule_of(run), looks),
+        changes=case.every_change,
         levels=analysis.levels(ensemble, rule),
         controlled=analysis.of_ensemble(ensemble, rule),
         rule=rule,

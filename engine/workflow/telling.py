@@ -10,7 +10,7 @@ from engine.errors import InputError, StoreError
 from engine.kernels.changes import DetectionRule
 from engine.stores.ensemble import Ensemble, open_ensemble
 from engine.workflow.folders import Run
-from engine.workflow.judging import changes, contributions
+from engine.workflow.judging import contributions
 from engine.workflow.topics import TOPICS, Case, Row, case_of, told
 
 CHANGES = "changes"
@@ -123,7 +123,7 @@ def _asked_for(case: Case, table: str | None) -> dict[str, list[Row]]:
 
 def _verdicts(case: Case) -> dict[str, list[Row]]:
     """The verdicts on changes, with what the first order says of them."""
-    found = changes(case.ensemble, case.rule, case.run.record.looks)
+    found = case.every_change
     controlled = analysis.of_ensemble(case.ensemble, case.rule)
     rows = analysis.with_controlled(analysis.verdict_table(found), controlled)
     return {CHANGES: rows}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import xarray as xr
@@ -21,7 +22,7 @@ from engine.workflow.judging import at_look, changes
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: what several topics need is found once
 class Case:
     """A scenario of a run as it is judged.
 
@@ -58,6 +59,12 @@ class Case:
         """Ascending."""
         return sorted(int(year) for year in self.ensemble["year"].to_numpy())
 
+    @cached_property
+    def every_change(self) -> xr.Dataset:
+        """Changes between all pairs of years, judged at this look; none where there is one year."""
+        return changes(self.ensemble, self.rule, self.run.record.looks)
+
+    @cached_property
     def watched_changes(self) -> xr.Dataset:
         """Changes between consecutive years and over the whole span, judged at this look."""
         pairs = analysis.consecutive_and_whole(self.years)
@@ -106,18 +113,17 @@ def _scenarios(case: Case) -> list[Row]:
 def _verdicts_in(case: Case, scenario: str) -> list[Row] | None:
     """Rows of verdicts; None for a scenario that is not drawn completely."""
     if scenario == case.scenario:
-        ensemble = case.ensemble
-    elif case.run.ensemble(scenario).missing():
+        return analysis.verdict_table(case.every_change)
+    if case.run.ensemble(scenario).missing():
         return None
-    else:
-        ensemble = case.run.load(scenario, without=[f"by_{by}" for by in analysis.By])
+    ensemble = case.run.load(scenario, without=[f"by_{by}" for by in analysis.By])
     return analysis.verdict_table(changes(ensemble, case.rule, case.run.record.looks))
 
 
 def _correlation(case: Case) -> list[Row]:
     if len(case.years) < 2:
         return []
-    found = case.watched_changes()
+    found = case.watched_changes
     declines = case.asked.trend.declines
     return analysis.correlation_table(
         case.ensemble, found, case.at_look, declines, final=case.at_last_look
@@ -138,7 +144,7 @@ def _equivalence(case: Case) -> list[Row]:
     percents = case.asked.equivalence
     if len(case.years) < 2 or not percents:
         return []
-    found = case.watched_changes()
+    found = case.watched_changes
     rows = analysis.equivalence_table(case.ensemble, found, case.at_look, percents)
     return analysis.equivalence_at_last_look(rows) if case.at_last_look else rows
 
