@@ -13,6 +13,7 @@ import pytest
 
 from engine import workflow
 from engine.config import load_config
+from engine.kernels.changes import DetectionRule, decrease_percent, rho_break_even
 
 ROOT = Path(__file__).parent.parent
 NUMBERS = ROOT / "docs" / "finding" / "finding.json"
@@ -41,6 +42,26 @@ def test_the_page_holds_its_own_numbers() -> None:
     assert f"**{found} {'is' if found == 1 else 'are'} detectable**" in page
     for figure in re.findall(r"\]\((finding/\w+\.\w+)\)", page):
         assert (ROOT / "docs" / figure).is_file()
+
+
+def test_the_numbers_are_those_of_the_present_rule() -> None:
+    """MDCs, break-even correlations and verdicts follow from the rows' sigmas and acceptances."""
+    rule, rows = DetectionRule(), kept()
+    for table in (name for name in rows if name.endswith("/changes")):
+        for row in rows[table]:
+            z = rule.z_where_accepted(row["acceptance"])
+            # Beyond it lies only what a delta that is not centred at its estimate adds.
+            assert row["mdc"] == pytest.approx((z + rule.z_power) * row["sigma"], rel=1e-4)
+            assert row["mdc_decrease_percent"] >= float(decrease_percent(row["mdc"])) * (1 - 1e-4)
+            sizes = row["s1"], row["s2"], row["reference_delta"]
+            even = float(rho_break_even(*sizes, rule, row["acceptance"]))
+            # Six digits are kept of each, and two terms of some size cancel.
+            assert row["rho_break_even"] == pytest.approx(even, rel=5e-5, abs=5e-5)
+            falls, rises = row["p_decrease"], 1 - row["p_decrease"]
+            if row["verdict"] in ("decrease", "increase"):
+                tail = rises if row["verdict"] == "decrease" else falls
+                lost = 1 - row["acceptance"]
+                assert (1 - lost) * tail + lost < rule.alpha / 2
 
 
 @pytest.mark.realdata

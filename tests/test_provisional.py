@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_draws import entry, world
 
+from configs import SMALL, loaded
 from engine import wording
 from engine.draws import everything, perturbed
 from engine.error_model import (
@@ -22,6 +24,7 @@ from engine.error_model import (
     Quantity,
 )
 from engine.errors import ConfigError
+from engine.jobs import Job, identity
 from engine.kernels.arrays import F64
 from engine.kernels.perturb import LOG2E
 from engine.prepare import prepare
@@ -94,3 +97,28 @@ def test_factors_that_cannot_be_meant_are_refused(factor: float) -> None:
 def test_a_size_that_its_law_cannot_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="truncated at 0"):
         replace(entry("E", Constant(0.8)), law=Law.TRUNCATED_NORMAL, provisional={YEAR: 1.5})
+
+
+def test_a_larger_year_is_another_run_only_where_that_year_is_run(tmp_path: Path) -> None:
+    """The digest holds what decides a draw: the years of this configuration are 2000 to 2002."""
+    config = loaded(tmp_path, SMALL)
+
+    def asked(**times: float) -> object:
+        years = {int(year.removeprefix("y")): factor for year, factor in times.items()}
+        entries = tuple(replace(one, provisional=years) for one in config.errors.errors)
+        job = Job(
+            folder=tmp_path,
+            title="",
+            read=lambda year: world(),
+            question=config.question,
+            errors=replace(config.errors, errors=entries),
+            sampling=config.sampling,
+            r_max=config.r_max,
+            tolerance=config.tolerance,
+            keep=None,
+        )
+        return identity(job, dict.fromkeys(config.sampling.years, ""))
+
+    assert asked(y2001=1.5) != asked()
+    assert asked(y2001=1.5) != asked(y2002=1.5)
+    assert asked(y2010=1.5) == asked(y2001=1.0) == asked()
