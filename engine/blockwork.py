@@ -74,12 +74,18 @@ def compute(task: Task) -> int:
             corrections=drawn.corrections,
             column_sums_above_one=drawn.column_sums_above_one,
             exact=_exact(prepared, block, ensemble.axes.exact_draws, task.parts),
+            footprint_unbalanced=_stored(drawn.footprint_unbalanced, task.parts),
             by_origin=drawn.by_origin,
             by_industry=drawn.by_industry,
             by_product=drawn.by_product,
         )
         ensemble.write(block, results, receipt(time.perf_counter() - began))
     return sum(block.size for block in task.blocks)
+
+
+def _stored(footprint: F64 | None, parts: Sequence[int]) -> F64 | None:
+    """The parts that are stored."""
+    return None if footprint is None else footprint[..., list(parts)]
 
 
 def _exact(prepared: Prepared, block: Block, exact_draws: int, parts: Sequence[int]) -> F64 | None:

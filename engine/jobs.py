@@ -125,12 +125,13 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     ]
     # From files: the arrays of all years need not be in memory at once.
     ready = [prepared_tables.load(folder / str(year), digest) for year in job.sampling.years]
-    law = twin(ready)
+    # There is no first order of draws that are balanced.
+    law = None if job.errors.rebalance else twin(ready)
     cut = None if job.keep is None else _split(ready, job.keep, law, folder)
     # Before the ensemble, which would be half-made if this failed.
     labels = seen[job.sampling.years[0]].labels
     divided = None
-    if read_budget(job.folder, digest) is None:
+    if law is not None and read_budget(job.folder, digest) is None:
         divided = budget(ready, law, job.errors, job.question, job.sampling.seed, labels, hashes)
     parts = [PARTS.index(part) for part in job.question.parts]
     ensemble = create_or_extend(
@@ -147,12 +148,13 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             "laws": list(law_names(job.errors)),
             **({} if cut is None else {"split": cut}),
             **({"known_totals": True} if job.errors.totals else {}),
+            **_rebalance(job.errors),
             "synthetic": any(look.provenance.synthetic for look in seen.values()),
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
             "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
             "machine": machine(),
         },
-        {"first_order_covariance": law.covariance[..., parts]}
+        ({} if law is None else {"first_order_covariance": law.covariance[..., parts]})
         | {
             f"{name}_reference": np.stack([estimate.contributions[name] for estimate in estimates])
             for name in axes.contributions
@@ -185,7 +187,9 @@ def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, diges
     return estimated(prepared)
 
 
-def _split(tables: Sequence[Prepared], keep: Keep, law: Twin, folder: Path) -> dict[str, Any]:
+def _split(
+    tables: Sequence[Prepared], keep: Keep, law: Twin | None, folder: Path
+) -> dict[str, Any]:
     """Add the split to the saved tables; returns what was kept, as the ensemble tells it.
 
     What matters to a change depends on both its years: all are looked at together.
@@ -247,7 +251,8 @@ def _axes(job: Job, labels: Labels) -> Axes:
         product_consumers=question.by_product,
         products=labels.sectors if question.by_product else (),
         exact_draws=0 if job.keep is None else job.keep.exact_draws,
-        first_order=True,
+        first_order=job.errors.rebalance is None,
+        rebalanced=job.errors.rebalance is not None,
     )
 
 
@@ -273,6 +278,7 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
             "arithmetic": fingerprint(),
             **({"centring": centring_fingerprint()} if known else {}),
             **({} if job.keep is None else {"split": dataclasses.asdict(job.keep)}),
+            **_rebalance(job.errors),
         },
         "scenario": job.errors.name,
         "errors": sorted((_entry(entry, years) for entry in job.errors), key=str),
@@ -280,6 +286,10 @@ def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:
         "consumers": {c.name: _consumer(c, years) for c in question.consumers},
         "indicators": {i.name: dict(i.weights) for i in question.indicators},
     }
+
+
+def _rebalance(errors: ErrorModel) -> dict[str, str]:
+    return {} if errors.rebalance is None else {"rebalance": str(errors.rebalance)}
 
 
 def _entry(entry: Errors, years: tuple[int, ...]) -> dict[str, Any]:

@@ -60,6 +60,11 @@ _MEMBER = 70  # bytes of such a cell: once more packed, and its share, centring 
 _OF_TOTALS, _OF_LINES = 8, 6  # arrays in 64 draws: of all known totals, of sums along lines
 _AN_ENTRY = 2.5e-7  # seconds to read, check, hash and save an entry of an n x n array
 _DIRECTLY = 24  # bytes for each such entry while a draw is solved directly; measured
+_BALANCING = 55  # bytes for each while a draw is balanced and solved twice; measured
+_ITERATIONS = 150  # of balancing: as often as WIOD's tables need, more where countries are closed
+_SCALED = 11  # applications in the time that a cell takes in one of them; measured
+_WHOLE = 300  # applications in the time of all passes over an entry of [Z Y]
+_ONE_DRAW = 5  # of the time that a normal takes which is drawn for one draw and not for 64
 _MAPPING_THRESHOLD = 32 * 2**20  # glibc's largest, bytes; bigger arrays go back to the system
 
 
@@ -152,6 +157,7 @@ class Shape:
         realisations: in these files.
         totals: known totals of emissions in one year.
         members: cells that have one.
+        rebalanced: whether every draw is balanced, and solved with and without that.
     """
 
     n: int
@@ -171,6 +177,7 @@ class Shape:
     realisations: int = 0
     totals: int = 0
     members: int = 0
+    rebalanced: bool = False
 
     @property
     def columns(self) -> int:
@@ -249,7 +256,8 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     year += 4 * shape.realised * shape.realisations
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
-    drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING
+    group = _rebalanced(shape, rates) if shape.rebalanced else _group(shape, rates)
+    drawing = draws / GROUP * group + draws / sampling.block * _WRITING
     return Needs(
         matrix=8 * square,
         # A year for each slot while one gives way to the next, and one more that is still open.
@@ -257,11 +265,12 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
         workspace=4 * GROUP * (shape.kept + shape.shared + shape.realised)
         + lane * n * (_SOLVING * columns + 8 * (shape.q + 2))
         + lane * (_OF_TOTALS * shape.totals + _OF_LINES * n * shape.q * (shape.totals > 0))
-        + sampling.block * (4 * one + shape.contributions),
-        directly=_DIRECTLY * square,
+        + sampling.block * (4 * one + shape.contributions)
+        + _BALANCING * n * (n + shape.r) * shape.rebalanced,
+        directly=0 if shape.rebalanced else _DIRECTLY * square,
         # The file as it is read, and its factors in double precision.
         preparing=_preparing(shape) + 8 * small + 24 * shape.realised * shape.realisations,
-        ensemble=draws * (3 * one + 14 + shape.contributions),
+        ensemble=draws * ((3 + shape.rebalanced) * one + 14 + shape.contributions),
         prepared=year * len(sampling.years),
         starting=_year(shape, rates) * len(sampling.years),
         seconds=drawing / slots,
@@ -284,6 +293,15 @@ def _year(shape: Shape, rates: Rates) -> float:
     factorising = 2 / 3 * shape.n**3 / rates.double + 2 * shape.n**3 / (0.5 * rates.single)
     sharing = _A_MEMBER * shape.members
     return factorising + sharing + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
+
+
+def _rebalanced(shape: Shape, rates: Rates) -> float:
+    """Seconds of one group whose draws are balanced (`engine.draws.rebalanced`), roughly."""
+    n = shape.n
+    drawing = _ONE_DRAW * (shape.normals + _OTHER) * shape.cells / rates.normals
+    solving = 2 * 2 / 3 * n**3 / rates.double
+    balancing = _ITERATIONS * _SCALED * shape.cells / rates.applied
+    return GROUP * (drawing + solving + balancing + _WHOLE * n * (n + shape.r) / rates.applied)
 
 
 def _group(shape: Shape, rates: Rates) -> float:

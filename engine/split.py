@@ -66,9 +66,11 @@ def split(tables: Sequence[Prepared], keep: Keep, law: Twin | None = None) -> li
         law: their first-order law, if it is at hand.
 
     Raises:
-        ConfigError: the deliveries have factors that are not lognormal.
+        ConfigError: the deliveries have factors that are not lognormal, or draws are balanced.
     """
     for table in tables:
+        if table.margins is not None:
+            raise _rebalanced()
         if not all(cells.lognormal for cells in table.cells[table.matrix]):
             raise _other_law(table.matrix)
     asked = _Asked.of(tables, twin(tables) if law is None else law)
@@ -94,6 +96,24 @@ def refuse_other_laws(errors: ErrorModel) -> None:
         own = entry.law is Law.LOGNORMAL and not isinstance(entry.size, Empirical)
         if entry.quantity is matrix and not own:
             raise _other_law(matrix)
+
+
+def refuse_rebalancing(errors: ErrorModel) -> None:
+    """Refuse draws that are balanced: balancing moves every cell, so none can be left out.
+
+    Raises:
+        ConfigError: they are.
+    """
+    if errors.rebalance is not None:
+        raise _rebalanced()
+
+
+def _rebalanced() -> ConfigError:
+    return ConfigError(
+        "split mode leaves out cells that balancing would move",
+        where="method.rebalance",
+        remedy="leave the section [split] or `rebalance` out",
+    )
 
 
 def _other_law(matrix: Quantity) -> ConfigError:

@@ -53,6 +53,7 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
     ]
     return (
         *rows,
+        *([dict(_REBALANCED)] if scenario.rebalance is not None else []),
         *(_known_totals(entry) for entry in scenario.totals),
         *({"quantity": words, **_EXACT} for words in exact_in_words(scenario, purchases)),
     )
@@ -67,6 +68,16 @@ def _known_totals(entry: KnownTotals) -> dict[str, str]:
     }
 
 
+REBALANCING = (
+    "every draw's deliveries Z and final demand Y are balanced back (RAS; GRAS where cells are "
+    "negative) to the published outputs, intermediate inputs and totals of final demand"
+)
+_REBALANCED = {
+    "quantity": "outputs of industries, their intermediate inputs, totals of final demand",
+    "size": "taken as known without error",
+    "correlation": f"{REBALANCING}: errors of cells are what these margins leave of them",
+    "source": "assumption: method.rebalance",
+}
 _EXACT = {"size": "taken as exact", "correlation": "none", "source": "no entry in the error model"}
 
 

@@ -66,6 +66,7 @@ from engine.analysis.levels import levels
 from engine.analysis.linearity import in_words, linearity_text, of_ensemble, with_controlled
 from engine.analysis.offset import offset_table, offset_text
 from engine.analysis.preview import preview, preview_table, preview_text
+from engine.analysis.rebalancing import is_rebalanced, rebalancing_table, rebalancing_text
 from engine.analysis.scenarios import scenario_table, scenario_text
 from engine.analysis.solving import (
     Solving,
@@ -133,6 +134,7 @@ __all__ = [
     "grouped",
     "in_short",
     "in_words",
+    "is_rebalanced",
     "is_split",
     "is_told",
     "kind_of",
@@ -149,6 +151,8 @@ __all__ = [
     "preview",
     "preview_table",
     "preview_text",
+    "rebalancing_table",
+    "rebalancing_text",
     "scenario_table",
     "scenario_text",
     "solving",

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from engine.analysis.rebalancing import is_rebalanced
 from engine.analysis.selection import CELL, Names, Selection, select
 from engine.analysis.split_error import is_split
 from engine.error_model import Law
@@ -71,8 +72,8 @@ def controlled(
     Args:
         ensemble: an opened ensemble. Where it has no variable `linear`, means are plain; where it
             has no `G`, factors that are not lognormal or known totals, sds and probabilities are;
-            all are in split mode, whose draws follow another law, and where factors come from
-            files.
+            all are in split mode, whose draws follow another law, where draws are balanced, and
+            where factors come from files.
         law: the first order of the same years and names, as `engine.analysis.preview` gives it;
             what the ensemble keeps of it if not given.
         rule: whose coverage interval is compared; 95 % if not given.
@@ -149,7 +150,7 @@ def _is_control(ensemble: xr.Dataset, name: str) -> bool:
     Gaussian ones are the first order of lognormal factors, and used for no others: not for shares
     of known totals either.
     """
-    if name not in ensemble or is_split(ensemble):
+    if name not in ensemble or is_split(ensemble) or is_rebalanced(ensemble):
         return False
     if name == "G" and ensemble.attrs.get("known_totals", False):
         return False

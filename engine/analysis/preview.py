@@ -141,7 +141,7 @@ def preview_table(previewed: xr.Dataset) -> list[Row]:
         return []
     changes = previewed[[name for name in previewed.data_vars if "pair" in previewed[name].dims]]
     return [
-        row | {"meaning": _WOULD_BE[Verdict(row["verdict"])], "basis": BASIS}
+        row | {"meaning": _WOULD_BE[Verdict(row["verdict"])], "basis": previewed.attrs["basis"]}
         for row in verdict_table(changes)
     ]
 

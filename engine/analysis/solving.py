@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from engine.analysis.rebalancing import is_rebalanced
 from engine.analysis.split_error import is_split, split_error
 from engine.draws import DIRECTLY, Status
 from engine.kernels.arrays import F64
+
+_REBALANCED = (
+    "REBALANCED: every draw is balanced back to the published outputs, intermediate inputs and "
+    "totals of final demand (RAS)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ def solving_text(ensemble: xr.Dataset) -> str:
     """The lines that `detect` prints above its table: the mode of the run, and what it costs."""
     how = solving(ensemble)
     if not is_split(ensemble):
-        return f"Every draw is exact and certified: {how.in_words()}."
+        exact = f"Every draw is exact and certified: {how.in_words()}."
+        return f"{_REBALANCED} {exact}" if is_rebalanced(ensemble) else exact
     found = split_summary(ensemble)
     lines = [
         f"SPLIT MODE: of the deliveries' {found.of_cells} uncertain cells the {found.cells} that "

@@ -12,13 +12,13 @@ from engine.config.asked import asked
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.config.totals import known_totals
-from engine.error_model import ErrorModel, Method, refuse_more_draws
+from engine.error_model import ErrorModel, Method, Rebalance, refuse_more_draws
 from engine.errors import ConfigError, within
 from engine.kernels.changes import DetectionRule
 from engine.plan import GROUP, SamplingPlan, whole_blocks
 from engine.question import Question
 from engine.readers import Source
-from engine.split import Keep, refuse_other_laws
+from engine.split import Keep, refuse_other_laws, refuse_rebalancing
 
 MOST_DRAWS = 2**31  # a draw's number is one 32-bit word of its counter
 LARGEST_R_MAX = 0.9999  # nearer to one, rounding leaves the certificate no room
@@ -74,9 +74,9 @@ def config(file: schema.File, path: Path) -> Config:
     years = tables.years(file.tables.years)
     check_scenario_names(file.scenarios)
     refuse_shadowed_names(file)
-    method = Method(file.method.perturb)
     scenarios = tuple(
-        _scenario(name, scenario, method, path, years) for name, scenario in file.scenarios.items()
+        _scenario(name, scenario, file.method, path, years)
+        for name, scenario in file.scenarios.items()
     )
     if not scenarios:
         raise ConfigError(
@@ -87,6 +87,7 @@ def config(file: schema.File, path: Path) -> Config:
         refuse_more_draws(model, sampling.draws)
         if file.split is not None:
             refuse_other_laws(model)
+            refuse_rebalancing(model)
     whose = question(file, path)
     return Config(
         path=path,
@@ -111,14 +112,15 @@ def config(file: schema.File, path: Path) -> Config:
 
 
 def _scenario(
-    name: str, scenario: schema.Scenario, method: Method, path: Path, years: tuple[int, ...]
+    name: str, scenario: schema.Scenario, method: schema.Method, path: Path, years: tuple[int, ...]
 ) -> ErrorModel:
     with within(f"scenario {name}"):
         return ErrorModel(
             name,
-            method,
+            Method(method.perturb),
             tuple(errors(entry, path, years) for entry in scenario.errors),
             tuple(known_totals(entry, path) for entry in scenario.known_totals),
+            None if method.rebalance is None else Rebalance(method.rebalance),
         )
 
 

@@ -104,6 +104,7 @@ class Method(_Section):
     perturb: Literal["accounts", "coefficients"]
     r_max: float = 0.99
     tolerance: float = TOLERANCE
+    rebalance: Literal["ras"] | None = None
 
 
 class Split(_Section):

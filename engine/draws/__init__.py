@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from engine.draws.direct import Single, draw_directly, estimated, perturbed, reference
 from engine.draws.group import draw_group
 from engine.draws.outcome import DIRECTLY, Draws, Status
+from engine.draws.rebalanced import draw_rebalanced
 from engine.draws.series import draw_series
 from engine.error_model import ErrorModel, refuse_more_draws
 from engine.kernels.arrays import I64
@@ -29,6 +30,7 @@ __all__ = [
     "draw_exactly",
     "draw_group",
     "draw_prepared",
+    "draw_rebalanced",
     "draw_series",
     "estimated",
     "everything",
@@ -80,16 +82,20 @@ def everything(table: MRIO) -> Question:
 
 
 def draw_prepared(prepared: Prepared, draws: Iterable[int]) -> Draws:
-    """Footprints of `draws`, in split mode where the table was prepared for it.
+    """Footprints of `draws`, in split mode or balanced where the table was prepared for it.
 
     Whole groups are computed, so no draw depends on which are asked.
     """
-    return _drawn(prepared, draws, draw_group if prepared.split is None else draw_series)
+    return _drawn(prepared, draws, _exact(prepared) if prepared.split is None else draw_series)
 
 
 def draw_exactly(prepared: Prepared, draws: Iterable[int]) -> Draws:
     """Footprints of `draws`, certified, also where the table was prepared for split mode."""
-    return _drawn(prepared, draws, draw_group)
+    return _drawn(prepared, draws, _exact(prepared))
+
+
+def _exact(prepared: Prepared) -> Callable[[Prepared, int], Draws]:
+    return draw_group if prepared.margins is None else draw_rebalanced
 
 
 def _drawn(

@@ -1,15 +1,15 @@
 """One draw of one year: the whole model, slow, obvious and in float64.
 
-    perturb the cells -> coefficients -> certify -> solve -> footprint by part
+    perturb the cells -> balance them, if asked -> coefficients -> certify -> solve -> parts
 
 This is the reference path. The faster one draws the same inputs and is held against it, and what
-it cannot certify is solved here.
+it cannot certify is solved here; so is every draw that is balanced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from engine.draws.outcome import Status, relative
 from engine.error_model import Method, Quantity
 from engine.errors import TableError
 from engine.kernels.arrays import F64
+from engine.kernels.balancing import balance
 from engine.kernels.leontief import multipliers, output, parts, per_unit_output
 from engine.kernels.perturb import estimate, perturb
 from engine.kernels.solve import Solved, certify_radius, error_bound, solve
 from engine.kernels.totals import known_factors
 from engine.plan import Direction
-from engine.prepare import Known, Prepared
+from engine.prepare import Known, Margins, Prepared
 
 TOLERANCE = 1e-9  # certified relative error that suffices of what is solved directly, at least
 
@@ -32,7 +33,9 @@ TOLERANCE = 1e-9  # certified relative error that suffices of what is solved dir
 class Single:
     """What became of one draw: its footprint, (indicators, consumers, parts), and diagnostics.
 
-    `contributions` are those asked for, (indicators, consumers, places).
+    Attributes:
+        contributions: those asked for, (indicators, consumers, places).
+        footprint_unbalanced: of the same cells as they were drawn, where they are balanced.
     """
 
     footprint: F64
@@ -40,6 +43,7 @@ class Single:
     certified_error: float
     column_sums_above_one: int
     contributions: Contributions = field(default_factory=dict)
+    footprint_unbalanced: F64 | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +73,8 @@ def estimated(prepared: Prepared) -> Single:
     Raises:
         TableError: it is no acceptable draw of itself.
     """
-    found = _footprint(prepared, _system(prepared, None), _known_solution(prepared))
+    system = _system(prepared, perturbed(prepared, None))
+    found = _footprint(prepared, system, _known_solution(prepared))
     if found.status is not Status.ACCEPTED:
         raise TableError(
             f"the table without errors is {found.status.meaning} (r_max {prepared.r_max:g})",
@@ -82,12 +87,31 @@ def estimated(prepared: Prepared) -> Single:
 
 def draw_directly(prepared: Prepared, number: int) -> Single:
     """One draw, computed alone."""
-    return _footprint(prepared, _system(prepared, number))
-
-
-def _system(prepared: Prepared, number: int | None) -> System:
-    """Coefficients of one draw, or of the estimate where `number` is None."""
     cells = perturbed(prepared, number)
+    drawn = _footprint(prepared, _system(prepared, cells))
+    if prepared.margins is None:
+        return drawn
+    whole = balanced(prepared.margins, cells)
+    if whole is None:
+        counted = drawn.column_sums_above_one
+        found = Single(_nothing(prepared), Status.REJECTED_BALANCE, np.nan, counted)
+    else:
+        found = _footprint(prepared, _system(prepared, whole))
+    return replace(found, footprint_unbalanced=drawn.footprint)
+
+
+def balanced(margins: Margins, cells: Mapping[Quantity, F64]) -> dict[Quantity, F64] | None:
+    """The cells with [Z Y] balanced to the margins, all else as it is; None if that fails."""
+    Z, Y = cells[Quantity.Z], cells[Quantity.Y]
+    found = balance(np.hstack([Z, Y]), margins.rows, margins.columns)
+    if not found.converged:
+        return None
+    Z, Y = np.split(found.table, [len(Z)], axis=1)
+    return {**cells, Quantity.Z: Z, Quantity.Y: Y}
+
+
+def _system(prepared: Prepared, cells: Mapping[Quantity, F64]) -> System:
+    """Coefficients of the cells of one draw, or of the estimate."""
     Y, F_Y, purchases = cells[Quantity.Y], cells[Quantity.F_Y], cells[Quantity.PURCHASES]
     if prepared.method is Method.COEFFICIENTS:
         return System(cells[Quantity.A], cells[Quantity.S], Y, F_Y, purchases, True)
@@ -129,9 +153,14 @@ def _known_solution(prepared: Prepared) -> Solved:
     return Solved(output * prepared.D0[:, None], np.abs(multipliers).T)
 
 
+def _nothing(prepared: Prepared) -> F64:
+    """The footprint of a draw that was not accepted."""
+    return np.full((len(prepared.characterisation), prepared.membership.shape[1], 4), np.nan)
+
+
 def _footprint(prepared: Prepared, system: System, solved: Solved | None = None) -> Single:
     counted = int((system.A.sum(axis=0) > 1).sum())
-    nothing = np.full((len(prepared.characterisation), prepared.membership.shape[1], 4), np.nan)
+    nothing = _nothing(prepared)
     if not system.feasible:
         return Single(nothing, Status.REJECTED_OUTPUT, np.nan, counted)
     weights = certify_radius(system.A, prepared.weights, prepared.r_max)

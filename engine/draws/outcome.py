@@ -21,6 +21,7 @@ class Status(IntEnum):
     REJECTED_RADIUS = 1
     REJECTED_OUTPUT = 2
     FAILED = 3
+    REJECTED_BALANCE = 4
 
     @property
     def meaning(self) -> str:
@@ -30,6 +31,7 @@ class Status(IntEnum):
             Status.REJECTED_RADIUS: "rejected: spectral radius not certified below r_max",
             Status.REJECTED_OUTPUT: "rejected: an active industry lost its output",
             Status.FAILED: "failed: the solution's error could not be certified",
+            Status.REJECTED_BALANCE: "rejected: balancing to the margins did not converge",
         }[self]
 
 
@@ -55,6 +57,8 @@ class Draws:
             `Question.by_industry`.
         by_product: (draws, indicators, consumers, sectors): the same footprint by the product
             bought, for those of `Question.by_product`.
+        footprint_unbalanced: of the same cells without balancing them, like `footprint`; None
+            where draws are not balanced back to the published margins.
     """
 
     footprint: F64
@@ -67,6 +71,7 @@ class Draws:
     by_origin: F64 | None = None
     by_industry: F64 | None = None
     by_product: F64 | None = None
+    footprint_unbalanced: F64 | None = None
 
 
 def relative(bound: F64, total: F64, usual: F64, tolerance: float) -> F64:

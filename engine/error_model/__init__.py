@@ -32,7 +32,7 @@ from engine.error_model.model import (
 )
 from engine.error_model.presets import PRESETS, Preset
 from engine.error_model.provisional import provisional_in_words
-from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, kind
+from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, Rebalance, kind
 from engine.error_model.sizes import (
     LARGEST_RSD,
     SMALLEST_RSD,
@@ -86,6 +86,7 @@ __all__ = [
     "PowerLaw",
     "Preset",
     "Quantity",
+    "Rebalance",
     "TimeKey",
     "Yearly",
     "check_law",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.error_model.entries import Errors
 from engine.error_model.laws import Empirical
-from engine.error_model.quantities import PERTURBED, Method
+from engine.error_model.quantities import PERTURBED, Method, Rebalance
 from engine.error_model.sharing import check_shared, refuse_one_error_twice
 from engine.error_model.totals import WHERE, KnownTotals
 from engine.errors import ConfigError
@@ -20,14 +20,23 @@ class ErrorModel:
 
     Attributes:
         totals: of emissions, known better than their cells.
+        rebalance: how every draw's deliveries and final demand are balanced back to the margins
+            of the published table; None where they stay as drawn.
     """
 
     name: str
     method: Method
     errors: tuple[Errors, ...]
     totals: tuple[KnownTotals, ...] = ()
+    rebalance: Rebalance | None = None
 
     def __post_init__(self) -> None:
+        if self.rebalance is not None and self.method is not Method.ACCOUNTS:
+            raise ConfigError(
+                f"the method `{self.method}` has no accounts that could be balanced",
+                where="method.rebalance",
+                remedy='use perturb = "accounts", or leave `rebalance` out',
+            )
         for entry in self.errors:
             if entry.quantity not in PERTURBED[self.method]:
                 can = ", ".join(PERTURBED[self.method])

@@ -23,6 +23,12 @@ class Method(StrEnum):
         return Quantity.E if self is Method.ACCOUNTS else Quantity.S
 
 
+class Rebalance(StrEnum):
+    """How every draw of the accounts is balanced back to the published margins."""
+
+    RAS = "ras"
+
+
 class Quantity(StrEnum):
     """The arrays that can carry errors; which of them do depends on the method."""
 

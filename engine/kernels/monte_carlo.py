@@ -79,6 +79,18 @@ def relative_sd(x: F64) -> Estimate:
     return Estimate(ratio, standard_error(influence))
 
 
+def sd_ratio(x: F64, y: F64) -> Estimate:
+    """Standard deviation of x over that of y, the same draws; NaN where y does not vary.
+
+    What both have in common cancels in the influence `(psi_x - ratio psi_y) / s_y`.
+    """
+    if len(x) < 2:
+        return nothing(x.shape[1:])
+    (s_x, of_x), (s_y, of_y) = spread(x), spread(y)
+    ratio = quotient(s_x, s_y, np.nan)
+    return Estimate(ratio, standard_error(quotient(of_x - ratio * of_y, s_y, np.nan)))
+
+
 def correlation(x: F64, y: F64) -> Estimate:
     """Pearson correlation over draws; NaN where one of them does not vary.
 

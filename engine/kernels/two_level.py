@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.kernels.arrays import F64, Bool
-from engine.kernels.monte_carlo import Estimate, nothing, quotient, spread, standard_error
+from engine.kernels.monte_carlo import Estimate, nothing, quotient, sd, sd_ratio
 
 
 def two_level_mean(x: F64, e: F64) -> Estimate:
@@ -123,10 +123,7 @@ def deviation(x: F64, e: F64) -> Deviation:
     if draws < 2:
         unknown = np.full(x.shape[1:], np.nan)
         return Deviation(draws, unknown, unknown, nothing(x.shape[1:]))
-    (sd_x, of_x), (sd_e, of_e) = spread(x), spread(e)
-    unit = np.where(sd_e > 0, sd_e, np.nan)
-    away, ratio = np.abs(x - e) / unit, sd_x / unit
-    # The draws are the same, so what both sds share cancels in the ratio's influence.
-    error = standard_error((of_x - ratio * of_e) / unit)
+    sd_e = sd(e).value
+    away = np.abs(x - e) / np.where(sd_e > 0, sd_e, np.nan)
     rms: F64 = np.sqrt(np.square(away).mean(axis=0))
-    return Deviation(draws, rms, away.max(axis=0), Estimate(ratio, error))
+    return Deviation(draws, rms, away.max(axis=0), sd_ratio(x, e))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.prepare.cells import entries_of
 from engine.prepare.centring import fingerprint as centring_fingerprint
 from engine.prepare.labels import Addresses, addresses
-from engine.prepare.prepared import TOLERANCE, Known, Prepared, Split
+from engine.prepare.prepared import TOLERANCE, Known, Margins, Prepared, Split
 from engine.prepare.preparing import prepare
 from engine.prepare.sizes import mapped
 from engine.prepare.totals import columns_of_totals, keys_of_columns, recentred
@@ -18,6 +18,7 @@ __all__ = [
     "TOLERANCE",
     "Addresses",
     "Known",
+    "Margins",
     "Prepared",
     "Split",
     "addresses",

@@ -55,6 +55,19 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """What every draw's deliveries and final demand, [Z Y], are balanced to.
+
+    Attributes:
+        rows: outputs of the industries, (n,).
+        columns: intermediate inputs of the industries, then final demand of the regions, (n+r,).
+    """
+
+    rows: F64
+    columns: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """One year of one scenario, ready to draw.
 
@@ -78,6 +91,7 @@ class Prepared:
         usual: what each consumer's demand would carry at the middle multiplier, (q,c).
         split: what split mode draws; None where every draw is exact.
         known: known totals of emissions; None where there are none.
+        margins: of the estimate, where every draw is balanced back to them; else None.
     """
 
     year: int
@@ -103,6 +117,7 @@ class Prepared:
     usual: F64
     split: Split | None = None
     known: Known | None = None
+    margins: Margins | None = None
 
     def free(self, quantity: Quantity) -> tuple[Cells, ...]:
         """The cells of a quantity that have no known total: all, where there are none."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from engine.error_model import ErrorModel, Method, Quantity
 from engine.errors import ConfigError, within
 from engine.kernels.arrays import F64
-from engine.kernels.leontief import per_unit_output
+from engine.kernels.leontief import output, per_unit_output
 from engine.mrio import MRIO
 from engine.prepare.cells import cells_of
 from engine.prepare.labels import Addresses, addresses
-from engine.prepare.prepared import TOLERANCE, Prepared
+from engine.prepare.prepared import TOLERANCE, Margins, Prepared
 from engine.prepare.solution import solution_of
 from engine.prepare.totals import known_of, resolved
 from engine.question import Asked, Question, resolve
@@ -87,7 +89,14 @@ def prepare(
         slopes=solution.slopes,
         usual=solution.usual,
         known=known,
+        margins=None if errors.rebalance is None else _margins(values),
     )
+
+
+def _margins(values: Mapping[Quantity, F64]) -> Margins:
+    """Row and column sums of the estimate's [Z Y]."""
+    Z, Y = values[Quantity.Z], values[Quantity.Y]
+    return Margins(output(Z, Y), np.concatenate([Z.sum(axis=0), Y.sum(axis=0)]))
 
 
 def _refuse_radius(r_max: float) -> None:

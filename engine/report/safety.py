@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from engine.analysis import is_split
-from engine.draws import DIRECTLY
+from engine.analysis import is_rebalanced, is_split
+from engine.draws import DIRECTLY, Status
 from engine.kernels.changes import DetectionRule
 from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
@@ -19,7 +19,12 @@ from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
 _LISTED = 12
-_STATUS = ("accepted", "rejected: radius", "rejected: output", "failed")
+_OUTCOMES = {  # as the table has them; what is balanced can also fail to be
+    Status.ACCEPTED: "Accepted",
+    Status.REJECTED_RADIUS: "Radius not certified",
+    Status.REJECTED_OUTPUT: "Output lost",
+    Status.FAILED: "Failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +112,18 @@ def _table(
 ) -> Table:
     corrections = ensemble["corrections"].transpose("draw", "year").values
     sums = ensemble["column_sums_above_one"].transpose("draw", "year").values
+    outcomes = dict(_OUTCOMES)
+    if is_rebalanced(ensemble):
+        outcomes[Status.REJECTED_BALANCE] = "Not balanced"
     lines = []
     for column, year in enumerate(ensemble["year"].values):
-        outcomes = [int((status[:, column] == code).sum()) for code in range(len(_STATUS))]
+        counted = [int((status[:, column] == code).sum()) for code in outcomes]
         accepted = status[:, column] == 0
         lines.append(
             Line(
                 (
                     str(int(year)),
-                    *(number(n, 0) for n in outcomes),
+                    *(number(n, 0) for n in counted),
                     number(int(((corrections[:, column] == DIRECTLY) & accepted).sum()), 0),
                     number(int((sums[:, column] > 0).sum()), 0),
                     _power(float(error[accepted, column].max())) if accepted.any() else NOTHING,
@@ -123,7 +131,7 @@ def _table(
             )
         )
     last = "Largest last term" if is_split(ensemble) else "Largest certified error"
-    head = ("Year", "Accepted", "Radius not certified", "Output lost", "Failed")
+    head = ("Year", *outcomes.values())
     return Table(
         "What became of the draws. Column sums above one are allowed while the spectral radius "
         "stays certified.",

@@ -16,6 +16,7 @@ from engine.report.families import families_section
 from engine.report.matter import Matter, Section
 from engine.report.numbers import NBSP, two_digits
 from engine.report.offset import offset_section
+from engine.report.rebalancing import rebalancing_section
 from engine.report.rows import Row
 from engine.report.scenarios import scenarios_section
 from engine.report.targets import target_section
@@ -40,6 +41,7 @@ SECTIONS: Mapping[str, Callable[[Matter], Section]] = {
     "offset": offset_section,
     "decoupling": decoupling_section,
     "databases": databases_section,
+    "rebalancing": rebalancing_section,
 }
 
 

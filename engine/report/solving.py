@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from engine.analysis import in_words, is_split, solving, split_error, split_summary
+from engine.analysis import in_words, is_rebalanced, is_split, solving, split_error, split_summary
 from engine.kernels.changes import DetectionRule
 from engine.kernels.control_variate import Linearity
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, count, number, places, two_digits
@@ -52,7 +52,8 @@ def solved(ensemble: xr.Dataset) -> str:
         f"{number(how.directly, 0)} were solved directly."
     )
     if how.directly == how.draws:
-        return directly
+        balanced = " Each was first balanced back to the published margins (RAS)."
+        return directly + (balanced if is_rebalanced(ensemble) else "")
     if is_split(ensemble):
         return f"{directly} The others are the sum of a series of a few terms."
     return (

@@ -14,6 +14,11 @@ in split mode
 
     exact[draw, year, stressor, consumer, part]          float64, of the first draws; NaN elsewhere
 
+where every draw is balanced back to the published margins (`linear` and `G` are then NaN, and there
+is no `first_order_covariance`)
+
+    footprint_unbalanced[draw, year, stressor, consumer, part]   float64, of the same cells as drawn
+
 and, where consumers ask for their origins, industries or products,
 
     by_origin[draw, year, stressor, origin_consumer, origin]            float64
@@ -59,7 +64,8 @@ BLOCK_ARRAYS = (
     "column_sums_above_one",
 )
 CONTRIBUTIONS = ("by_origin", "by_industry", "by_product")
-OPTIONAL = ("exact", *CONTRIBUTIONS)  # arrays with draws that only some ensembles have
+UNBALANCED = "footprint_unbalanced"
+OPTIONAL = ("exact", UNBALANCED, *CONTRIBUTIONS)  # arrays with draws that only some ensembles have
 LABELS = ("stressor", "consumer", "part")
 _PLACES = (
     *("origin_consumer", "origin", "product_consumer", "product"),
@@ -74,6 +80,7 @@ _CORRECTIONS = "corrections of the estimate's solution; 255: solved directly"
 _LAST_TERM = "last term of the series relative to the totals, in the place of a certified bound"
 _COVARIANCE = "covariance of G between years in closed form"
 _EXACT = "footprint of the draws that were also computed exactly"
+_UNBALANCED = "footprint of the same draw without balancing it to the published margins"
 _ABOVE_ONE = "industries whose coefficients add up to more than one"
 _STATUS = {status.name.lower(): int(status) for status in Status} | {"not_computed": NOT_COMPUTED}
 
@@ -92,6 +99,7 @@ class Axes:
         products: the sectors; empty likewise.
         exact_draws: in split mode, how many draws a year are also computed exactly; else 0.
         first_order: whether the covariance of G is known and kept.
+        rebalanced: whether draws are balanced, and their footprints without that kept as well.
     """
 
     years: tuple[int, ...]
@@ -108,6 +116,7 @@ class Axes:
     products: tuple[str, ...] = ()
     exact_draws: int = 0
     first_order: bool = False
+    rebalanced: bool = False
 
     @property
     def contributions(self) -> tuple[str, ...]:
@@ -119,7 +128,8 @@ class Axes:
     def block_arrays(self) -> tuple[str, ...]:
         """Every array with draws."""
         exact = ("exact",) if self.exact_draws else ()
-        return (*BLOCK_ARRAYS, *exact, *self.contributions)
+        unbalanced = (UNBALANCED,) if self.rebalanced else ()
+        return (*BLOCK_ARRAYS, *exact, *unbalanced, *self.contributions)
 
     @property
     def growing(self) -> tuple[str, ...]:
@@ -168,6 +178,7 @@ class BlockResults:
         column_sums_above_one: industries whose coefficients add up to more than one, (d,).
         exact: in split mode the footprint of the draws computed exactly too, NaN for the others;
             None in an exact ensemble.
+        footprint_unbalanced: where draws are balanced, their footprint without it; else None.
         by_origin: (d, stressors, consumers that ask, regions); None if none does.
         by_industry: (d, stressors, consumers that ask, industries) likewise.
         by_product: (d, stressors, consumers that ask, sectors) likewise.
@@ -181,6 +192,7 @@ class BlockResults:
     corrections: NDArray[np.uint8]
     column_sums_above_one: NDArray[np.int32]
     exact: F64 | None = None
+    footprint_unbalanced: F64 | None = None
     by_origin: F64 | None = None
     by_industry: F64 | None = None
     by_product: F64 | None = None
@@ -245,6 +257,8 @@ def forms(axes: Axes) -> dict[str, Form]:
     ]
     if axes.exact_draws:
         table.append(("exact", "float64", ("draw", *cell), np.nan, _EXACT, unit))
+    if axes.rebalanced:
+        table.append((UNBALANCED, "float64", ("draw", *cell), np.nan, _UNBALANCED, unit))
     if axes.first_order:
         between, squared = ("year", "with_year", *LABELS), {"units": "square of stressor_unit"}
         table += [

@@ -24,7 +24,7 @@ from engine.kernels.perturb import Cells, Groups, Term
 from engine.kernels.start import Kept, Start
 from engine.kernels.totals import Members
 from engine.plan import Direction
-from engine.prepare import Known, Prepared, Split
+from engine.prepare import Known, Margins, Prepared, Split
 from engine.stores.durable import storing, write_atomically
 
 _WHOLE = (
@@ -47,6 +47,7 @@ _OF_INVERSE = ("starts", "across", "value", "whole")
 _OF_CELLS = ("starts", "across", "value", "log2_sd", "rows", "columns")
 _OF_LAWS = ("quantiles", "size_of", "realised")  # only where factors are not lognormal
 _OF_GROUPS = ("rows", "columns", "row_of", "column_of")
+_OF_MARGINS = ("rows", "columns")
 _OF_MEMBERS = ("total", "share", "centring", "rsd")
 
 
@@ -93,6 +94,10 @@ def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
             },
             "kept": _save_kept(prepared.kept, folder),
         }
+        if prepared.margins is not None:
+            content["margins"] = True
+            for name in _OF_MARGINS:
+                np.save(folder / f"margins_{name}.npy", getattr(prepared.margins, name))
         if prepared.known is not None:
             content["known"] = _save_known(prepared.known, folder)
         write_atomically(folder / "prepared.json", json.dumps(content).encode())
@@ -166,6 +171,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
             start=_load_start(folder),
             split=_load_split(content["split"], folder) if "split" in content else None,
             known=_load_known(content["known"], folder) if "known" in content else None,
+            margins=_load_margins(folder) if "margins" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
         )
     except (OSError, ValueError, KeyError) as error:
@@ -174,6 +180,10 @@ def load(folder: Path, ensemble: str) -> Prepared:
             where=str(folder),
             remedy="run again; it is prepared anew",
         ) from error
+
+
+def _load_margins(folder: Path) -> Margins:
+    return Margins(**{name: _map(folder, f"margins_{name}") for name in _OF_MARGINS})
 
 
 def _load_start(folder: Path) -> Start:

@@ -42,6 +42,7 @@ def trial_of(
     Raises:
         InputError: they name what the configuration does not have, or cannot be meant.
     """
+    _refuse_rebalancing(config)
     known = config.sampling.years
     if len(known) < 2:
         raise InputError(
@@ -81,6 +82,16 @@ def trial_of(
         changes=tuple(sorted(set(changes), reverse=True)),
         draws=draws,
     )
+
+
+def _refuse_rebalancing(config: Config) -> None:
+    """Publishers would balance to the true margins, and the engine to those they then publish."""
+    if any(scenario.rebalance is not None for scenario in config.scenarios):
+        raise ConfigError(
+            "worlds with balanced tables are not simulated",
+            where="method.rebalance",
+            remedy="study a configuration without `rebalance`",
+        )
 
 
 def _question(config: Config, stressor: str | None, consumer: str | None) -> Question:

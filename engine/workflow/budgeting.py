@@ -5,14 +5,24 @@ from __future__ import annotations
 from engine import analysis
 from engine.budget import Budget, budget
 from engine.config import Config
-from engine.errors import InputError
+from engine.errors import ConfigError, InputError
 from engine.kernels.changes import DetectionRule
 from engine.twin import twin
 from engine.workflow.preparing import Ready, prepared
 
 
 def budget_of(ready: Ready, seed: int) -> Budget:
-    """The uncertainty budget of a prepared scenario."""
+    """The uncertainty budget of a prepared scenario.
+
+    Raises:
+        ConfigError: its draws are balanced.
+    """
+    if ready.errors.rebalance is not None:
+        raise ConfigError(
+            "the budget is to first order, which does not know what balancing makes of errors",
+            where=f"scenario {ready.errors.name}, method.rebalance",
+            remedy="ask for the budget of a configuration without `rebalance`",
+        )
     law = twin(ready.tables)
     return budget(ready.tables, law, ready.errors, ready.question, seed, ready.labels, ready.hashes)
 

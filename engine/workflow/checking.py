@@ -63,7 +63,8 @@ def _of_scenario(
         outputs.append(table.x)
     yield from _described_errors(scenario, prepared, buys(question))
     yield from known_totals_text(scenario, prepared[0])
-    yield from implied_text(implied(prepared, outputs), question)
+    rebalanced = scenario.rebalance is not None
+    yield from implied_text(implied(prepared, outputs), question, rebalanced=rebalanced)
 
 
 def _databases(config: Config) -> Iterator[str]:
@@ -106,6 +107,9 @@ def _described_errors(
     scenario: ErrorModel, prepared: Sequence[Prepared], purchases: bool
 ) -> Iterator[str]:
     yield f"scenario {scenario.name}, perturbing {scenario.method}:"
+    if scenario.rebalance is not None:
+        yield f"  {wording.REBALANCING}"
+        yield "    warning: these margins are then taken as known without error, an assumption"
     one, other = prepared[0], prepared[min(1, len(prepared) - 1)]
     first, second = one.year, other.year
     for entry in scenario:

@@ -109,8 +109,12 @@ def _by_emissions(prepared: Prepared, output: F64) -> Mapping[Quantity, Gradient
 # --- in words ------------------------------------------------------------------------------------
 
 
-def implied_text(found: Implied, question: Question) -> Iterator[str]:
-    """A short table of one scenario, and what lies outside the range known from the literature."""
+def implied_text(found: Implied, question: Question, *, rebalanced: bool = False) -> Iterator[str]:
+    """A short table of one scenario, and what lies outside the range known from the literature.
+
+    Args:
+        rebalanced: whether draws will be balanced, which the first order does not know.
+    """
     years = found.years
     pairs = [(0, later) for later in range(1, len(years))]
     names = [f"corr {years[s]}-{years[t]}" for s, t in pairs]
@@ -130,7 +134,11 @@ def implied_text(found: Implied, question: Question) -> Iterator[str]:
             country = consumer.purchases is None and len(consumer.members) == 1
             if country and not LOWEST_CV <= cvs[1] <= HIGHEST_CV:
                 outside.append(f"{consumer.name} {indicator.name} {_percent(cvs[1])}")
-    yield "  implied, to first order: emissions of a consumer's own regions, and its footprint"
+    before = " before balancing" if rebalanced else ""
+    yield (
+        f"  implied, to first order{before}: emissions of a consumer's own regions, and its "
+        "footprint"
+    )
     for line in aligned(lines):
         yield f"  {line}"
     if outside:

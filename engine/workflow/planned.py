@@ -72,7 +72,10 @@ class Planned:
         yield f"memory, each slot: {size(needs.workspace)}"
         yield f"memory, preparing: {size(needs.preparing)}"
         yield f"memory, peak:      {size(self.peak)} of {size(self.available)} available"
-        yield f"memory, directly:  {self._directly()}"
+        if shape.rebalanced:
+            yield "every draw:        balanced, and solved directly with and without that; roughly"
+        else:
+            yield f"memory, directly:  {self._directly()}"
         yield f"disk:              {size((needs.ensemble + needs.prepared) * self.scenarios)}"
         yield f"time, preparing:   {duration(starting)}"
         yield f"time, drawing:     {duration(needs.seconds * self.scenarios)} (speed measured now)"

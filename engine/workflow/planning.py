@@ -133,6 +133,7 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         tabulated=sum(cells.get(entry.quantity, 0) for entry in tabulated),
         realised=sum(cells.get(entry.quantity, 0) for entry in from_files),
         realisations=most_draws(scenario) or 0,
+        rebalanced=scenario.rebalance is not None,
         **_known_totals(table, scenario),
     )
 

@@ -11,6 +11,11 @@ from engine.kernels.changes import DetectionRule
 from engine.twin import twin
 from engine.workflow.preparing import prepared
 
+_BEFORE_BALANCING = (
+    "of the tables as they are drawn, BEFORE they are balanced to the published margins: "
+    "`footfall run` balances them, and its means and variances are others"
+)
+
 
 def preview(
     config: Config, rule: DetectionRule | None = None, scenario: str | None = None
@@ -26,6 +31,8 @@ def preview(
     """
     ready = prepared(config, scenario)
     previewed = analysis.preview(twin(ready.tables), ready.question, rule or config.detection)
+    if ready.errors.rebalance is not None:
+        previewed = previewed.assign_attrs(basis=f"{previewed.attrs['basis']}; {_BEFORE_BALANCING}")
     return previewed.assign_attrs(
         title=config.title, scenario=ready.errors.name, synthetic=ready.synthetic
     )

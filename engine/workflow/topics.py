@@ -193,6 +193,10 @@ def _databases(case: Case) -> list[Row]:
     return analysis.databases_table(case.ensemble, case.asked.between_databases, case.rule)
 
 
+def _rebalancing(case: Case) -> list[Row]:
+    return analysis.rebalancing_table(case.ensemble, case.at_look)
+
+
 TOPICS: tuple[Topic, ...] = (
     Topic("scenarios", _scenarios, analysis.scenario_text),
     Topic("correlation", _correlation, analysis.correlation_text),
@@ -206,6 +210,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("offset", _offset, analysis.offset_text),
     Topic("decoupling", _decoupling, analysis.decoupling_text),
     Topic("databases", _databases, analysis.databases_text),
+    Topic("rebalancing", _rebalancing, analysis.rebalancing_text),
 )
 
 
