@@ -40,6 +40,7 @@ class KnownTotals:
             where the table's own are taken.
         rescale: whether cells are scaled to the stated totals where they differ; an error if not.
         provisional: by year, how many times larger `size` is there.
+        others_exact: as in `engine.error_model.Errors`.
     """
 
     quantities: tuple[Quantity, ...]
@@ -51,6 +52,7 @@ class KnownTotals:
     stated: Mapping[int, Mapping[tuple[str, ...], float]] | None = None
     rescale: bool = False
     provisional: Mapping[int, float] = field(default_factory=dict)
+    others_exact: bool = True
 
     def __post_init__(self) -> None:
         check_source(self.source, WHERE)

@@ -10,6 +10,7 @@ from engine.kernels.arrays import F64
 from engine.kernels.leontief import per_unit_output
 from engine.mrio import MRIO
 from engine.prepare.cells import cells_of
+from engine.prepare.exact import refuse_others
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Prepared
 from engine.prepare.solution import solution_of
@@ -35,8 +36,9 @@ def prepare(
         hashes: `addresses` of all years of the run; of this table alone if not given.
 
     Raises:
-        ConfigError: a name the table lacks, a cell without an error size, entries that overlap,
-            known totals that cannot be used, or an `r_max` that cannot be certified.
+        ConfigError: a name the table lacks, a cell without an error size, or without any error
+            where none may be, entries that overlap, known totals that cannot be used, or an
+            `r_max` that cannot be certified.
         TableError: the estimate itself has a spectral radius that cannot be certified, or a cell
             with a known total is negative.
     """
@@ -64,7 +66,7 @@ def prepare(
         known = known_of(totals, errors, cells, table, seed, hashes)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
     solution = solution_of(way, matrix, emissions, table, asked, cells, known, method)
-    return Prepared(
+    prepared = Prepared(
         year=table.year,
         method=method,
         direction=way,
@@ -88,6 +90,9 @@ def prepare(
         usual=solution.usual,
         known=known,
     )
+    with within(f"scenario {errors.name}"):
+        refuse_others(errors, prepared, table, question)
+    return prepared
 
 
 def _refuse_radius(r_max: float) -> None:
