@@ -17,6 +17,7 @@ from engine.analysis.asked import (
 )
 from engine.analysis.budget import (
     BASIS,
+    Drawn,
     budget_table,
     budget_tables_text,
     budget_text,
@@ -92,6 +93,7 @@ __all__ = [
     "BetweenDatabases",
     "By",
     "Decoupling",
+    "Drawn",
     "Family",
     "Output",
     "PriorRatio",
