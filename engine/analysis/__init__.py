@@ -39,6 +39,7 @@ from engine.analysis.correlation import correlation_table, correlation_text
 from engine.analysis.databases import (
     databases_table,
     databases_text,
+    previewed_databases_table,
     spread_between,
     spread_in_words,
 )
@@ -151,6 +152,7 @@ __all__ = [
     "preview",
     "preview_table",
     "preview_text",
+    "previewed_databases_table",
     "scenario_table",
     "scenario_text",
     "solving",

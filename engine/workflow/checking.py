@@ -79,7 +79,7 @@ def _databases(config: Config) -> Iterator[str]:
         yield (
             f"{row['consumer']}, {row['stressor']}: yearly changes of {row['databases']} databases "
             f"differ with a standard deviation of {sigma} (95 % interval {interval}); a smaller "
-            "sigma of a yearly change in `preview` or `detect` is too small"
+            "sigma of a yearly change is too small: `preview` and `detect` warn of it"
         )
 
 
