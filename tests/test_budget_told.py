@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 from report_world import World, ensemble
 from scipy.special import ndtri
 
-from configs import SERIAL, SMALL, loaded, written
+from configs import SERIAL, SMALL, footfall, loaded, written
 from engine import analysis, workflow
 from engine.analysis.budget import (
     CONSECUTIVE,
@@ -30,7 +29,6 @@ from engine.analysis.budget import (
     shown_entries,
 )
 from engine.budget import OTHERS, Budget, By, Entry, Subject
-from engine.cli import main
 from engine.errors import DriftError
 from engine.kernels.changes import DetectionRule
 from engine.kernels.monte_carlo import Estimate
@@ -433,7 +431,7 @@ def test_the_verb_finds_the_draws_of_its_own_run(
 
 def test_the_verb_needs_no_run_and_agrees_with_one(tmp_path: Path, rows: list[Row]) -> None:
     path = written(tmp_path, SMALL)
-    done = CliRunner().invoke(main, ["budget", str(path), "--format", "json"])
+    done = footfall("budget", str(path), "--format", "json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)["budget"]
     assert len(told) == len(rows)
@@ -441,13 +439,13 @@ def test_the_verb_needs_no_run_and_agrees_with_one(tmp_path: Path, rows: list[Ro
         assert one["sigma_drawn"] is None
         for name in ("share", "sigma", "sigma_halved", "sigma_lasting", "years_3_percent"):
             assert one[name] == (other[name] if other[name] is None else pytest.approx(other[name]))
-    text = CliRunner().invoke(main, ["budget", str(path)]).output
+    text = footfall("budget", str(path)).output
     assert text.startswith("SYNTHETIC data. ")
     for by in ("quantity: Z", "region: R0", "component: Z.own", "E.national: S0 R0"):
         assert by in text
-    assert CliRunner().invoke(main, ["budget", str(path), "--draws", "64"]).exit_code == 2
+    assert footfall("budget", str(path), "--draws", "64").exit_code == 2
     one_year = written(tmp_path, SMALL.replace("2000, 2001, 2002", "2000"), "one.toml")
-    refused = CliRunner().invoke(main, ["budget", str(one_year)])
+    refused = footfall("budget", str(one_year))
     assert refused.exit_code != 0
     assert "one year" in refused.output
 

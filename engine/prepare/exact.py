@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.error_model import KEYS, PERTURBED, ErrorModel, Quantity, kind
+from engine.error_model import EMISSIONS, KEYS, PERTURBED, ErrorModel, Quantity, kind
 from engine.errors import ConfigError
 from engine.kernels.arrays import F64, I32, I64, Bool
 from engine.kernels.perturb import Cells
@@ -76,7 +76,7 @@ def _of(prepared: Prepared, table: MRIO, question: Question, quantity: Quantity)
     labels = axis_labels(quantity, table, question)
     bare = _with_bare(prepared, quantity)
     weights = _weights(quantity, table)
-    if KEYS[quantity][0] != ("stressor",):
+    if quantity not in EMISSIONS:
         yield from _exact(quantity, "", _Sums.of(bare, weights), labels)
         return
     for row in np.flatnonzero((prepared.characterisation != 0).any(axis=0)):

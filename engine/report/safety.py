@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from engine.analysis import is_split
-from engine.draws import DIRECTLY
+from engine.draws import DIRECTLY, Status
 from engine.kernels.changes import DetectionRule
 from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
@@ -19,7 +19,12 @@ from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
 _LISTED = 12
-_STATUS = ("accepted", "rejected: radius", "rejected: output", "failed")
+_HEADS = {
+    Status.ACCEPTED: "Accepted",
+    Status.REJECTED_RADIUS: "Radius not certified",
+    Status.REJECTED_OUTPUT: "Output lost",
+    Status.FAILED: "Failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) ->
     """
     status = ensemble["status"].transpose("draw", "year").values
     error = ensemble["certified_error"].transpose("draw", "year").values
-    worst = float(np.max(error, where=status == 0, initial=0.0))
+    worst = float(np.max(error, where=status == Status.ACCEPTED, initial=0.0))
     return Safety(
         _draws(status),
         _certificate(worst, split=is_split(ensemble)) + f" {solved(ensemble)}",
@@ -66,7 +71,7 @@ def _certificate(worst: float, *, split: bool) -> str:
 
 
 def _draws(status: np.ndarray[Any, Any]) -> str:
-    draws, lost = status.shape[0], int((status != 0).sum())
+    draws, lost = status.shape[0], int((status != Status.ACCEPTED).sum())
     each = (
         f"{number(draws, 0)} draws of each year, paired: a draw keeps its number, and with it the "
         "errors that years share, through all years."
@@ -109,8 +114,8 @@ def _table(
     sums = ensemble["column_sums_above_one"].transpose("draw", "year").values
     lines = []
     for column, year in enumerate(ensemble["year"].values):
-        outcomes = [int((status[:, column] == code).sum()) for code in range(len(_STATUS))]
-        accepted = status[:, column] == 0
+        outcomes = [int((status[:, column] == code).sum()) for code in _HEADS]
+        accepted = status[:, column] == Status.ACCEPTED
         lines.append(
             Line(
                 (
@@ -123,11 +128,10 @@ def _table(
             )
         )
     last = "Largest last term" if is_split(ensemble) else "Largest certified error"
-    head = ("Year", "Accepted", "Radius not certified", "Output lost", "Failed")
     return Table(
         "What became of the draws. Column sums above one are allowed while the spectral radius "
         "stays certified.",
-        (*head, "Solved directly", "With column sums above 1", last),
+        ("Year", *_HEADS.values(), "Solved directly", "With column sums above 1", last),
         tuple(lines),
     )
 
