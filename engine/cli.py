@@ -218,7 +218,9 @@ def run(
         click.echo(f"{asked} draws are rounded up to {made}, {whole}")
     click.echo(planned.summary())
     with _shown() as listener:
-        done = workflow.run(loaded, output, draws=draws, cluster=cluster, listener=listener)
+        done = workflow.run(
+            loaded, output, draws=draws, cluster=cluster, listener=listener, teller=click.echo
+        )
     click.echo(f"complete: {done.folder}")
 
 
@@ -253,6 +255,7 @@ def _run_until(
             cluster=cluster,
             listener=listener,
             watcher=say,
+            teller=click.echo,
         )
     click.echo(f"complete: {done.folder}")
 

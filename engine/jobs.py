@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,15 @@ from engine.kernels import laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
-from engine.prepare import Addresses, Prepared, addresses, centring_fingerprint, prepare
+from engine.prepare import (
+    Addresses,
+    Exact,
+    Prepared,
+    addresses,
+    centring_fingerprint,
+    prepare,
+    taken_as_exact,
+)
 from engine.question import PARTS, Consumer, Question
 from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
@@ -78,12 +86,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A job with its ensemble made ready and its prepared tables in `tables`."""
+    """A job with its ensemble made ready and its prepared tables in `tables`.
+
+    Attributes:
+        exact: what has no error at all, by year.
+    """
 
     job: Job
     ensemble: Ensemble
     tables: Path
     lock: Lock
+    exact: Mapping[int, tuple[Exact, ...]]
 
     def tasks(self) -> Iterator[Task]:
         """A task for each block the ledger lacks."""
@@ -120,9 +133,11 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     described = identity(job, {year: look.sha256 for year, look in seen.items()})
     digest = digest_of(axes, described)
     hashes = addresses([look.labels for look in seen.values()], job.question)
-    estimates = [
+    made = [
         _prepared_year(job, look, hashes, folder / str(year), digest) for year, look in seen.items()
     ]
+    estimates = [year.estimate for year in made]
+    exact = {year: one.exact for year, one in zip(seen, made, strict=True)}
     # From files: the arrays of all years need not be in memory at once.
     ready = [prepared_tables.load(folder / str(year), digest) for year in job.sampling.years]
     # There is no first order of draws that are balanced.
@@ -151,6 +166,9 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
             **_rebalance(job.errors),
             "synthetic": any(look.provenance.synthetic for look in seen.values()),
             "findings": {str(year): list(look.findings) for year, look in seen.items()},
+            "exact": {
+                str(year): [dataclasses.asdict(one) for one in some] for year, some in exact.items()
+            },
             "tables": {str(y): dataclasses.asdict(s.provenance) for y, s in seen.items()},
             "machine": machine(),
         },
@@ -162,11 +180,18 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     )
     if divided is not None:
         write_budget(job.folder, divided, digest)
-    return Settled(job, ensemble, folder, lock)
+    return Settled(job, ensemble, folder, lock, exact)
 
 
-def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, digest: str) -> Single:
-    """Prepare and save one year; returns its estimate, and keeps no table in memory."""
+class _Year(NamedTuple):
+    """What is kept of a prepared year."""
+
+    estimate: Single
+    exact: tuple[Exact, ...]
+
+
+def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, digest: str) -> _Year:
+    """Prepare and save one year; keeps no table in memory."""
     table = job.read(look.year)
     if table.sha256 != look.sha256:
         raise TableError(
@@ -184,7 +209,7 @@ def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, diges
         hashes=hashes,
     )
     prepared_tables.save(prepared, folder, digest)
-    return estimated(prepared)
+    return _Year(estimated(prepared), taken_as_exact(prepared, table, job.question))
 
 
 def _split(
@@ -257,6 +282,16 @@ def _axes(job: Job, labels: Labels) -> Axes:
 
 
 # --- what makes two ensembles the same ----------------------------------------------------------
+
+
+def digest(job: Job, labels: Labels, tables: Mapping[int, str]) -> str:
+    """The digest of the job's ensemble, whether there is one or not.
+
+    Args:
+        labels: of all years.
+        tables: sha256 of each year's table.
+    """
+    return digest_of(_axes(job, labels), identity(job, tables))
 
 
 def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:

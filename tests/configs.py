@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
 from engine import workflow
+from engine.cli import main
 from engine.clusters import ClusterSpec, Executor
 from engine.config import Config, load_config
 
@@ -107,3 +110,15 @@ def written(folder: Path, text: str, name: str = "small.toml") -> Path:
     path = folder / name
     path.write_text(text)
     return path
+
+
+def footfall(*words: str) -> Result:
+    """The command line with these words."""
+    return CliRunner().invoke(main, list(words))
+
+
+def said(*words: str) -> str:
+    """What the command line prints, which must succeed."""
+    result = footfall(*words)
+    assert result.exit_code == 0, result.output
+    return result.output

@@ -255,6 +255,31 @@ def test_check_tells_how_far_databases_are_apart(tmp_path: Path) -> None:
     assert "R0, S0: yearly changes of 3 databases differ with a standard deviation of" in lines
 
 
+def test_the_preview_warns_before_any_draw(run: workflow.Run, tmp_path: Path) -> None:
+    """The same spread as `detect`, beside the root mean square of its own yearly sigmas."""
+    config = loaded(files(tmp_path / "p"), SMALL, ("\n[method]", ASKED))
+    rule = workflow.rule_of(run)
+    told = json.loads(workflow.previewed(config, rule, form="json"))
+    drawn = json.loads(workflow.detect(run, rule, form="json", table="databases"))["databases"]
+    (row,), (sampled,) = told["databases"], drawn
+    assert row["between_sigma"] == sampled["between_sigma"]
+    own = [
+        one["sigma"]
+        for one in told["preview"]
+        if (one["consumer"], one["part"]) == ("R0", "total")
+        and one["to_year"] == one["from_year"] + 1
+    ]
+    assert len(own) == 2
+    assert row["model_sigma"] == pytest.approx(math.hypot(*own) / math.sqrt(2), rel=1e-12)
+    assert row["model_sigma_mcse"] is None
+    assert row["model_smaller"]
+    text = workflow.previewed(config, rule)
+    assert "warning: R0, S0: the error model leaves less error of a yearly change" in text
+    plain = loaded(tmp_path, SMALL)
+    assert "databases" not in workflow.previewed(plain, rule)
+    assert list(json.loads(workflow.previewed(plain, rule, form="json"))) == ["preview"]
+
+
 REFUSED = [
     (("year = 2002\nbase_year", "year = 2030\nbase_year"), "year 2030 is not in the run"),
     (("base_year = 2000", "base_year = 1990"), "year 1990 is not in the run"),

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 from scipy.stats import false_discovery_control
 from test_draws import ACCOUNTS, COEFFICIENTS, entry, world
 from worlds import permute
 
-from configs import SERIAL, SMALL, arrays, loaded, written
+from configs import SERIAL, SMALL, arrays, footfall, loaded, written
 from engine import analysis, readers, workflow
-from engine.cli import main
 from engine.clusters import ClusterSpec, Executor
 from engine.config import Config, load_config
 from engine.draws import (
@@ -479,14 +477,14 @@ def test_contributions_that_are_not_there_are_refused(
 
 def test_detect_tells_by_origin_and_by_industry(run: workflow.Run) -> None:
     text, table = (
-        CliRunner().invoke(main, ["detect", str(run.folder), "--by", by, "--format", form]).output
+        footfall("detect", str(run.folder), "--by", by, "--format", form).output
         for by, form in (("origin", "text"), ("industry", "csv"))
     )
     assert "R0, S0 [kt]: the largest contributions and changes, 3 of 3" in text
     assert "change 2000-2002" in text
     rows = list(csv.DictReader(io.StringIO(table)))
     assert {(row["region"], row["sector"]) for row in rows} >= {("total", ""), ("R1", "P2")}
-    both = CliRunner().invoke(main, ["detect", str(run.folder), "--by", "origin", "--all-parts"])
+    both = footfall("detect", str(run.folder), "--by", "origin", "--all-parts")
     assert both.exit_code == 2
 
 

@@ -12,27 +12,29 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 from report_world import World, ensemble
+from scipy.special import ndtri
 
-from configs import SERIAL, SMALL, loaded, written
+from configs import SERIAL, SMALL, footfall, loaded, written
 from engine import analysis, workflow
 from engine.analysis.budget import (
     CONSECUTIVE,
     STEPWISE,
     WHOLE,
     YEARLY,
+    Sampled,
     budget_tables_text,
+    budget_text,
     main_decline,
     shown_entries,
 )
 from engine.budget import OTHERS, Budget, By, Entry, Subject
-from engine.cli import main
 from engine.errors import DriftError
 from engine.kernels.changes import DetectionRule
+from engine.kernels.monte_carlo import Estimate
 from engine.kernels.trend import years_to_detect
 from engine.report.budget import budget_section
-from engine.report.matter import Matter
+from engine.report.matter import Matter, Section
 from engine.report.numbers import NBSP
 from engine.stores.budgets import read_budget, write_budget
 
@@ -319,12 +321,117 @@ def test_a_budget_is_made_once_anew_where_damaged_and_never_for_another_run(
     assert path.read_bytes() == first
 
 
+def section_of(rows: Sequence[Row]) -> Section:
+    """The section of a made budget, its first entry a region's and a sector's too."""
+    more = [
+        row | {"by": by.value, "entry": name}
+        for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1"))
+        for row in rows
+        if row["entry"] == "E"
+    ]
+    return budget_section(replace(matter([*rows, *more]), consumer="NLD", stressor="CO2"))
+
+
+# --- how good first order is ---------------------------------------------------------------------
+
+
+def against(sigma_drawn: float, error: float, acceptance: float = 1.0) -> list[Row]:
+    """Rows of a made budget, sigma of every change by first order over `sigma_drawn`."""
+    found = with_whole(made())
+    drawn = {}
+    for row in analysis.budget_table(found, DetectionRule(), (3.0,)):
+        key = tuple(row[k] for k in ("stressor", "consumer", "change", "from_year", "to_year"))
+        sigma = Estimate(
+            np.array(row["sigma"] / sigma_drawn), np.array(error * row["sigma"] / sigma_drawn)
+        )
+        drawn[key] = Sampled(sigma, True, acceptance)
+    return analysis.budget_table(found, DetectionRule(), (3.0,), drawn)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "off"),
+    [(1.0, 0.01, False), (1.12, 0.01, True), (1.12, 0.05, False), (0.88, 0.01, True),
+     (1.08, 0.001, False)],
+)  # fmt: skip
+def test_first_order_is_off_beyond_a_tenth_and_chance(
+    ratio: float, error: float, off: bool
+) -> None:
+    rows = against(ratio, error)
+    for row in rows:
+        assert row["first_order_ratio"] == pytest.approx(ratio, rel=1e-12)
+        assert row["first_order_ratio_mcse"] == pytest.approx(ratio * error, rel=1e-12)
+        assert row["first_order_off"] is off
+        assert row["acceptance"] == 1
+    warned = "first order is off by 12 %"
+    for text in (budget_text(rows), budget_tables_text(rows)):
+        assert (warned in text) is off
+    section = section_of(rows)
+    assert any("Warning: first order is off" in one for one in section.sentences) is off
+
+
+def test_rejected_draws_count_against_what_better_data_would_buy() -> None:
+    """As in verdicts: at 1 % rejected, z of the tail .015 / .99 in the place of that of .025."""
+    rule, plain, some = DetectionRule(), against(1.0, 0.01), against(1.0, 0.01, 0.99)
+    z = -float(ndtri((0.025 - 0.01) / 0.99)) + rule.z_power
+    for before, row in zip(plain, some, strict=True):
+        assert row["share"] == before["share"]
+        assert row["mdc"] == pytest.approx(z * row["sigma"], rel=1e-12)
+        assert row["mdc_halved"] > before["mdc_halved"]
+    assert "1 % of the draws were rejected" in budget_tables_text(some)
+    assert "rejected" not in budget_tables_text(plain)
+    section = section_of(some)
+    assert any("of the draws were rejected" in one for one in section.sentences)
+
+
+def test_no_smallest_change_is_told_where_rejected_draws_fill_the_tail() -> None:
+    rows = against(1.0, 0.01, 0.97)
+    for row in rows:
+        assert row["sigma"] is not None
+        assert row["mdc"] is row["mdc_halved"] is row["mdc_decrease_percent"] is None
+        assert row["years_3_percent"] is None
+    assert "they fill the tail" in budget_text(rows)
+    section = budget_section(replace(matter(rows), consumer="NLD", stressor="CO2"))
+    assert len(section.sentences) == 1
+    assert "no budget is told" in section.sentences[0]
+    assert section.tables == section.figures == ()
+
+
+def test_acceptance_is_that_of_both_years(tmp_path: Path) -> None:
+    world = World(rejected=0.25, years=(2000, 2001, 2002), path=(187.2, 190.4, 193.9), draws=256)
+    found = with_whole(made())
+    drawn = analysis.drawn_sigmas(ensemble(world), found)
+    of_years = {key[3:]: one.acceptance for key, one in drawn.items() if key[2] != YEARLY}
+    assert of_years == {(2000, 2001): 1.0, (2001, 2002): 0.75, (2000, 2002): 0.75}
+    (average,) = [one.acceptance for key, one in drawn.items() if key[2] == YEARLY]
+    assert average == 0.75
+
+
+def test_the_verb_finds_the_draws_of_its_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = loaded(tmp_path, SMALL, SHORT)
+    rule = DetectionRule()
+    assert "No complete run of this configuration" in workflow.budgeted(config, rule)
+    run = workflow.run(config, cluster=SERIAL)
+    (by_run,) = json.loads(
+        workflow.detect(run, workflow.rule_of(run), form="json", table="budget")
+    ).values()
+    (by_verb,) = json.loads(workflow.budgeted(config, rule, form="json")).values()
+    for one, other in zip(by_verb, by_run, strict=True):
+        for name in ("sigma_drawn", "sigma_drawn_mcse", "first_order_ratio"):
+            assert one[name] == pytest.approx(other[name], rel=1e-9)
+    assert "sigma, drawn: " in workflow.budgeted(config, rule)
+    another = loaded(tmp_path, SMALL, SHORT, ("seed = 7", "seed = 8"))
+    assert "No complete run of this configuration" in workflow.budgeted(another, rule)
+
+
 # --- in words -----------------------------------------------------------------------------------
 
 
 def test_the_verb_needs_no_run_and_agrees_with_one(tmp_path: Path, rows: list[Row]) -> None:
     path = written(tmp_path, SMALL)
-    done = CliRunner().invoke(main, ["budget", str(path), "--format", "json"])
+    done = footfall("budget", str(path), "--format", "json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.output)["budget"]
     assert len(told) == len(rows)
@@ -332,13 +439,13 @@ def test_the_verb_needs_no_run_and_agrees_with_one(tmp_path: Path, rows: list[Ro
         assert one["sigma_drawn"] is None
         for name in ("share", "sigma", "sigma_halved", "sigma_lasting", "years_3_percent"):
             assert one[name] == (other[name] if other[name] is None else pytest.approx(other[name]))
-    text = CliRunner().invoke(main, ["budget", str(path)]).output
+    text = footfall("budget", str(path)).output
     assert text.startswith("SYNTHETIC data. ")
     for by in ("quantity: Z", "region: R0", "component: Z.own", "E.national: S0 R0"):
         assert by in text
-    assert CliRunner().invoke(main, ["budget", str(path), "--draws", "64"]).exit_code == 2
+    assert footfall("budget", str(path), "--draws", "64").exit_code == 2
     one_year = written(tmp_path, SMALL.replace("2000, 2001, 2002", "2000"), "one.toml")
-    refused = CliRunner().invoke(main, ["budget", str(one_year)])
+    refused = footfall("budget", str(one_year))
     assert refused.exit_code != 0
     assert "one year" in refused.output
 
@@ -376,9 +483,7 @@ def test_the_page_says_what_the_rows_say(rows: list[Row]) -> None:
 
 def test_the_page_says_when_halving_does_harm() -> None:
     rows = analysis.budget_table(with_whole(made()), DetectionRule(), (3.0,))
-    for by, name in ((By.REGION, "NLD"), (By.SECTOR, "c1")):
-        rows += [row | {"by": by.value, "entry": name} for row in rows if row["entry"] == "E"]
-    section = budget_section(replace(matter(rows), consumer="NLD", stressor="CO2"))
+    section = section_of(rows)
     assert any(
         s.startswith("Halving the error of intermediate deliveries Z alone would make")
         for s in section.sentences

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from test_known_totals import (
     INDUSTRIES,
     KNOWN,
@@ -23,7 +22,7 @@ from test_known_totals import (
     world,
 )
 
-from configs import SERIAL, SMALL, loaded, written
+from configs import SERIAL, SMALL, footfall, loaded, written
 from engine import workflow
 from engine.budget import (
     ALL_SECTORS,
@@ -39,7 +38,6 @@ from engine.budget import (
     places_of,
     sources,
 )
-from engine.cli import main
 from engine.draws import draw_prepared, estimated
 from engine.error_model import (
     AR1,
@@ -485,7 +483,7 @@ def test_a_run_keeps_tells_and_shows_its_budget(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["check", "plan", "preview", "budget"])
 def test_verbs_without_a_run_take_known_totals(tmp_path: Path, verb: str) -> None:
     path = written(tmp_path, SMALL + KNOWN)
-    done = CliRunner().invoke(main, [verb, str(path)])
+    done = footfall(verb, str(path))
     assert done.exit_code == 0, done.output
     if verb == "budget":
         assert "quantity: known totals" in done.output

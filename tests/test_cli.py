@@ -9,26 +9,14 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from configs import SMALL, written
-from engine.cli import main
+from configs import SMALL, footfall, said, written
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def footfall(*words: str) -> Result:
-    return CliRunner().invoke(main, list(words))
-
-
-def said(*words: str) -> str:
-    result = footfall(*words)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_from_check_to_report(here: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from engine.draws import (
     perturbed,
     reference,
 )
+from engine.draws import group as group_of_draws
 from engine.draws.outcome import NEGLIGIBLE, relative
 from engine.draws.ways import draw_demand_and_emissions, way_of
 from engine.error_model import (
@@ -37,6 +39,8 @@ from engine.error_model import (
 from engine.errors import ConfigError
 from engine.kernels import inverse, start
 from engine.kernels.arrays import F64
+from engine.kernels.certificate import Own
+from engine.kernels.repair import own_weights
 from engine.mrio import MRIO
 from engine.plan import Direction
 from engine.prepare import Prepared, prepare, solution
@@ -141,6 +145,31 @@ def test_large_errors_are_certified_solved_directly_or_rejected(
         assert (drawn.status == Status.REJECTED_RADIUS).any()
         assert (drawn.corrections == DIRECTLY).any()
         assert (drawn.column_sums_above_one[drawn.status == Status.ACCEPTED] > 0).any()
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_large_shared_errors_are_certified_by_weights_of_the_draws_own(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a draw that is rejected, which a direct solution has to say, is solved directly."""
+    shared = ("all", 0.5, ("all",), Yearly()), ("own", 0.5, ("cell",), Yearly())
+    model = ErrorModel("b", Method.COEFFICIENTS, (entry("A", Constant(0.5), *shared),))
+    table = world(seed=3, regions=4, sectors=10)
+    question = asked(table, direction)
+    prepared = prepare(table, model, question, seed=1)
+    drawn = draw_group(prepared, 1)
+    assert_as_certified(prepared, drawn, 1)
+    directly = drawn.corrections == DIRECTLY
+    assert not (directly & (drawn.status == Status.ACCEPTED)).any()
+
+    def nothing(*given: Any) -> Own:
+        own = own_weights(*given)
+        return replace(own, proved=np.zeros(64, dtype=np.bool_))
+
+    monkeypatch.setattr(group_of_draws, "own_weights", nothing)
+    before = draw_group(prepared, 1)
+    assert (before.status == drawn.status).all()
+    assert (before.corrections == DIRECTLY).sum() >= directly.sum() + 5
 
 
 def test_an_ill_conditioned_table_is_certified_or_solved() -> None:

@@ -225,7 +225,8 @@ def test_known_totals_take_the_medians_of_countries(tmp_path: Path) -> None:
 
 
 def test_known_totals_take_the_dutch_inventory_with_its_components(tmp_path: Path) -> None:
-    config = loaded(tmp_path, SMALL + DUTCH_TOTALS)
+    others = ('time = "ar1" }', 'time = "ar1", others = "exact" }')
+    config = loaded(tmp_path, SMALL + DUTCH_TOTALS, others)
     (entry,) = config.errors.totals
     assert entry.size == Constant(0.25 / 1.96)
     rho = sum(c.weight * inter_year_correlation(c.time, 1990, 2000) for c in entry.components)

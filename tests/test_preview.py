@@ -11,26 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner, Result
 from scipy.stats import norm
 
 import engine
-from configs import ONE_SECTOR, SMALL, written
+from configs import ONE_SECTOR, SMALL, footfall, said, written
 from engine import analysis, workflow
-from engine.cli import main
 from engine.config import load_config
 from engine.errors import InputError
 from engine.kernels.changes import DetectionRule
-
-
-def footfall(*words: str) -> Result:
-    return CliRunner().invoke(main, list(words))
-
-
-def said(*words: str) -> str:
-    result = footfall(*words)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.mark.parametrize(

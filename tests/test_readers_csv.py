@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.error_model import WIDEST_HALF_WIDTH
 from engine.errors import TableError
 from engine.mrio import Labels
 from engine.readers.files import read_bytes, sha256
 from engine.readers.purchases import read_purchases
-from engine.readers.sizes import WIDEST, read_size_table
+from engine.readers.sizes import read_size_table
 
 LABELS = Labels(
     regions=("NLD", "DEU", "ROW"),
@@ -92,7 +93,7 @@ def test_harmless_ways_of_writing_the_same_file_are_read_alike(
         ("DEU", "DEU ", 3, "region 'DEU ' is not in the table.*\n.*mean 'DEU'"),
         ("DEU", "ROW", 3, "sector 'Chém' is not in the table"),
         ("Chém", "Chem", 3, "sector 'Chem' is not in the table.*\n.*mean 'Chém'"),
-        ("2001,NLD", "2000,NLD", 4, "NLD Steel is repeated in 2000"),
+        ("2001,NLD", "2000,NLD", 4, "2000 NLD Steel is repeated, first in line 2"),
         ("2001,NLD", "01,NLD", 4, "year '01' is not a year"),
         ("2001,NLD", "2001.0,NLD", 4, "year '2001.0' is not a year"),
         ("2001,NLD", "1998,NLD", None, "no purchases of 2001.*\n.*1998, 2000"),
@@ -192,8 +193,8 @@ def test_half_widths_convert_to_relative_standard_deviations(tmp_path: Path) -> 
 def test_no_mean_one_lognormal_reaches_further_up_than_583_percent() -> None:
     sigma = np.linspace(0, 6, 60_001)
     widest = np.exp(1.96 * sigma - sigma**2 / 2).max() - 1
-    assert widest == pytest.approx(WIDEST, rel=1e-9)
-    assert f"{WIDEST:.2f}" == "5.83"
+    assert widest == pytest.approx(WIDEST_HALF_WIDTH, rel=1e-9)
+    assert f"{WIDEST_HALF_WIDTH:.2f}" == "5.83"
     assert math.isclose(sigma[np.argmax(1.96 * sigma - sigma**2 / 2)], 1.96)
 
 

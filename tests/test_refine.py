@@ -22,6 +22,7 @@ from engine.kernels.inverse import Inverse, what_matters
 from engine.kernels.passes import Begun, begin
 from engine.kernels.perturb import LOG2E, Cells, Term, pack, perturb
 from engine.kernels.refine import Refined, Rough, System, refine
+from engine.kernels.repair import own_weights
 from engine.kernels.start import Estimate, Start, near_weights, squared_errors
 from engine.kernels.streams import LANES, stream_key
 
@@ -301,9 +302,21 @@ class Watched:
 
 
 def refined(
-    seed: int, n: int, kind: str, rsd: float, largest: float, *, all_kept: bool, spread: float = 1.0
+    seed: int,
+    n: int,
+    kind: str,
+    rsd: float,
+    largest: float,
+    *,
+    all_kept: bool,
+    spread: float = 1.0,
+    own: bool = False,
 ) -> tuple[Made, Watched, Refined]:
-    """Refine one random system for as long as it goes."""
+    """Refine one random system for as long as it goes.
+
+    Args:
+        own: whether draws without a proof look for weights of their own.
+    """
     rng = np.random.default_rng(seed)
     D0 = 10.0 ** rng.uniform(-spread, spread, n)
     B0 = rng.lognormal(0, 2, (n, n)) * rng.choice([0, 1, 1, -0.1], (n, n)) * D0[:, None]
@@ -335,7 +348,12 @@ def refined(
     judge = Certificate(start, first, D, y, functionals, 0.999)
     watched = Watched([])
     rough = Rough(kept, all_kept, D - D0[:, None])
-    found = refine(System(B, D, y, rough), start, X, first, judge, watched, 0.0)
+    problem = System(B, D, y, rough)
+    if own:
+        below = cells[0].only(cells[0].value < 0)
+        negative = bind([below], seed) if len(below.value) else ()
+        judge.prove_with(own_weights(problem, negative, start, ~judge.proved, 0.999))
+    found = refine(problem, start, X, first, judge, watched, 0.0)
     draws = [perturb(cells, LANES * seed + lane) for lane in range(LANES)]
     system = Made(np.stack(draws, axis=-1), D, y, g, counted, np.zeros(LANES))
     assert (judge.proved <= (radius(system.B, D) < 0.999)).all()
@@ -364,6 +382,39 @@ def test_every_step_of_a_refinement_is_within_its_bound(
         assert (watched.steps[-1][0] == found.X).all()
         proved += int(np.isfinite(watched.steps[-1][2]).all(axis=(0, 1)).sum())
     assert proved > (128 if rsd < 1 else 20)
+
+
+@KINDS
+@pytest.mark.parametrize("all_kept", [True, False])
+@pytest.mark.parametrize("rsd", [0.3, 1.0, 2.0])
+def test_what_weights_of_a_draws_own_prove_is_true(kind: str, all_kept: bool, rsd: float) -> None:
+    """Bounds hold, no radius is proved that is not below (`refined`), and far more draws are."""
+    proved, without, possible = 0, 0, 0
+    for seed in range(8):
+        n, largest, spread = 2 + 3 * (seed % 4), (0.5, 0.9)[seed % 2], (0.0, 6.0)[seed // 4]
+        system, watched, _ = refined(
+            seed, n, kind, rsd, largest, all_kept=all_kept, spread=spread, own=True
+        )
+        truth = system.truth()
+        for X, _, bound in watched.steps:
+            error = np.einsum("lfd,lkd->fkd", system.g.astype(np.longdouble), X - truth)
+            assert (np.abs(error) <= bound).all()
+            assert not np.isnan(bound).any()
+        proved += int(np.isfinite(watched.steps[-1][2]).all(axis=(0, 1)).sum())
+        _, before, _ = refined(seed, n, kind, rsd, largest, all_kept=all_kept, spread=spread)
+        without += int(np.isfinite(before.steps[-1][2]).all(axis=(0, 1)).sum())
+        possible += int((radius(system.B, system.D) < 0.9).sum())
+    assert proved - without >= 0.5 * (possible - without)
+
+
+@KINDS
+def test_no_weights_are_found_beyond_the_limit(kind: str) -> None:
+    """Radii of the estimate's 0.99 times factors of 1 and more: nothing above 0.999 is proved."""
+    for seed in range(4):
+        system, watched, _ = refined(seed, 6, kind, 0.5, 0.99, all_kept=True, own=True)
+        beyond = radius(system.B, system.D) >= 0.999
+        assert beyond.any()
+        assert np.isinf(watched.steps[-1][2][..., beyond]).all()
 
 
 @KINDS

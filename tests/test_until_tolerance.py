@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from configs import ONE_SECTOR, written
+from configs import ONE_SECTOR, footfall, written
 from engine import analysis, studies, workflow
 from engine.analysis.tolerance import QUANTITIES, numerical_tolerance, watched_pairs
-from engine.cli import main
 from engine.config import Config, load_config
 from engine.errors import ConfigError, InputError
 from engine.kernels.changes import DetectionRule, Verdict, spent_at_look, verdicts
@@ -401,9 +399,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
 def test_the_command_says_what_it_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     one_sector(tmp_path, grown(3.3))
-    result = CliRunner().invoke(
-        main, ["run", "one.toml", "--until-tolerance", "--max-draws", "600"]
-    )
+    result = footfall("run", "one.toml", "--until-tolerance", "--max-draws", "600")
     assert result.exit_code == 0, result.output
     assert "first look: 64 draws x 2 years" in result.output
     assert "at most:    512 draws x 2 years" in result.output
@@ -411,7 +407,7 @@ def test_the_command_says_what_it_looks_at(tmp_path: Path, monkeypatch: pytest.M
     assert "look 1, 64 draws: 0 of 1 changes settled" in result.output
     assert "tolerance met: every verdict is decided" in result.output
     assert "complete: runs/one" in result.output
-    detected = CliRunner().invoke(main, ["detect", "one.toml"])
+    detected = footfall("detect", "one.toml")
     assert "of an adaptive run" in detected.output
     assert "stopped because every watched verdict is decided" in detected.output
 
@@ -420,7 +416,7 @@ def test_its_options_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     one_sector(tmp_path, 0.0)
     for option in ("--digits", "--max-draws"):
-        result = CliRunner().invoke(main, ["run", "one.toml", option, "2"])
+        result = footfall("run", "one.toml", option, "2")
         assert result.exit_code == 2
         assert "belongs to --until-tolerance" in result.output
     assert not (tmp_path / "runs").exists()

@@ -17,6 +17,7 @@ from engine.analysis.asked import (
 )
 from engine.analysis.budget import (
     BASIS,
+    Drawn,
     budget_table,
     budget_tables_text,
     budget_text,
@@ -38,6 +39,7 @@ from engine.analysis.correlation import correlation_table, correlation_text
 from engine.analysis.databases import (
     databases_table,
     databases_text,
+    previewed_databases_table,
     spread_between,
     spread_in_words,
 )
@@ -93,6 +95,7 @@ __all__ = [
     "BetweenDatabases",
     "By",
     "Decoupling",
+    "Drawn",
     "Family",
     "Output",
     "PriorRatio",
@@ -151,6 +154,7 @@ __all__ = [
     "preview",
     "preview_table",
     "preview_text",
+    "previewed_databases_table",
     "rebalancing_table",
     "rebalancing_text",
     "scenario_table",

@@ -30,6 +30,9 @@ YEARLY, CONSECUTIVE, WHOLE = "yearly, on average", "consecutive", "whole span"
 STEPWISE = "from one year of the run to the next, on average"
 AVERAGES = (YEARLY, STEPWISE)
 MOST_YEARS = 60  # that are looked ahead
+# First order is off where its sigma differs from that of the draws by more than the share and, so
+# that chance among few draws is no reason, by more than so many Monte Carlo standard errors.
+OFF_SHARE, OFF_ERRORS = 0.10, 3.0
 _SCALES = {True: "log", False: "raw"}
 _MOST_SHOWN = 8
 _LEAST_SHOWN = 0.005  # share of the variance
@@ -42,10 +45,12 @@ class Sampled:
     Attributes:
         sigma: standard deviation of delta, on the budget's scale.
         log: whether the verdict on it, which sees all draws, is on the log scale.
+        acceptance: share of the draws accepted in both its years; of an average the smallest.
     """
 
     sigma: Estimate
     log: bool
+    acceptance: float = 1.0
 
 
 Drawn = Mapping[tuple[str, str, str, int, int], Sampled]
@@ -65,6 +70,13 @@ def budget_table(
     errors the same in all years, `_without` with none. What lasts is shared with other entries'
     cells only where it was so before. `scale` is that of the estimates, `scale_drawn` that of the
     verdict, which is raw where a draw is not positive though the estimates are.
+
+    How good first order is for the run: `first_order_ratio` is sigma by that of the draws, and
+    `first_order_off` whether the two differ by more than `OFF_SHARE` and `OFF_ERRORS` of its
+    standard errors. `acceptance` is the share of the draws accepted; first order knows of no
+    rejection, so that shares are those of a model without it. Smallest changes and years count
+    the rejected draws against detection, as verdicts do, as many with better data as now; none is
+    told where they fill the tail.
 
     Years to detect a steady fall, on average rows, are to first order and count measurement errors
     alone: those of the last year, each component's correlated over the years as the error model
@@ -93,6 +105,8 @@ def drawn_sigmas(ensemble: xr.Dataset, found: Budget) -> Drawn:
     names = [[str(v) for v in ensemble[dim].to_numpy()] for dim in ("stressor", "consumer")]
     where = {year: place for place, year in enumerate(chosen.years)}
     scales = [_scale(chosen, total, where[s], where[t]) for s, t in found.pairs]
+    whole = np.asarray(np.isfinite(footprint).all(axis=(2, 3)))
+    both = [float((whole[:, where[s]] & whole[:, where[t]]).mean()) for s, t in found.pairs]
     estimates: dict[tuple[str, str, str, int, int], Sampled] = {}
     for subject in found.subjects:
         q, c = names[0].index(subject.stressor), names[1].index(subject.consumer)
@@ -104,7 +118,8 @@ def drawn_sigmas(ensemble: xr.Dataset, found: Budget) -> Drawn:
             years = change.years
             key = subject.stressor, subject.consumer, change.name, *years
             log = all(bool(scales[i][q, c]) for i in change.pairs)
-            estimates[key] = Sampled(_root_mean_square(np.stack(draws, axis=1)), log)
+            acceptance = min(both[i] for i in change.pairs)
+            estimates[key] = Sampled(_root_mean_square(np.stack(draws, axis=1)), log, acceptance)
     return estimates
 
 
@@ -175,10 +190,11 @@ def _rows(
     drawn: Drawn,
 ) -> Iterator[Row]:
     V = _mean(subject.variance, change)
-    known = change.name in AVERAGES and subject.level
-    ahead = _Ahead.of(subject, phis, rule, declines) if known else None
     key = subject.stressor, subject.consumer, change.name, *change.years
     sampled = drawn.get(key)
+    acceptance = 1.0 if sampled is None else sampled.acceptance
+    known = change.name in AVERAGES and subject.level
+    ahead = _Ahead.of(subject, phis, rule, acceptance, declines) if known else None
     for entry in subject.entries:
         K = _mean(entry.covariance, change)
         listed = bool(entry.own)
@@ -201,13 +217,14 @@ def _rows(
             "scale": _SCALES[change.log],
             "scale_drawn": None if sampled is None else _SCALES[sampled.log],
             "share": _plain(kernel.share(K, V)),
-            **_detectable("", V, rule, log=change.log),
-            "sigma_drawn": None if sampled is None else _plain(sampled.sigma.value),
-            "sigma_drawn_mcse": None if sampled is None else _plain(sampled.sigma.mcse),
+            **_detectable("", V, rule, acceptance, log=change.log),
+            **_against_draws(V, sampled),
             **{
                 name: value
                 for what, variance in better.items()
-                for name, value in _detectable(f"_{what}", variance, rule, log=change.log).items()
+                for name, value in _detectable(
+                    f"_{what}", variance, rule, acceptance, log=change.log
+                ).items()
             },
             **(_no_years(declines) if ahead is None else ahead.years(entry)),
             "confidence": rule.confidence,
@@ -220,12 +237,47 @@ def _mean(values: Sequence[float], change: _Change) -> F64:
     return np.asarray(np.mean([values[i] for i in change.pairs]))
 
 
-def _detectable(suffix: str, variance: F64 | None, rule: DetectionRule, *, log: bool) -> Row:
+def _against_draws(variance: F64, sampled: Sampled | None) -> Row:
+    """How good first order is for this change: sigma by that of the draws."""
+    row: Row = dict.fromkeys(
+        (
+            "sigma_drawn",
+            "sigma_drawn_mcse",
+            "first_order_ratio",
+            "first_order_ratio_mcse",
+            "first_order_off",
+            "acceptance",
+        )
+    )
+    if sampled is None:
+        return row
+    sigma, drawn = float(np.sqrt(variance)), float(sampled.sigma.value)
+    error = float(sampled.sigma.mcse)
+    row |= {
+        "sigma_drawn": _plain(drawn),
+        "sigma_drawn_mcse": _plain(error),
+        "acceptance": sampled.acceptance,
+    }
+    if drawn > 0 and np.isfinite(error):
+        apart = abs(sigma - drawn)
+        row |= {
+            "first_order_ratio": sigma / drawn,
+            "first_order_ratio_mcse": sigma * error / drawn**2,
+            "first_order_off": apart > max(OFF_SHARE * drawn, OFF_ERRORS * error),
+        }
+    return row
+
+
+def _detectable(
+    suffix: str, variance: F64 | None, rule: DetectionRule, acceptance: float, *, log: bool
+) -> Row:
     names = tuple(f"{name}{suffix}" for name in ("sigma", "mdc", "mdc_decrease_percent"))
     if variance is None:
         return dict.fromkeys(names)
     sigma = np.sqrt(variance)
-    smallest = mdc(sigma, rule)
+    if not np.isfinite(rule.z_where_accepted(acceptance)):
+        return dict(zip(names, (_plain(sigma), None, None), strict=True))
+    smallest = mdc(sigma, rule, acceptance)
     percent = _plain(decrease_percent(smallest)) if log else None
     return dict(zip(names, (_plain(sigma), _plain(smallest), percent), strict=True))
 
@@ -246,12 +298,13 @@ class _Ahead:
     world's ups and downs come on top.
 
     Attributes:
+        z: how many of its standard errors a slope has to be.
         now: years by decline, as things are; None beyond what is looked ahead.
     """
 
     subject: Subject
     phis: Sequence[float]
-    rule: DetectionRule
+    z: float
     now: Mapping[float, int | None]
 
     @classmethod
@@ -260,11 +313,13 @@ class _Ahead:
         subject: Subject,
         phis: Sequence[float],
         rule: DetectionRule,
+        acceptance: float,
         declines: Sequence[float],
     ) -> _Ahead:
         covariance = _covariance(subject.level, phis)
-        now = {percent: _years(percent, covariance, rule, 1) for percent in declines}
-        return cls(subject, phis, rule, now)
+        z = rule.z_where_accepted(acceptance) + rule.z_power
+        now = {percent: _years(percent, covariance, z, 1) for percent in declines}
+        return cls(subject, phis, z, now)
 
     def years(self, entry: Entry) -> Row:
         """By decline, as things are and with the entry's error halved or lasting."""
@@ -275,7 +330,7 @@ class _Ahead:
             for what, level in (("halved", self._halved(entry)), ("lasting", self._lasting(entry))):
                 covariance = _covariance(level, self.phis)
                 row[f"{name}_{what}"] = (
-                    _years(percent, covariance, self.rule, now or MOST_YEARS) if level else None
+                    _years(percent, covariance, self.z, now or MOST_YEARS) if level else None
                 )
         return row
 
@@ -314,9 +369,7 @@ def _covariance(level: Sequence[float], phis: Sequence[float]) -> Callable[[F64]
     return covariance
 
 
-def _years(
-    percent: float, covariance: Callable[[F64], F64], rule: DetectionRule, near: int
-) -> int | None:
+def _years(percent: float, covariance: Callable[[F64], F64], z: float, near: int) -> int | None:
     """As `engine.kernels.trend.years_to_detect`, looked for from `near` on.
 
     One more year never makes a slope less certain.
@@ -326,10 +379,12 @@ def _years(
     def seen(last: int) -> bool:
         years = np.arange(last + 1.0)
         V = covariance(years)
+        if not np.isfinite(z):
+            return False
         if not V.any():
             return True
         error = slope(-fall * years, V, years).error
-        return bool(fall >= (rule.z_alpha + rule.z_power) * error)
+        return bool(fall >= z * error)
 
     last = near
     while last > 1 and seen(last - 1):
@@ -374,7 +429,7 @@ KINDS = (By.QUANTITY, By.REGION, By.SECTOR, By.COMPONENT, By.GROUP)
 
 def budget_text(rows: Sequence[Row]) -> str:
     """What most of the uncertainty of an average change comes from: the first of each kind."""
-    lines = [["", "MDC (fall)", "most from", "share", "MDC halved", "lasting"]]
+    lines = [["", "sigma, drawn", "MDC (fall)", "most from", "share", "MDC halved", "lasting"]]
     averages = [row for row in rows if row["change"] in AVERAGES]
     for (consumer, stressor), own in _by_subject(averages).items():
         for by in KINDS[:-1]:
@@ -383,13 +438,63 @@ def budget_text(rows: Sequence[Row]) -> str:
                 first = len(lines) == 1 or by is By.QUANTITY
                 name = f"{consumer}, {stressor}" if first else ""
                 now = least(row) if first else ""
+                both = sigmas_in_words(row) if first else ""
                 better = (least(row, "_halved"), least(row, "_lasting"))
-                lines.append([name, now, f"{by} {row['entry']}", _share(row["share"]), *better])
+                share = _share(row["share"])
+                lines.append([name, both, now, f"{by} {row['entry']}", share, *better])
     if len(lines) == 1:
         return ""
     title = f"Where the uncertainty of {change_in_words(averages[0])} comes from"
     note = [_OTHER_SCALE] if any(map(other_scale, averages)) else []
+    note += first_order_warnings(averages)
     return "\n".join([f"{title} (average of these, first order)", *aligned(lines), *note])
+
+
+def sigmas_in_words(row: Row) -> str:
+    """sigma to first order and by the draws, with its standard error."""
+    log = row["scale"] == "log"
+    scale, unit = (100.0, " %") if log else (1.0, f" {row['unit']}".rstrip())
+    decimals = places(scale * row["sigma"])
+    words = f"{number(scale * row['sigma'], decimals)}{unit}"
+    if row["sigma_drawn"] is None:
+        return f"{words}, {NOTHING}"
+    error = scale * (row["sigma_drawn_mcse"] or 0.0)
+    drawn = number(scale * row["sigma_drawn"], decimals)
+    return f"{words}, {drawn}{unit} (s.e. {number(error, places(error))})"
+
+
+def first_order_warnings(rows: Sequence[Row]) -> list[str]:
+    """What of a budget is not to be believed: first order off the draws, or draws rejected."""
+    said = []
+    for (consumer, stressor), own in _by_subject(rows).items():
+        for change, first in {row["change"]: row for row in own}.items():
+            about = f"warning: {consumer}, {stressor}, change {change}: "
+            said += [f"{about}{why}" for why in (_off(first), _rejected(first)) if why]
+    return said
+
+
+def _off(row: Row) -> str:
+    if not row["first_order_off"]:
+        return ""
+    return (
+        f"sigma, drawn: {sigmas_in_words(row)}; first order is off by "
+        f"{100 * abs(row['first_order_ratio'] - 1):.0f} %, and so may be shares and what better "
+        "data would buy"
+    )
+
+
+def _rejected(row: Row) -> str:
+    if row["acceptance"] is None or row["acceptance"] == 1:
+        return ""
+    told = (
+        "they fill the tail, so that no smallest change is told"
+        if row["mdc"] is None
+        else "smallest falls and years count as many of them with better data as now"
+    )
+    return (
+        f"{100 * (1 - row['acceptance']):.2g} % of the draws were rejected, of which first order "
+        f"knows nothing: shares are those without rejection, and {told}"
+    )
 
 
 def change_in_words(row: Row) -> str:
@@ -418,10 +523,13 @@ def budget_tables_text(rows: Sequence[Row]) -> str:
         for (consumer, stressor), own in _by_subject(chosen).items():
             years = f"{own[0]['from_year']}-{own[0]['to_year']}"
             title = f"{consumer}, {stressor}: change {change}, {years}; MDC (fall) {least(own[0])}"
+            if own[0]["sigma_drawn"] is not None:
+                title += f"; sigma, drawn: {sigmas_in_words(own[0])}"
             if column := main_decline(own):
                 title += f", years to {column.split('_')[1]} % {_years_shown(own[0], column)}"
             tables.append("\n".join([title, *aligned(_lines(own))]))
-    return "\n\n".join([*tables, _NOTES])
+    warnings = "\n".join(first_order_warnings([r for r in rows if r["change"] != CONSECUTIVE]))
+    return "\n\n".join([*tables, *([warnings] if warnings else []), _NOTES])
 
 
 def _by_subject(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -476,6 +584,8 @@ def least(row: Row, suffix: str = "") -> str:
     log = row["scale"] == "log"
     least = row[f"mdc_decrease_percent{suffix}"] if log else row[f"mdc{suffix}"]
     now = row["mdc_decrease_percent"] if log else row["mdc"]
+    if now is None:
+        return NOTHING
     shown = number(least, places(now))
     unit = " %" if log else f" {row['unit']}".rstrip()
     return shown if shown == NOTHING else f"{shown}{unit}"

@@ -83,21 +83,41 @@ def databases_table(
     if not spread or not yearly:
         return []
     found = changes(ensemble.sel(part=["total"]), rule, yearly).isel(part=0)
+    return _beside(spread, found)
+
+
+def previewed_databases_table(previewed: xr.Dataset, asked: BetweenDatabases | None) -> list[Row]:
+    """The same to first order, before any draw: `model_sigma_mcse` is None.
+
+    Args:
+        previewed: `engine.analysis.preview`.
+    """
+    spread = spread_between(asked)
+    yearly = (previewed["to_year"] - previewed["from_year"]).to_numpy() == 1
+    if not spread or not yearly.any():
+        return []
+    return _beside(spread, previewed.isel(pair=np.flatnonzero(yearly)).sel(part="total"))
+
+
+def _beside(spread: Sequence[Row], found: xr.Dataset) -> list[Row]:
+    """The spreads beside sigma of yearly changes: dims pair, stressor, consumer."""
     rows = []
     for row in spread:
         own = found.sel(stressor=row["stressor"], consumer=row["consumer"])
-        sigma, error = (own[name].to_numpy() for name in ("sigma", "sigma_mcse"))
+        sigma = own["sigma"].to_numpy()
         known = (own["scale"].to_numpy() == "log") & np.isfinite(sigma)
         if known.any():
-            sigma, error = sigma[known], error[known]
-            rows.append(row | _against(row, sigma, error))
+            error = own["sigma_mcse"].to_numpy()[known] if "sigma_mcse" in own else None
+            rows.append(row | _against(row, sigma[known], error))
     return rows
 
 
-def _against(row: Row, sigma: F64, error: F64) -> Row:
+def _against(row: Row, sigma: F64, error: F64 | None) -> Row:
     """The root mean square; its standard error if years' draws went together, an upper bound."""
     model = float(np.sqrt(np.mean(np.square(sigma))))
-    error_of_model = float(np.mean(sigma * error)) / model if model > 0 else 0.0
+    error_of_model = None
+    if error is not None:
+        error_of_model = float(np.mean(sigma * error)) / model if model > 0 else 0.0
     return {
         "model_sigma": model,
         "model_sigma_mcse": error_of_model,

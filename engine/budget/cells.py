@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.budget.found import ALL_SECTORS, DIRECT, SEVERAL_REGIONS, TOTALS, By
-from engine.error_model import KnownTotals, Quantity
+from engine.error_model import EMISSIONS, KnownTotals, Quantity
 from engine.kernels.arrays import F64, I32, I64
 from engine.kernels.budget import Moments, sums_by
 from engine.kernels.first_order import Gradient, inner_by_row, sums_along
@@ -25,7 +25,7 @@ from engine.twin import spread, tiles
 
 def is_turned(quantity: Quantity) -> bool:
     """Whether columns say what industry or consumer a cell belongs to."""
-    return quantity in (Quantity.E, Quantity.S, Quantity.F_Y)
+    return quantity in EMISSIONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

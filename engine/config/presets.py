@@ -35,11 +35,16 @@ _EMISSIONS = {Quantity.E: "region", Quantity.S: "region", Quantity.F_Y: "consume
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a preset makes of an entry."""
+    """What a preset makes of an entry.
+
+    Attributes:
+        others_exact: whether other cells of its stressors may have no error.
+    """
 
     size: ErrorSize
     components: Components
     source: str
+    others_exact: bool = True
 
 
 def preset(
@@ -63,7 +68,7 @@ def preset(
         case schema.Netherlands2000():
             region = _region_key(quantity, where)
             dutch = _netherlands(asked, entry.only, region, components, where, note)
-            return Chosen(dutch.size, dutch.components, dutch.source)
+            return Chosen(dutch.size, dutch.components, dutch.source, dutch.others_exact)
         case schema.Edgar2015():
             return _edgar(quantity, asked, components, path, where, note)
         case schema.Lenzen2010():
@@ -74,11 +79,12 @@ def preset(
 
 @dataclass(frozen=True, slots=True)
 class ChosenOfTotals:
-    """What a preset makes of known totals."""
+    """What a preset makes of known totals; `others_exact` as of an entry."""
 
     size: Constant | ByLabel
     components: Components
     source: str
+    others_exact: bool = True
 
 
 def preset_of_totals(
@@ -145,7 +151,10 @@ def _netherlands(
         shared_with=None if asked.shared_with is None else Quantity(asked.shared_with),
     )
     said = f"emissions of {CURRENT_YEAR} by those of {BASE_YEAR}: {asked.ratio:g}, as stated"
-    return ChosenOfTotals(netherlands_2000(gas), made, NETHERLANDS_2000.cited(said, note))
+    exact = asked.others is not None
+    others = "all other cells of these emissions meant to be exact, as stated" if exact else ""
+    source = NETHERLANDS_2000.cited(said, others, note)
+    return ChosenOfTotals(netherlands_2000(gas), made, source, exact)
 
 
 def _edgar(

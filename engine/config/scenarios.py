@@ -65,10 +65,12 @@ def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
     where = f"errors of {entry.quantity}"
     _refuse_two_sizes(entry, where)
     given = None if entry.components is None else tuple(map(_component, entry.components))
+    others_exact = True
     if entry.preset is not None:
         of_preset = preset(entry, entry.preset, given, path, f"{where}, preset")
         size, components = of_preset.size, of_preset.components
         source: str | None = of_preset.source
+        others_exact = of_preset.others_exact
     elif entry.factors is not None:
         _refuse_law(entry, where)
         size = _empirical(entry.factors, path, years, f"{where}, factors")
@@ -91,6 +93,7 @@ def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
         source=source,
         law=Law(entry.law or Law.LOGNORMAL),
         provisional=provisional(entry.provisional, where),
+        others_exact=others_exact,
     )
 
 

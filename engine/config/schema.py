@@ -230,6 +230,7 @@ class Netherlands2000(_Section):
     gas: Literal["CO2", "CH4", "N2O", "CO2e"]
     ratio: float
     time: Literal["lasting and yearly", "ar1"]
+    others: Literal["exact"] | None = None
     shared_with: Literal["E", "s"] | None = None
 
 

@@ -39,6 +39,7 @@ def known_totals(entry: schema.KnownTotals, path: Path) -> KnownTotals:
         stated=stated,
         rescale=entry.rescale,
         provisional=provisional(entry.provisional, _WHERE),
+        others_exact=chosen.others_exact,
     )
 
 

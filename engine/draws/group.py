@@ -23,6 +23,7 @@ from engine.kernels.certificate import Certificate
 from engine.kernels.fused import Bound, Memory, bind, bind_with
 from engine.kernels.passes import Begun, Departure, begin, depart
 from engine.kernels.refine import Rough, System, refine
+from engine.kernels.repair import own_weights
 from engine.kernels.streams import LANES
 from engine.prepare import Prepared
 
@@ -39,8 +40,13 @@ def draw_group(prepared: Prepared, group: int) -> Draws:
     D, feasible = _diagonal(prepared, begun.sales + way.sales)
     y = np.where(start.counted[:, None, None], way.y, 0.0)
     certificate = Certificate(start, begun, D, y, way.functionals(), prepared.r_max, entries=len(B))
+    system = System(B, D, y, Rough(important, whole, D - prepared.D0[:, None]))
+    unproved = feasible & ~certificate.proved
+    if unproved.any():
+        negative = _negative(prepared, group)
+        certificate.prove_with(own_weights(system, negative, start, unproved, prepared.r_max))
     found = refine(
-        System(B, D, y, Rough(important, whole, D - prepared.D0[:, None])),
+        system,
         start,
         X,
         begun,
@@ -72,6 +78,12 @@ def _deliveries(prepared: Prepared, group: int) -> tuple[tuple[Bound, ...], tupl
         return bind_with(cells, kept.cells, kept.slots, group, memory, kept.rows)
     B = bind(cells, group, keep=memory)
     return B, tuple(bound for bound in B if len(bound.kept)) or bind(kept.cells, group)
+
+
+def _negative(prepared: Prepared, group: int) -> tuple[Bound, ...]:
+    """The deliveries below zero: their sign is that of the estimate in every draw."""
+    below = [(cells, cells.value < 0) for cells in prepared.cells[prepared.matrix]]
+    return bind([cells.only(some) for cells, some in below if some.any()], group)
 
 
 _of_thread = threading.local()

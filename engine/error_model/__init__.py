@@ -32,16 +32,26 @@ from engine.error_model.model import (
 )
 from engine.error_model.presets import PRESETS, Preset
 from engine.error_model.provisional import provisional_in_words
-from engine.error_model.quantities import KEYS, PERTURBED, Method, Quantity, Rebalance, kind
+from engine.error_model.quantities import (
+    EMISSIONS,
+    KEYS,
+    PERTURBED,
+    Method,
+    Quantity,
+    Rebalance,
+    kind,
+)
 from engine.error_model.sizes import (
     LARGEST_RSD,
     SMALLEST_RSD,
+    WIDEST_HALF_WIDTH,
     ByLabel,
     Constant,
     ErrorSize,
     FromFile,
     PowerLaw,
     largest,
+    rsd_of_half_widths,
 )
 from engine.error_model.times import (
     AR1,
@@ -59,6 +69,7 @@ from engine.error_model.totals import OWNER, KnownTotals
 __all__ = [
     "AR1",
     "AR1_WINDOW",
+    "EMISSIONS",
     "KEYS",
     "LARGEST_RSD",
     "MEAN_ERRORS",
@@ -70,6 +81,7 @@ __all__ = [
     "PERTURBED",
     "PRESETS",
     "SMALLEST_RSD",
+    "WIDEST_HALF_WIDTH",
     "ByLabel",
     "Component",
     "Constant",
@@ -101,4 +113,5 @@ __all__ = [
     "only_independent_cells",
     "provisional_in_words",
     "refuse_more_draws",
+    "rsd_of_half_widths",
 ]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from engine.error_model.laws import Empirical
-from engine.error_model.quantities import KEYS, Quantity
+from engine.error_model.quantities import EMISSIONS, KEYS, Quantity
 from engine.error_model.sizes import (
     LARGEST_RSD,
     SMALLEST_RSD,
@@ -18,8 +18,6 @@ from engine.error_model.sizes import (
     PowerLaw,
 )
 from engine.errors import ConfigError
-
-_NOT_MONEY = (Quantity.E, Quantity.S, Quantity.F_Y)
 
 
 def check_source(source: str, where: str) -> None:
@@ -77,7 +75,7 @@ def check_size(size: ErrorSize, quantity: Quantity, where: str) -> None:
 
 
 def _check_power_law(law: PowerLaw, quantity: Quantity, where: str) -> None:
-    if quantity in _NOT_MONEY:
+    if quantity in EMISSIONS:
         raise ConfigError(
             f"the flows of {quantity} are no money, so no law in {law.currency} can size them",
             where=where,

@@ -48,6 +48,8 @@ class Errors:
         source: a citation, or "assumption".
         law: of the factors; whatever it says, those of an `Empirical` size have the files' own.
         provisional: by year, how many times larger `size` is there.
+        others_exact: whether cells of the stressors that `only` lists may have no error at all;
+            where not, a table with any is refused (`engine.prepare`).
     """
 
     quantity: Quantity
@@ -57,6 +59,7 @@ class Errors:
     source: str
     law: Law = Law.LOGNORMAL
     provisional: Mapping[int, float] = field(default_factory=dict)
+    others_exact: bool = True
 
     def __post_init__(self) -> None:
         where = f"errors of {self.quantity}"

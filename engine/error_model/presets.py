@@ -12,12 +12,10 @@ from enum import StrEnum
 
 from engine.error_model.entries import Component
 from engine.error_model.quantities import Quantity
-from engine.error_model.sizes import ByLabel, Constant, PowerLaw
+from engine.error_model.sizes import ByLabel, Constant, PowerLaw, rsd_of_half_widths
 from engine.error_model.times import AR1, Persistent, TimeKey, Yearly
 from engine.errors import ConfigError
 from engine.kernels.inventory import implied_correlation
-
-Z95 = 1.96  # two-sided 95 % quantile of the standard normal, as half-widths are published
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,8 @@ def schulte_2024(gases: Mapping[str, str]) -> ByLabel:
 
 def netherlands_2000(gas: Gas) -> Constant:
     """The level's half-width as a relative standard deviation, U / 1.96: of a country's TOTAL."""
-    return Constant(DUTCH_LEVEL_AND_TREND[gas][0] / 100 / Z95)
+    level = DUTCH_LEVEL_AND_TREND[gas][0] / 100
+    return Constant(rsd_of_half_widths(level, level))
 
 
 def netherlands_2000_components(

@@ -46,6 +46,8 @@ PERTURBED = {
     Method.COEFFICIENTS: (Quantity.A, Quantity.S, Quantity.Y, Quantity.F_Y, Quantity.PURCHASES),
 }
 
+EMISSIONS = (Quantity.E, Quantity.S, Quantity.F_Y)  # flows that are no money
+
 # What the row and the column of a cell are called, in the order in which they address a normal.
 _INTERMEDIATE = (("row_region", "row_sector"), ("col_region", "col_sector"))
 _EMISSIONS = (("stressor",), ("region", "sector"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from engine.error_model.laws import Empirical
 from engine.errors import ConfigError
 
 SMALLEST_RSD, LARGEST_RSD = 1e-6, 100.0  # below, float32 factors are too coarse; above, absurd
+Z95 = 1.96  # two-sided 95 % quantile of the standard normal, as half-widths are published
+# A mean-one lognormal's 97.5 % quantile exp(1.96 sigma - sigma^2 / 2) is highest at sigma = 1.96.
+WIDEST_HALF_WIDTH = math.exp(Z95**2 / 2) - 1  # 5.83
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,11 @@ class FromFile:
 
 
 ErrorSize = Constant | ByLabel | PowerLaw | FromFile | Empirical
+
+
+def rsd_of_half_widths(below: float, above: float) -> float:
+    """Of a 95 % interval with these relative half-widths: `(u_min + u_max) / (2 x 1.96)`."""
+    return (below + above) / (2 * Z95)
 
 
 def largest(size: ErrorSize) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from engine.error_model.checks import check_only, check_rsd, check_source
 from engine.error_model.entries import Component, check_weights
 from engine.error_model.provisional import check_provisional
-from engine.error_model.quantities import Quantity
+from engine.error_model.quantities import EMISSIONS, Quantity
 from engine.error_model.sizes import ByLabel, Constant
 from engine.errors import ConfigError
 
@@ -40,6 +40,7 @@ class KnownTotals:
             where the table's own are taken.
         rescale: whether cells are scaled to the stated totals where they differ; an error if not.
         provisional: by year, how many times larger `size` is there.
+        others_exact: as in `engine.error_model.Errors`.
     """
 
     quantities: tuple[Quantity, ...]
@@ -51,6 +52,7 @@ class KnownTotals:
     stated: Mapping[int, Mapping[tuple[str, ...], float]] | None = None
     rescale: bool = False
     provisional: Mapping[int, float] = field(default_factory=dict)
+    others_exact: bool = True
 
     def __post_init__(self) -> None:
         check_source(self.source, WHERE)
@@ -66,9 +68,8 @@ class KnownTotals:
             )
 
     def _check_cells(self) -> None:
-        emissions = (Quantity.E, Quantity.S, Quantity.F_Y)
         named = set(self.quantities)
-        if not named or len(named) < len(self.quantities) or not named <= set(emissions):
+        if not named or len(named) < len(self.quantities) or not named <= set(EMISSIONS):
             raise ConfigError(
                 f"{', '.join(self.quantities) or 'no quantity'} is no set of emissions",
                 where=f"{WHERE}, quantities",

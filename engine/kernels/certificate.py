@@ -9,6 +9,9 @@ Certificates, for |B| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6):
     v > 0, v D - v |B| > 0:   |g (X - X*)| <= (u + tau v) |R| for every u >= 0,            (far)
                               tau = max_e (|g| - (u D - u |B|))_e^+ / (v D - v |B|)_e
 
+The weights are the estimate's, the same in all draws. Where they prove nothing the near one may use
+weights that a draw has for itself (`engine.kernels.repair`).
+
 Either proves the spectral radius below one, and below r if it holds with r D for D. What rounding
 may have hidden from R is added (Higham 2002, section 3.5): it is in proportion to the magnitudes
 of all that X was added up from, not to X, for corrections may cancel. Both are guarantees; neither
@@ -22,6 +25,8 @@ Equations of docs/method.md: 3.1.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from engine.kernels.arrays import F64, Bool
@@ -31,6 +36,23 @@ from engine.kernels.solve import rounding_of
 from engine.kernels.start import Start
 
 MOST_CORRECTIONS = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Own:
+    """Weights w of each draw's own (`engine.kernels.repair`), for the near certificate.
+
+    Attributes:
+        w: (lines, 64).
+        used: |B| w, likewise.
+        slack: D w - |B| w less what rounding may have hidden, likewise.
+        proved: in which draws w proves the spectral radius below the limit, (64,).
+    """
+
+    w: F64
+    used: F64
+    slack: F64
+    proved: Bool
 
 
 class Certificate:
@@ -71,6 +93,7 @@ class Certificate:
         proofs &= (weights[start.counted][:, judging, None] > 0).all(axis=0)
         self._proofs: Bool = np.asarray(proofs)  # (w, 64)
         self.proved: Bool = np.asarray(proofs.any(axis=0))  # (64,)
+        self._own: Own | None = None
         if self._far:
             self._tau = self._largest_shortfall()
             v = start.far[:, -1:, None]
@@ -84,6 +107,11 @@ class Certificate:
         ratio: F64 = np.maximum(short[counted] / slack[counted], 0.0).max(axis=0)
         return ratio
 
+    def prove_with(self, own: Own) -> None:
+        """Let draws that are not proved yet be so by weights of their own."""
+        self._own = replace(own, proved=own.proved & ~self.proved)
+        self.proved = self.proved | own.proved
+
     def bound(self, R: F64, size: F64) -> F64:
         """On |g (X - X*)|, (functionals, k, 64); infinite in lanes without proof.
 
@@ -95,7 +123,37 @@ class Certificate:
         hidden = 3 * self._of_lines * (self._y + self._D[:, None] * size)
         missed = np.where(counted, np.abs(R) + hidden, 0.0)
         found = self._far_bound(missed, size) if self._far else self._near_bound(missed, size)
+        if self._own is not None:
+            found = np.where(self._own.proved, self._own_bound(self._own, missed, size), found)
         return np.where(self.proved, found, np.inf)
+
+    def _own_bound(self, own: Own, missed: F64, size: F64) -> F64:
+        """The near bound, infinite where the draw's own weights prove nothing."""
+        counted = self._start.counted
+        w = np.where(own.proved, own.w[counted], 1.0)
+        slack = np.where(own.proved, own.slack[counted], 1.0)
+        largest = (size[counted] / w[:, None]).max(axis=0)
+        hidden = 3 * self._of_lines * own.used[counted, None] * largest
+        tau = ((missed[counted] + hidden) / slack[:, None]).max(axis=0)
+        reached = self._reached(w) * (1 + 3 * self._gamma)
+        return np.where(own.proved, reached[:, None] * tau, np.inf)
+
+    def _reached(self, w: F64) -> F64:
+        """|g| w of weights of the draws' own, (functionals, 64), or more than that.
+
+        Where the functionals are not at hand, but their products with the weights of the estimate,
+        w is held against these, line by line.
+        """
+        counted = self._start.counted
+        if self._far:
+            own: F64 = np.einsum("lfd,ld->fd", self._g[counted], w)
+            return own
+        near = self._start.near[counted]
+        usable = np.asarray((near > 0).all(axis=0))
+        near = np.where(usable, near, 1.0)
+        times = np.where(usable[:, None], (w[:, None] / near[..., None]).max(axis=0), np.inf)
+        least: F64 = np.where(self._g > 0, self._g * times, 0.0).min(axis=1)
+        return least
 
     def _far_bound(self, missed: F64, size: F64) -> F64:
         passed = self._used[:, :-1] + self._tau * self._used[:, -1:]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.error_model import KEYS, Component, ErrorModel, Errors, Quantity
+from engine.error_model import EMISSIONS, KEYS, Component, ErrorModel, Errors, Quantity
 from engine.errors import ConfigError
 from engine.kernels.arrays import F64, I32, Bool
 from engine.kernels.perturb import Cells, Groups, Term, pack
@@ -76,8 +76,7 @@ def _place_of(entry: Errors) -> str:
 
 def _by_row(quantity: Quantity, way: Direction) -> bool:
     """Emissions are added up by industry or region, whatever else by the lines of the system."""
-    emissions = (Quantity.E, Quantity.S, Quantity.F_Y)
-    return quantity not in emissions and way is Direction.FORWARD
+    return quantity not in EMISSIONS and way is Direction.FORWARD
 
 
 def _refuse_overlap(scenario: str, quantity: Quantity) -> None:

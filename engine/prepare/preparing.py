@@ -12,6 +12,7 @@ from engine.kernels.arrays import F64
 from engine.kernels.leontief import output, per_unit_output
 from engine.mrio import MRIO
 from engine.prepare.cells import cells_of
+from engine.prepare.exact import refuse_others
 from engine.prepare.labels import Addresses, addresses
 from engine.prepare.prepared import TOLERANCE, Margins, Prepared
 from engine.prepare.solution import solution_of
@@ -37,8 +38,9 @@ def prepare(
         hashes: `addresses` of all years of the run; of this table alone if not given.
 
     Raises:
-        ConfigError: a name the table lacks, a cell without an error size, entries that overlap,
-            known totals that cannot be used, or an `r_max` that cannot be certified.
+        ConfigError: a name the table lacks, a cell without an error size, or without any error
+            where none may be, entries that overlap, known totals that cannot be used, or an
+            `r_max` that cannot be certified.
         TableError: the estimate itself has a spectral radius that cannot be certified, or a cell
             with a known total is negative.
     """
@@ -66,7 +68,7 @@ def prepare(
         known = known_of(totals, errors, cells, table, seed, hashes)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
     solution = solution_of(way, matrix, emissions, table, asked, cells, known, method)
-    return Prepared(
+    prepared = Prepared(
         year=table.year,
         method=method,
         direction=way,
@@ -91,6 +93,9 @@ def prepare(
         known=known,
         margins=None if errors.rebalance is None else _margins(values),
     )
+    with within(f"scenario {errors.name}"):
+        refuse_others(errors, prepared, table, question)
+    return prepared
 
 
 def _margins(values: Mapping[Quantity, F64]) -> Margins:

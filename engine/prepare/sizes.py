@@ -28,6 +28,7 @@ from engine.kernels.arrays import F64, I32, I64
 from engine.kernels.elementary import power
 from engine.prepare.labels import Label
 
+_MOST_NAMED = 12  # of what has no size
 _PIECE = 2**14  # cells whose temporaries stay in a near cache
 
 
@@ -99,18 +100,25 @@ def _by_label(
     )
     pairs = row_of[i] * np.int64(len(column_kinds)) + column_of[j]
     distinct, position = np.unique(pairs, return_inverse=True)
-    rsd = np.empty(len(distinct))
-    for place, pair in enumerate(distinct):
+    found: list[Label] = []
+    for pair in distinct:
         row, column = row_kinds[pair // len(column_kinds)], column_kinds[pair % len(column_kinds)]
-        label = tuple(a or b for a, b in zip(row, column, strict=True))
-        if label not in size.rsd:
-            raise ConfigError(
-                f"the table of error sizes has no entry for {' '.join(label)}",
-                where=f"errors of {entry.quantity}",
-                remedy="add it; a missing size is never read as zero",
-            )
-        rsd[place] = size.rsd[label]
-    return rsd[position]
+        found.append(tuple(a or b for a, b in zip(row, column, strict=True)))
+    _refuse_missing([label for label in found if label not in size.rsd], entry)
+    return np.array([size.rsd[label] for label in found])[position]
+
+
+def _refuse_missing(labels: list[Label], entry: Errors) -> None:
+    if labels:
+        named = ", ".join(" ".join(label) for label in labels[:_MOST_NAMED])
+        rest = len(labels) - _MOST_NAMED
+        raise ConfigError(
+            f"the table of error sizes has no entry for {named}"
+            + (f" and {rest} more" if rest > 0 else ""),
+            where=f"errors of {entry.quantity}",
+            remedy="add them, or leave them out with `only` and give them an entry of their own; "
+            "a missing size is never read as zero",
+        )
 
 
 def _kinds(

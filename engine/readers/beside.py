@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import TableError
-from engine.readers.csv_rows import Row, read_rows
+from engine.readers.csv_rows import Row, read_rows, refuse_repeats
 
 _OUTPUT = ("consumer", "year", "gdp")
 _FOOTPRINTS = ("database", "consumer", "stressor", "year", "footprint")
@@ -73,7 +73,7 @@ def read_output(path: Path, rsd: float | None) -> list[OutputRow]:
                 where=row.where if rsd is None else "decoupling.rsd",
                 remedy="give a fraction from 0 to less than 1; 0.01 is 1 %",
             )
-    _each_once(rows, ("consumer", "year"))
+    refuse_repeats(rows, ("consumer", "year"))
     return found
 
 
@@ -84,7 +84,7 @@ def read_footprints(path: Path) -> list[FootprintRow]:
         TableError: the file is unreadable, a row is repeated, or a footprint is not positive.
     """
     _, rows = read_rows(path, _FOOTPRINTS, required=_FOOTPRINTS)
-    _each_once(rows, _FOOTPRINTS[:-1])
+    refuse_repeats(rows, _FOOTPRINTS[:-1])
     return [
         FootprintRow(
             row.cells["database"],
@@ -106,16 +106,3 @@ def _positive(row: Row, column: str) -> float:
             remedy="give a positive number",
         )
     return value
-
-
-def _each_once(rows: list[Row], keys: tuple[str, ...]) -> None:
-    seen = set()
-    for row in rows:
-        key = tuple(row.cells[column] for column in keys)
-        if key in seen:
-            raise TableError(
-                f"{' '.join(key)} is repeated",
-                where=row.where,
-                remedy=f"write one row for each {', '.join(keys)}",
-            )
-        seen.add(key)

@@ -29,6 +29,10 @@ class Row:
     where: str
     cells: Mapping[str, str]
 
+    def key(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """What tells the row apart, as written."""
+        return tuple(self.cells[column] for column in columns)
+
     def number(self, column: str) -> float:
         """The cell as a finite number.
 
@@ -101,6 +105,26 @@ def read_rows(
     if not rows:
         raise TableError("holds no rows", where=str(path), remedy="write rows below the header")
     return header, rows
+
+
+def refuse_repeats(rows: Sequence[Row], keys: Sequence[str]) -> None:
+    """Refuse rows that these columns do not tell apart.
+
+    Raises:
+        TableError: a key is empty, or is that of an earlier row.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        key = row.key(keys)
+        if key in seen or not all(key):
+            raise TableError(
+                f"{' '.join(key)} is repeated, first in {seen[key].rpartition(', ')[2]}"
+                if all(key)
+                else "a key is empty",
+                where=row.where,
+                remedy=f"write one row for each {', '.join(keys)}, with every key filled in",
+            )
+        seen[key] = row.where
 
 
 def _text(path: Path) -> str:

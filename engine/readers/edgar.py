@@ -26,11 +26,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.error_model import ByLabel
+from engine.error_model import WIDEST_HALF_WIDTH, ByLabel, rsd_of_half_widths
 from engine.errors import ConfigError, TableError
-from engine.readers.csv_rows import Row, read_rows
+from engine.readers.csv_rows import Row, read_rows, refuse_repeats
 from engine.readers.nearest import nearest
-from engine.readers.sizes import WIDEST, Z95
 
 _KEY = ("country", "sector", "L1")
 _WIDTHS = ("rel.unc.min", "rel.unc.max")
@@ -70,7 +69,7 @@ class _Entry:
 
     @property
     def sd(self) -> float:
-        return abs(self.emissions) * (self.u_min + self.u_max) / (2 * Z95)
+        return abs(self.emissions) * rsd_of_half_widths(self.u_min, self.u_max)
 
 
 def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
@@ -103,7 +102,7 @@ def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
     found: dict[tuple[str, ...], list[_Entry]] = {}
     unmapped: dict[tuple[str, ...], list[_Entry]] = {}
     for row in rows:
-        country, ipcc, gas = (row.cells[name] for name in _KEY)
+        country, ipcc, gas = row.key(_KEY)
         if gas not in stressors or row.number("emi") == 0:
             continue
         entry = _entry(row)
@@ -132,16 +131,7 @@ def edgar_sizes(asked: EdgarSizes, region_key: str) -> ByLabel:
 def _rows(path: Path) -> list[Row]:
     """Every row of EDGAR, each once."""
     rows = read_rows(path, ["", *_REQUIRED], _REQUIRED)[1]
-    seen: dict[tuple[str, ...], str] = {}
-    for row in rows:
-        key = tuple(row.cells[name] for name in _KEY)
-        if key in seen:
-            raise TableError(
-                f"{' '.join(key)} is repeated, first in {seen[key].rpartition(', ')[2]}",
-                where=row.where,
-                remedy="keep one row for each country, sector and gas; both would be counted",
-            )
-        seen[key] = row.where
+    refuse_repeats(rows, _KEY)
     return rows
 
 
@@ -167,7 +157,7 @@ def combined(entries: Sequence[_Entry], correlation: float) -> float:
 
 
 def _entry(row: Row) -> _Entry:
-    name = " ".join(row.cells[column] for column in _KEY)
+    name = " ".join(row.key(_KEY))
     widths = [row.number(column) for column in _WIDTHS]
     if min(widths) < 0:
         raise TableError(
@@ -209,7 +199,7 @@ def _unmet(found: Mapping[tuple[str, ...], Sequence[_Entry]]) -> tuple[str, ...]
     return tuple(
         f"{entry.name}: upper half-width {entry.u_max:.4g}"
         for entry in _used(found)
-        if entry.u_max > WIDEST
+        if entry.u_max > WIDEST_HALF_WIDTH
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import TableError
 from engine.mrio import Labels
-from engine.readers.csv_rows import Row, read_rows
+from engine.readers.csv_rows import Row, read_rows, refuse_repeats
 
 COLUMNS = ("year", "region", "sector", "value")
 
@@ -33,17 +33,11 @@ def read_purchases(
             `years` has no row, or a cell is not a year, a label of the table or a finite number.
     """
     _, rows = read_rows(path, COLUMNS, required=COLUMNS)
+    refuse_repeats(rows, COLUMNS[:-1])
     bought: dict[int, dict[tuple[str, str], float]] = {}
     for row in rows:
         of_year = bought.setdefault(row.year("year"), {})
-        industry = _industry(row, labels)
-        if industry in of_year:
-            raise TableError(
-                f"{' '.join(industry)} is repeated in {row.cells['year']}",
-                where=row.where,
-                remedy="write one row for each year, region and sector",
-            )
-        of_year[industry] = row.number("value")
+        of_year[_industry(row, labels)] = row.number("value")
     for year in years:
         if year not in bought:
             raise TableError(

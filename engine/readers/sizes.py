@@ -1,39 +1,23 @@
 """Sizes of errors from files: a CSV table of relative standard deviations, or an array of them.
 
-The CSV has one row for each size. Its key columns are some of those of one quantity,
-
-    A or Z   row_region, row_sector, col_region, col_sector
-    Y        row_region, row_sector, consumer
-    E or s   stressor, region, sector
-    F_Y      stressor, consumer
-
-and its value is either `rsd`, the relative standard deviation, or `u_min,u_max`, the relative
-half-widths of a 95 % interval below and above the estimate (0.3 is 30 %), converted as
-rsd = (u_min + u_max) / (2 x 1.96).
+The CSV has one row for each size. Its key columns are some of those of one quantity, by which
+groups of components are named too (`engine.error_model.KEYS`). Its value is either `rsd`, the
+relative standard deviation, or `u_min,u_max`, the relative half-widths of a 95 % interval below and
+above the estimate (0.3 is 30 %), converted as rsd = (u_min + u_max) / (2 x 1.96).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.error_model import KEYS, WIDEST_HALF_WIDTH, rsd_of_half_widths
 from engine.errors import TableError
-from engine.readers.csv_rows import Row, read_rows
+from engine.readers.csv_rows import Row, read_rows, refuse_repeats
 from engine.readers.files import sha256
 
-KEYS = {
-    "A or Z": ("row_region", "row_sector", "col_region", "col_sector"),
-    "Y": ("row_region", "row_sector", "consumer"),
-    "E or s": ("stressor", "region", "sector"),
-    "F_Y": ("stressor", "consumer"),
-}
 VALUES = ("rsd", "u_min", "u_max")
-
-Z95 = 1.96  # two-sided 95 % quantile of the standard normal, as the half-widths are published
-# A mean-one lognormal's 97.5 % quantile exp(1.96 sigma - sigma^2 / 2) is highest at sigma = 1.96.
-WIDEST = math.exp(Z95**2 / 2) - 1  # 5.83
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +44,27 @@ def read_size_table(path: Path) -> SizeTable:
         TableError: the file is unreadable, its columns belong to no quantity, a row is repeated,
             or a value is missing, negative or not a number.
     """
-    header, rows = read_rows(path, [*dict.fromkeys(sum(KEYS.values(), ())), *VALUES])
+    known = dict.fromkeys(key for keys in _keys().values() for key in keys)
+    header, rows = read_rows(path, [*known, *VALUES])
     keys = tuple(column for column in header if column not in VALUES)
     _check_columns(path, keys, set(header) - set(keys))
+    refuse_repeats(rows, keys)
     sizes: dict[tuple[str, ...], float] = {}
     unmet = []
     for row in rows:
-        key = tuple(row.cells[column] for column in keys)
-        if key in sizes or not all(key):
-            raise TableError(
-                f"{' '.join(key)} is repeated" if all(key) else "a key is empty",
-                where=row.where,
-                remedy="write one row for each size, with every key filled in",
-            )
+        key = row.key(keys)
         sizes[key] = _rsd(row)
-        if "u_max" in row.cells and row.number("u_max") > WIDEST:
+        if "u_max" in row.cells and row.number("u_max") > WIDEST_HALF_WIDTH:
             unmet.append(f"{' '.join(key)}: upper half-width {row.number('u_max'):.4g}")
     return SizeTable(keys, sizes, tuple(unmet), sha256(path))
+
+
+def _keys() -> dict[str, tuple[str, ...]]:
+    """The key columns by the quantities that have them, such as `Z or A`."""
+    quantities: dict[tuple[str, ...], list[str]] = {}
+    for quantity, (rows, columns) in KEYS.items():
+        quantities.setdefault((*rows, *columns), []).append(quantity)
+    return {" or ".join(names): keys for keys, names in quantities.items()}
 
 
 def _check_columns(path: Path, keys: tuple[str, ...], values: set[str]) -> None:
@@ -87,8 +75,8 @@ def _check_columns(path: Path, keys: tuple[str, ...], values: set[str]) -> None:
             where=where,
             remedy="give either rsd, or both u_min and u_max",
         )
-    if not keys or not any(set(keys) <= set(of_quantity) for of_quantity in KEYS.values()):
-        choices = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in KEYS.items())
+    if not keys or not any(set(keys) <= set(of_quantity) for of_quantity in _keys().values()):
+        choices = "; ".join(f"{name}: {', '.join(columns)}" for name, columns in _keys().items())
         raise TableError(
             f"the key columns ({', '.join(keys) or 'none'}) belong to no single quantity",
             where=where,
@@ -105,4 +93,4 @@ def _rsd(row: Row) -> float:
             where=row.where,
             remedy="give sizes of 0 or more; 0.3 is 30 %",
         )
-    return widths[0] if len(widths) == 1 else sum(widths) / (2 * Z95)
+    return widths[0] if len(widths) == 1 else rsd_of_half_widths(*widths)

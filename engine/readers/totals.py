@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.errors import TableError
-from engine.readers.csv_rows import read_rows
+from engine.readers.csv_rows import read_rows, refuse_repeats
 
 
 def read_totals(path: Path, keys: Sequence[str]) -> Mapping[int, Mapping[tuple[str, ...], float]]:
@@ -24,15 +23,8 @@ def read_totals(path: Path, keys: Sequence[str]) -> Mapping[int, Mapping[tuple[s
     """
     columns = ["year", *keys, "total"]
     _, rows = read_rows(path, columns, columns)
+    refuse_repeats(rows, columns[:-1])
     found: dict[int, dict[tuple[str, ...], float]] = {}
     for row in rows:
-        of_year = found.setdefault(row.year("year"), {})
-        label = tuple(row.cells[key] for key in keys)
-        if label in of_year or not all(label):
-            raise TableError(
-                f"{' '.join(label)} is repeated" if all(label) else "a key is empty",
-                where=row.where,
-                remedy="write one row for each year and total, with every key filled in",
-            )
-        of_year[label] = row.number("total")
+        found.setdefault(row.year("year"), {})[row.key(keys)] = row.number("total")
     return found

@@ -39,12 +39,16 @@ def budget_section(matter: Matter) -> Section:
     yearly = [row for row in matter.rows if row["change"] in AVERAGES]
     if not yearly or not yearly[0]["sigma"]:
         return Section(TITLE, (_nothing(matter, yearly),))
+    if yearly[0]["mdc"] is None:
+        return Section(TITLE, (_rejected(yearly[0]),))
     sentences = (
         _most(yearly),
         _better(yearly, matter),
         *_harm(yearly),
         *_whole(matter.rows),
         _meaning(yearly),
+        *_off(yearly[0]),
+        *_some_rejected(yearly[0]),
         *_other_scale(yearly),
         *_years_ahead(yearly, matter),
     )
@@ -150,6 +154,37 @@ def _meaning(yearly: Sequence[Row]) -> str:
         + (_OF_TOTALS if any(row["entry"] == TOTALS for row in yearly) else "")
         + " Shares can be negative where errors offset each other. What "
         "becomes the same in all years is shared with other data only where it was so before."
+    )
+
+
+def _off(row: Row) -> tuple[str, ...]:
+    """That first order is not what was drawn."""
+    if not row["first_order_off"]:
+        return ()
+    apart = f"{100 * abs(row['first_order_ratio'] - 1):.0f}{NBSP}%"
+    return (
+        f"Warning: first order is off by {apart} of the draws’ standard uncertainty, more than "
+        "chance among the draws explains. Shares, and what better data would buy, may be off as "
+        "far; the draws are the ones to believe.",
+    )
+
+
+def _some_rejected(row: Row) -> tuple[str, ...]:
+    if row["acceptance"] is None or row["acceptance"] == 1:
+        return ()
+    return (
+        f"Warning: {100 * (1 - row['acceptance']):.2g}{NBSP}% of the draws were rejected, of which "
+        "first order knows nothing. The shares are those of the error model without rejection; "
+        "smallest falls and years count the rejected draws against detection, as many of them with "
+        "better data as now.",
+    )
+
+
+def _rejected(row: Row) -> str:
+    return (
+        f"{100 * (1 - row['acceptance']):.2g}{NBSP}% of the draws were rejected. First order knows "
+        "nothing of them, and as they might lie in either tail no change could be detected, "
+        "whatever its size: no budget is told."
     )
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from engine.analysis import is_split, verdict_table, with_controlled
 from engine.errors import StoreError
+from engine.prepare import Exact, exact_in_words
 from engine.report.chapters import Chapter, Findings, chapter, gather
 from engine.report.contributions import sorted_out
 from engine.report.files import as_csv, as_json
@@ -126,6 +127,7 @@ def _render(
         monte_carlo=monte_carlo_table(headlines, subject.rule) if headlines else None,
         safety=safety(subject.ensemble, changes, subject.rule),
         sections=_solving(subject),
+        exact=_exact(subject),
         exclusions=NOT_IN_THE_INTERVALS,
         tables=_tables(subject.fact("tables")),
         handled=_handled(subject.fact("findings")),
@@ -185,6 +187,14 @@ def _tables(tables: Mapping[str, Mapping[str, Any]]) -> list[_Origin]:
         )
         for (name, licence), years in together.items()
     ]
+
+
+def _exact(subject: Subject) -> list[str]:
+    """What has no error at all; nothing where the ensemble does not say."""
+    if "exact" not in subject.ensemble.attrs:
+        return []
+    years = subject.fact("exact").items()
+    return list(exact_in_words({int(year): [Exact(**one) for one in some] for year, some in years}))
 
 
 def _handled(findings: Mapping[str, list[Mapping[str, Any]]]) -> list[tuple[str, str]]:

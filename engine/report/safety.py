@@ -19,7 +19,7 @@ from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
 _LISTED = 12
-_OUTCOMES = {  # as the table has them; what is balanced can also fail to be
+_HEADS = {  # as the table has them; what is balanced can also fail to be
     Status.ACCEPTED: "Accepted",
     Status.REJECTED_RADIUS: "Radius not certified",
     Status.REJECTED_OUTPUT: "Output lost",
@@ -47,7 +47,7 @@ def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) ->
     """
     status = ensemble["status"].transpose("draw", "year").values
     error = ensemble["certified_error"].transpose("draw", "year").values
-    worst = float(np.max(error, where=status == 0, initial=0.0))
+    worst = float(np.max(error, where=status == Status.ACCEPTED, initial=0.0))
     return Safety(
         _draws(status),
         _certificate(worst, split=is_split(ensemble)) + f" {solved(ensemble)}",
@@ -71,7 +71,7 @@ def _certificate(worst: float, *, split: bool) -> str:
 
 
 def _draws(status: np.ndarray[Any, Any]) -> str:
-    draws, lost = status.shape[0], int((status != 0).sum())
+    draws, lost = status.shape[0], int((status != Status.ACCEPTED).sum())
     each = (
         f"{number(draws, 0)} draws of each year, paired: a draw keeps its number, and with it the "
         "errors that years share, through all years."
@@ -112,13 +112,13 @@ def _table(
 ) -> Table:
     corrections = ensemble["corrections"].transpose("draw", "year").values
     sums = ensemble["column_sums_above_one"].transpose("draw", "year").values
-    outcomes = dict(_OUTCOMES)
+    heads = dict(_HEADS)
     if is_rebalanced(ensemble):
-        outcomes[Status.REJECTED_BALANCE] = "Not balanced"
+        heads[Status.REJECTED_BALANCE] = "Not balanced"
     lines = []
     for column, year in enumerate(ensemble["year"].values):
-        counted = [int((status[:, column] == code).sum()) for code in outcomes]
-        accepted = status[:, column] == 0
+        counted = [int((status[:, column] == code).sum()) for code in heads]
+        accepted = status[:, column] == Status.ACCEPTED
         lines.append(
             Line(
                 (
@@ -131,11 +131,10 @@ def _table(
             )
         )
     last = "Largest last term" if is_split(ensemble) else "Largest certified error"
-    head = ("Year", *outcomes.values())
     return Table(
         "What became of the draws. Column sums above one are allowed while the spectral radius "
         "stays certified.",
-        (*head, "Solved directly", "With column sums above 1", last),
+        ("Year", *heads.values(), "Solved directly", "With column sums above 1", last),
         tuple(lines),
     )
 

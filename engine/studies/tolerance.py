@@ -158,6 +158,7 @@ def run_until(
     cluster: ClusterSpec | None = None,
     listener: Listener = lambda _: None,
     watcher: Callable[[Look], None] = lambda _: None,
+    teller: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Run, resume or extend until every verdict is decided and every uncertainty known.
 
@@ -173,6 +174,7 @@ def run_until(
         cluster: where to run, instead of the configuration's own.
         listener: told of progress after every block.
         watcher: told what each look has found.
+        teller: told in words, before the first draw, of what has no error at all.
 
     Raises:
         InputError: the configuration or a table cannot be used, or there is one year only.
@@ -182,7 +184,9 @@ def run_until(
     folder = Path(folder) if folder else workflow.run_folder(config)
     _refuse_impossible(config, digits)
     planned = schedule(config, folder, first, most)
-    run = workflow.run(config, folder, draws=planned[0], cluster=cluster, listener=listener)
+    run = workflow.run(
+        config, folder, draws=planned[0], cluster=cluster, listener=listener, teller=teller
+    )
     for number, draws in enumerate(planned, start=1):
         if any(run.ensemble(scenario).draws < draws for scenario in run.record.scenarios):
             run = workflow.run(config, folder, draws=draws, cluster=cluster, listener=listener)

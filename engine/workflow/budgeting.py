@@ -5,10 +5,14 @@ from __future__ import annotations
 from engine import analysis
 from engine.budget import Budget, budget
 from engine.config import Config
-from engine.errors import ConfigError, InputError
+from engine.errors import ConfigError, InputError, StoreError
+from engine.jobs import digest
 from engine.kernels.changes import DetectionRule
 from engine.twin import twin
+from engine.workflow.folders import open_run, run_folder
 from engine.workflow.preparing import Ready, prepared
+from engine.workflow.reading import Reader
+from engine.workflow.running import job_of
 
 
 def budget_of(ready: Ready, seed: int) -> Budget:
@@ -35,7 +39,8 @@ def budgeted(
     Args:
         scenario: which one; the first if not given.
         form: "text", "csv" or "json". The text has the average yearly change and the whole span,
-            CSV and JSON every change of consecutive years too.
+            CSV and JSON every change of consecutive years too. Where the configuration's own
+            folder, `runs/<name>`, holds its draws, sigma by them stands beside first order.
 
     Raises:
         InputError: the configuration or a table cannot be used, or there is one year only.
@@ -43,14 +48,43 @@ def budgeted(
     refuse_one_year(config)
     ready = prepared(config, scenario)
     found = budget_of(ready, config.sampling.seed)
-    rows = analysis.budget_table(found, rule, config.asked.trend.declines)
+    drawn = _drawn(config, ready, found)
+    rows = analysis.budget_table(found, rule, config.asked.trend.declines, drawn)
     match form:
         case "csv":
             return analysis.to_csv(rows)
         case "json":
             return analysis.to_json({"budget": rows})
         case _:
-            return f"{heading(config, ready)}\n\n{analysis.budget_tables_text(rows)}"
+            text = f"{heading(config, ready)}\n\n{analysis.budget_tables_text(rows)}"
+            return text if drawn else f"{text}\n{_undrawn(config)}"
+
+
+def _drawn(config: Config, ready: Ready, found: Budget) -> analysis.Drawn:
+    """sigma by the draws of the configuration's own run, if there is one, complete and the same."""
+    try:
+        run = open_run(run_folder(config))
+        ensemble = run.ensemble(ready.errors.name)
+        same = ensemble.digest == _digest(config, ready)
+        if not same or ensemble.missing():
+            return {}
+        contributions = [f"by_{by}" for by in analysis.By]
+        return analysis.drawn_sigmas(run.load(ready.errors.name, contributions), found)
+    except StoreError:
+        return {}
+
+
+def _digest(config: Config, ready: Ready) -> str:
+    folder, read = run_folder(config), Reader(config).read
+    job = job_of(config, ready.errors, folder, ready.question, config.sampling, read)
+    return digest(job, ready.labels, ready.sha256)
+
+
+def _undrawn(config: Config) -> str:
+    return (
+        f"No complete run of this configuration and scenario is in {run_folder(config)}: how good "
+        "first order is for it, its draws would say."
+    )
 
 
 def heading(config: Config, ready: Ready, basis: str = analysis.BASIS) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.config import Config
@@ -22,6 +23,7 @@ class Ready:
         question: with units.
         labels, hashes: of all years' tables.
         tables: by year, in order.
+        sha256: of the tables they were made from, by year.
         synthetic: whether a table is.
     """
 
@@ -30,6 +32,7 @@ class Ready:
     labels: Labels
     hashes: Addresses
     tables: tuple[Prepared, ...]
+    sha256: Mapping[int, str]
     synthetic: bool
 
 
@@ -44,18 +47,13 @@ def prepared(config: Config, scenario: str | None = None) -> Ready:
     labels = reader.read(years[0]).labels  # of all years: `Reader` refuses others
     question = with_units(config.question, labels)
     hashes = addresses([labels], question)
-    tables = tuple(
-        prepare(
-            reader.read(year),
-            errors,
-            question,
-            config.sampling.seed,
-            r_max=config.r_max,
-            hashes=hashes,
-        )
-        for year in years
-    )
-    return Ready(errors, question, labels, hashes, tables, reader.synthetic)
+    tables, sha256 = [], {}
+    for year in years:
+        table = reader.read(year)
+        sha256[year] = table.sha256
+        seed, r_max = config.sampling.seed, config.r_max
+        tables.append(prepare(table, errors, question, seed, r_max=r_max, hashes=hashes))
+    return Ready(errors, question, labels, hashes, tuple(tables), sha256, reader.synthetic)
 
 
 def _scenario(config: Config, name: str | None) -> ErrorModel:

@@ -50,7 +50,8 @@ def previewed(
     """The table of `preview` as text, CSV or JSON, in the form of `detect`.
 
     Args:
-        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part.
+        form: "text", "csv" or "json". CSV and JSON hold every pair of years and every part; text
+            and JSON also sigma of a yearly change beside other databases, where they are given.
         all_pairs: every pair of years in the text, not the consecutive ones and the whole span.
         all_parts: every part in the text, not the total alone.
 
@@ -64,13 +65,16 @@ def previewed(
             where=str(config.path),
             remedy="ask for two years or more; the text shows levels",
         )
+    beside = analysis.previewed_databases_table(found, config.asked.between_databases)
     match form:
         case "csv":
             return analysis.to_csv(analysis.preview_table(found))
         case "json":
-            return analysis.to_json({"preview": analysis.preview_table(found)})
+            databases = {"databases": beside} if beside else {}
+            return analysis.to_json({"preview": analysis.preview_table(found), **databases})
         case _:
             mark = "SYNTHETIC data. " if found.attrs["synthetic"] else ""
             title = f"{mark}{found.attrs['title']}; scenario {found.attrs['scenario']}; "
             shown = analysis.preview_text(found, all_pairs=all_pairs, all_parts=all_parts)
-            return f"{title}{found.attrs['basis']}\n\n{shown}"
+            told = f"\n\n{analysis.databases_text(beside)}" if beside else ""
+            return f"{title}{found.attrs['basis']}\n\n{shown}{told}"

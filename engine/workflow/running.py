@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,12 @@ from engine import wording
 from engine.clusters import ClusterSpec, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
+from engine.error_model import ErrorModel
 from engine.errors import StoreError
 from engine.jobs import Job, settled
+from engine.mrio import MRIO
 from engine.plan import SamplingPlan
+from engine.prepare import exact_in_short
 from engine.question import Question, with_units
 from engine.runs import Listener
 from engine.runs import run as run_jobs
@@ -33,6 +37,7 @@ def run(
     draws: int | None = None,
     cluster: ClusterSpec | None = None,
     listener: Listener = lambda _: None,
+    teller: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Run, resume or extend every scenario of a configuration.
 
@@ -42,6 +47,7 @@ def run(
         cluster: where to run, instead of the configuration's own. Processes need a script whose
             own work stands under `if __name__ == "__main__":`; threads do not.
         listener: told of progress after every block.
+        teller: told in words, before the first draw, of what has no error at all.
 
     Raises:
         InputError: the configuration or a table cannot be used.
@@ -54,21 +60,14 @@ def run(
     tables = Reader(config)
     question = with_units(config.question, tables.read(sampling.years[0]).labels)
     jobs = [
-        Job(
-            folder=folder / scenario.name,
-            title=config.title,
-            read=tables.read,
-            question=question,
-            errors=scenario,
-            sampling=sampling,
-            r_max=config.r_max,
-            tolerance=config.tolerance,
-            keep=config.keep,
-        )
+        job_of(config, scenario, folder, question, sampling, tables.read)
         for scenario in config.scenarios
     ]
     began = time.time()
     with one_blas_thread(), settled(jobs) as ready:
+        for one in ready:
+            if words := exact_in_short(one.exact):
+                teller(f"scenario {one.job.errors.name}, without any error: {words}")
         record = _record(config, question, _earlier(folder))
         write_record(folder, record)
         try:
@@ -78,6 +77,28 @@ def run(
             record = replace(record, sittings=sittings)
             write_record(folder, record)
     return Run(folder, record)
+
+
+def job_of(
+    config: Config,
+    scenario: ErrorModel,
+    folder: Path,
+    question: Question,
+    sampling: SamplingPlan,
+    read: Callable[[int], MRIO],
+) -> Job:
+    """The job of one scenario in a run folder; `question` has units."""
+    return Job(
+        folder=folder / scenario.name,
+        title=config.title,
+        read=read,
+        question=question,
+        errors=scenario,
+        sampling=sampling,
+        r_max=config.r_max,
+        tolerance=config.tolerance,
+        keep=config.keep,
+    )
 
 
 def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict[str, Any]:
