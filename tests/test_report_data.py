@@ -12,10 +12,24 @@ import pytest
 from report_world import World, ensemble, subject
 from test_report import table, verdicts
 
-from engine.analysis import along_correlation, scenario_table, verdict_table
+from engine.analysis import (
+    PriorRatio,
+    RealVariability,
+    Span,
+    Target,
+    Trend,
+    acceptance_table,
+    along_correlation,
+    offset_table,
+    scenario_table,
+    target_table,
+    verdict_table,
+    years_to_detect_table,
+)
 from engine.kernels.changes import DetectionRule
 from engine.report import Subject, write
 from engine.report.chapters import PART_TITLES
+from engine.report.sections import sections
 
 RULE = DetectionRule()
 WORLDS = {
@@ -178,3 +192,42 @@ def test_where_too_many_draws_are_rejected_the_curves_are_without_end() -> None:
     assert np.isfinite(found["mdc_decrease"].isel(pair=0)).all()
     assert np.isinf(found["mdc_decrease"].isel(pair=1)).all()
     assert np.isnan(found["mdc_decrease_mcse"].isel(pair=1)).all()
+
+
+# --- sections beside the verdicts -----------------------------------------------------------------
+
+# What was asked or published, and what is exact, of the tables that figures of sections show.
+OF_TOPICS = NOT_SAMPLED | {
+    *("share", "limit", "estimate", "estimate_share", "base_estimate", "margin", "true_share"),
+    *("prior_mean", "prior_sd", "overshoot_percent", "acceptance", "home_change"),
+    *("abroad_change", "most_years", "years", "real_sd", "real_phi"),
+}
+
+
+def test_figures_of_sections_tell_the_error_of_every_sampled_number() -> None:
+    drawn = ensemble(World(draws=512, path=(187.0, 180.0, 175.0, 170.0, 165.0, 150.0)))
+    with_prior, without = (
+        Target(name, 2005, (2000,), 0.85, "assumption", prior=prior)
+        for name, prior in (("sure", PriorRatio(0.85, 0.05, "assumption")), ("unsure", None))
+    )
+    trend = Trend((3.0,), (RealVariability(0.02, 0.3, "assumption"),))
+    topics = {
+        "target": target_table(drawn, [with_prior, without], RULE),
+        "acceptance": acceptance_table(drawn, [without], RULE),
+        "offset": offset_table(drawn, Span(2000, 2005), RULE),
+        "years_to_detect": years_to_detect_table({"central": drawn}, "central", RULE, trend),
+    }
+    made = sections(topics, "NLD", "CO2", RULE, "toy", "toy", drawn=True)
+    told = [figure for section in made for figure in section.figures]
+    assert len(told) == len(topics)
+    for figure in told:
+        for name, rows in figure.data:
+            assert rows
+            for row in rows:
+                asked = row.get("given") == "decline"
+                for column, value in row.items():
+                    if not isinstance(value, float) or column.endswith("_mcse"):
+                        continue
+                    if column in OF_TOPICS or (asked and column == "decline_percent"):
+                        continue
+                    assert row[f"{column}_mcse"] is not None, (name, column)

@@ -150,7 +150,7 @@ def funnel(
         for change in changes:
             _rule(axes, change, view)
         _own_verdicts(axes, changes)
-        _name_regions(axes, view, changes, power)
+        _name_regions(axes, view, changes, power, next(mark for mark in marks if mark.own))
         _own_mdc(axes, [change for change in changes if change.verdict != "not assessed"])
         _name_rules(axes, changes)
         return picture(figure, key, alt)
@@ -237,7 +237,7 @@ def _frame(figure: Figure, axes: Axes, view: _View) -> None:
     make_room(axes)
     axes.axhline(0, color=RULE, linewidth=0.8)
     put: dict[str, Any] = {"color": MUTED, "fontsize": SMALL, "va": "center"}
-    figure.text(0.012, _PLACE[1] + _PLACE[3] + 0.02, f"change, {view.unit}", **put)
+    figure.text(0.012, _PLACE[1] + _PLACE[3] + 0.037, f"change, {view.unit}", **put)
     figure.text(
         0.4675, 0.068, "correlation of the errors of the two years' footprints", ha="center", **put
     )
@@ -379,8 +379,10 @@ def _name_rules(axes: Axes, changes: Sequence[Change]) -> None:
         )
 
 
-def _name_regions(axes: Axes, view: _View, changes: Sequence[Change], power: float) -> None:
-    """Words inside the picture, where the rules leave room for them."""
+def _name_regions(
+    axes: Axes, view: _View, changes: Sequence[Change], power: float, own: Mark
+) -> None:
+    """Words inside the picture, where rules and lines leave room for them."""
     quiet: dict[str, Any] = {"color": MUTED, "fontsize": SMALL, "va": "center"}
     x = stretched(view.curves.rho)
     left, tall = float(x[0]), view.top - view.bottom
@@ -393,18 +395,21 @@ def _name_regions(axes: Axes, view: _View, changes: Sequence[Change], power: flo
             left + 0.02 * (1 - left), at, "in here, an estimated change is not detectable", **quiet
         )
     # To the right the MDC is small: what lies beyond it has the room above.
-    begins = 1 - 0.29 * (1 - left)
+    said = f"a true change out here is\nfound {100 * power:.4g}{NBSP}% of the time"
+    widest = max(width(line, SMALL) for line in said.split("\n"))
+    begins = 1 - (0.02 + widest / (_PLACE[2] * WIDTH)) * (1 - left)
     beyond = float(np.interp(begins, x, view.up(view.curves.rise.value[2])))
     named = max(float(shown(c.mdc_increase, logarithmic=view.logarithmic)) for c in changes)
     taken = [named + 0.05 * tall, *(h for h in heights if h > 0)]
     at, room = _roomiest([h for h in taken if beyond < h < view.top], beyond, view.top)
-    if beyond < view.top and room > 0.12 * tall:
+    free = beyond < view.top and room > 0.12 * tall and float(stretched(own.middle)) < begins
+    if free:
         axes.text(
             1 - 0.01 * (1 - left),
             at,
-            f"a true change out here is\nfound {100 * power:.4g}{NBSP}% of the time",
+            said,
             ha="right",
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             **quiet,
         )
 
