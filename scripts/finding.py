@@ -12,12 +12,27 @@ from statistics import median as middle
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from engine import workflow
 from engine.analysis.tables import number, places, probability, signed
-from engine.report.figures.canvas import FALL, INK, MUTED, PALE, RISE, RULE, plain_axes, style
+from engine.report.figures.canvas import (
+    FALL,
+    INK,
+    MUTED,
+    PALE,
+    PAPER,
+    RISE,
+    RULE,
+    SMALL,
+    WIDTH,
+    plain_axes,
+    style,
+)
+from engine.report.figures.labels import width
 from engine.report.numbers import MINUS, NBSP
 from engine.report.numbers import correlation as shown
 
@@ -369,8 +384,8 @@ def write(figure: Figure, path: Path) -> None:
 
 
 def changes_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(7.3, 3.8))
-    axes = figure.add_axes((0.09, 0.1, 0.89, 0.82))
+    figure = Figure(figsize=(WIDTH, 3.9))
+    axes = figure.add_axes((0.06, 0.08, 0.925, 0.75))
     plain_axes(axes)
     for place, consumer in enumerate(consumers):
         rows = told[BASE].yearly(consumer)
@@ -380,28 +395,73 @@ def changes_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
             for one in told.values()
         ]
         base_fall, base_rise = of_each[list(told).index(BASE)], rises[list(told).index(BASE)]
-        axes.bar(place, base_fall + base_rise, bottom=-base_fall, width=0.62, color=PALE)
-        axes.plot([place] * 2, [-max(of_each), max(rises)], color=RULE, linewidth=1.2)
+        axes.bar(place, base_fall + base_rise, bottom=-base_fall, width=0.66, color=PALE)
         for end, sign in ((min(of_each), -1), (max(of_each), -1), (min(rises), 1), (max(rises), 1)):
-            axes.plot([place - 0.1, place + 0.1], [sign * end] * 2, color=MUTED, linewidth=1.0)
+            axes.plot([place - 0.33, place + 0.33], [sign * end] * 2, color=MUTED, lw=0.9, ls=DOTS)
         for step, row in enumerate(rows):
-            x, y = place + 0.11 * (step - 2), 100 * row["relative_change"]
-            colour = RISE if y > 0 else FALL
-            style_of = {True: "full", False: "none"}[row["verdict"] in DETECTED]
-            filled = "left" if row["verdict"] == UNDECIDED else style_of
-            axes.plot(
-                x, y, "o", markersize=6, color=colour, fillstyle=filled, markerfacecoloralt="white"
+            x, y = place + 0.125 * (step - 2), 100 * row["relative_change"]
+            _dot(axes, x, y, row["verdict"], RISE if y > 0 else FALL)
+            axes.annotate(
+                f"{row['to_year'] % 100:02d}",
+                (x, y),
+                xytext=(0, 5 if y > 0 else -5),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if y > 0 else "top",
+                fontsize=6.5,
+                bbox={
+                    "facecolor": PALE if -base_fall < y < base_rise else PAPER,
+                    "edgecolor": "none",
+                    "pad": 0.2,
+                },
             )
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xticks(range(len(consumers)), [SHORT[consumer] for consumer in consumers])
-    axes.set_title("yearly change, %", loc="left", fontsize=8, color=MUTED)
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: signed(value, 0).replace("-", MINUS))
+    )
+    figure.text(0.012, 0.965, "yearly change, %", fontsize=SMALL, color=MUTED, va="center")
+    _key(figure)
     return figure
 
 
+DOTS = (0, (1, 1.5))
+
+
+def _dot(axes: Axes, x: float, y: float, verdict: str, colour: str) -> None:
+    """Full where a direction is detectable, half where more draws are needed to tell."""
+    full = "full" if verdict in DETECTED else "none"
+    filled = "left" if verdict == UNDECIDED else full
+    axes.plot(x, y, "o", ms=6, color=colour, fillstyle=filled, markerfacecoloralt=PAPER)
+
+
+def _key(figure: Figure) -> None:
+    """What dots, blocks and lines are, in one line above the picture."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(0, figure.get_figheight())
+    x, y = 0.16, figure.get_figheight() - 0.38
+    for verdict, said in (
+        (DETECTED[0], "detectable"),
+        ("", "not detectable"),
+        (UNDECIDED, "needs more draws"),
+    ):
+        _dot(axes, x, y, verdict, INK)
+        axes.text(x + 0.1, y, said, fontsize=SMALL, va="center")
+        x += 0.26 + width(said, SMALL)
+    axes.bar(x + 0.08, 0.15, bottom=y - 0.075, width=0.2, color=PALE)
+    said = "below the MDC, base"
+    axes.text(x + 0.24, y, said, fontsize=SMALL, va="center")
+    x += 0.42 + width(said, SMALL)
+    axes.plot([x, x + 0.2], [y, y], color=MUTED, lw=0.9, ls=DOTS)
+    axes.text(x + 0.26, y, "MDC, least and largest", fontsize=SMALL, va="center")
+
+
 def years_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(7.3, 2.7))
+    figure = Figure(figsize=(WIDTH, 2.6))
     for place, consumer in enumerate(consumers):
-        axes = figure.add_axes((0.06 + 0.19 * place, 0.18, 0.165, 0.66))
+        axes = figure.add_axes((0.055 + 0.19 * place, 0.18, 0.165, 0.62))
         plain_axes(axes)
         curves = [curve(one, consumer) for one in told.values()]
         grid = range(1, 16)
@@ -415,11 +475,12 @@ def years_figure(told: dict[str, Told], consumers: Sequence[str]) -> Figure:
         axes.set_ylim(0, 15)
         axes.set_yticks([1, 5, 10, 15])
         axes.set_xticks([1, 3, 5], ["1", "3", "5"])
-        axes.set_title(SHORT[consumer], loc="left", fontsize=9, color=INK)
+        axes.set_title(SHORT[consumer], loc="left", fontsize=9, color=INK, weight="bold")
         if place:
             axes.set_yticklabels([])
-    figure.text(0.5, 0.03, "steady fall, % a year", ha="center", fontsize=8, color=MUTED)
-    figure.text(0.01, 0.94, "years after the first", fontsize=8, color=MUTED)
+    figure.text(0.5, 0.03, "steady fall, % a year", ha="center", fontsize=SMALL, color=MUTED)
+    said = "years after the first (line: base; grey: over all error models)"
+    figure.text(0.012, 0.955, said, fontsize=SMALL, color=MUTED, va="center")
     return figure
 
 
@@ -441,9 +502,10 @@ def curve(one: Told, consumer: str) -> dict[int, float]:
 
 
 def budget_figure(base: Told, consumers: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(7.3, 3.4))
-    axes = figure.add_axes((0.12, 0.33, 0.86, 0.64))
+    figure = Figure(figsize=(WIDTH, 2.9))
+    axes = figure.add_axes((0.125, 0.36, 0.86, 0.62))
     plain_axes(axes, grid=False)
+    axes.spines["bottom"].set_visible(False)
     entries = list(
         dict.fromkeys(
             row["entry"]
@@ -451,24 +513,39 @@ def budget_figure(base: Told, consumers: Sequence[str]) -> Figure:
             for row in base.rows("budget", consumer, change=YEARLY, by="quantity")
         )
     )
-    colours = (FALL, RISE, MUTED, RULE, INK, PALE)
     for place, consumer in enumerate(reversed(consumers)):
         shares = {
             row["entry"]: 100 * row["share"]
             for row in base.rows("budget", consumer, change=YEARLY, by="quantity")
         }
         left = 0.0
-        for entry, colour in zip(entries, colours, strict=False):
+        for entry, (colour, ink) in zip(entries, COLOURS, strict=False):
             share = shares.get(entry, 0.0)
-            axes.barh(place, share, left=left, height=0.6, color=colour)
+            axes.barh(place, share, left=left, height=0.66, color=colour, edgecolor=PAPER)
+            if share >= LEAST_NUMBERED:
+                axes.text(
+                    left + share / 2, place, number(share, 0), color=ink, ha="center", va="center",
+                    fontsize=SMALL,
+                )  # fmt: skip
             left += share
+    axes.set_xlim(0, 100)
+    axes.set_xticks([])
     axes.set_yticks(range(len(consumers)), [SHORT[consumer] for consumer in reversed(consumers)])
-    axes.set_xlabel("share of the variance of a yearly change, %", fontsize=8)
-    for at, (entry, colour) in enumerate(zip(entries, colours, strict=False)):
-        x, y = 0.12 + 0.4 * (at % 2), 0.13 - 0.055 * (at // 2)
+    axes.tick_params(axis="y", labelcolor=INK)
+    figure.text(
+        0.555, 0.3, "share of the variance of a yearly change, %", ha="center", fontsize=SMALL,
+        color=MUTED,
+    )  # fmt: skip
+    for at, (entry, (colour, _)) in enumerate(zip(entries, COLOURS, strict=False)):
+        x, y = 0.125 + 0.4 * (at % 2), 0.19 - 0.075 * (at // 2)
         figure.text(x, y, "■", color=colour, fontsize=9)
-        figure.text(x + 0.02, y, QUANTITIES.get(entry, entry), fontsize=8, color=INK)
+        figure.text(x + 0.022, y, QUANTITIES.get(entry, entry), fontsize=SMALL, color=INK)
     return figure
+
+
+# With the ink of the numbers on them; neighbours differ in lightness, so also in a grey print.
+COLOURS = ((FALL, PAPER), ("#eda877", INK), (MUTED, PAPER), (RULE, INK), (INK, PAPER), (PALE, INK))
+LEAST_NUMBERED = 4  # percent: a narrower bar has no room for its number
 
 
 if __name__ == "__main__":

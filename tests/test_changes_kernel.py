@@ -33,6 +33,7 @@ from engine.kernels.changes import (
     sigma_of_rho,
     spent_at_look,
     verdicts,
+    whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
     Estimate,
@@ -598,6 +599,19 @@ def test_a_rejected_draw_leaves_the_pair_and_widens_the_probability() -> None:
     assert found["p_decrease"] == p
     assert found["p_decrease_low"] == pytest.approx(0.9 * p)
     assert found["p_decrease_high"] == pytest.approx(0.9 * p + 0.1)
+
+
+def test_the_bounds_of_a_probability_have_the_error_of_a_count_over_all_draws() -> None:
+    """`a p` is k of n draws, accepted or not, and `1 - (a p + 1 - a)` another k: binomial both."""
+    n, D, k = 1000, 900, 300
+    p = Estimate(np.array(k / D), np.sqrt(np.array(k / D * (1 - k / D) / D)))
+    found = whatever_rejected("p", p, D, n - D)
+    for end, count in (("low", k), ("high", k + n - D)):
+        assert found[f"p_{end}"] == pytest.approx(count / n)
+        binomial = math.sqrt(count / n * (1 - count / n) / n)
+        assert found[f"p_{end}_mcse"] == pytest.approx(binomial, rel=1e-12)
+    same = whatever_rejected("p", p, D, 0)
+    assert same["p_low_mcse"] == same["p_high_mcse"] == p.mcse
 
 
 def test_a_footprint_that_is_not_always_positive_is_judged_by_raw_differences() -> None:

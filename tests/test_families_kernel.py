@@ -206,8 +206,8 @@ def test_a_direction_holds_whatever_the_rejected_draws_were() -> None:
 def test_a_false_alarm_has_the_bounds_of_rejected_draws() -> None:
     found = simultaneous(independent_years(6, 900, 3, "consecutive"), np.zeros(5), 100, RULE)
     p = float(found.false_alarm.value)
-    assert found.false_alarm_low == pytest.approx(0.9 * p)
-    assert found.false_alarm_high == pytest.approx(0.9 * p + 0.1)
+    assert found.false_alarm_low.value == pytest.approx(0.9 * p)
+    assert found.false_alarm_high.value == pytest.approx(0.9 * p + 0.1)
 
 
 def test_too_few_draws_decide_nothing() -> None:

@@ -10,6 +10,7 @@ import math
 import re
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from report_world import World, ensemble, subject
 
 from engine.analysis import Target, target_table, verdict_table
 from engine.errors import StoreError
-from engine.kernels.changes import DetectionRule, Verdict
+from engine.kernels.changes import DetectionRule, Verdict, sigma_of_rho
 from engine.report import numbers, page, sentences, words, write
 from engine.report.figures import canvas, funnel, labels
 from engine.report.figures.matrix import PAINTS
@@ -199,11 +200,11 @@ def test_every_figure_has_tolddata_and_the_name_of_its_tables(
 
 
 def test_figures_are_drawn_for_what_there_is(pages: dict[str, Path]) -> None:
-    assert len(figures(pages["usual"])) == 4
-    assert len(figures(pages["two of each"])) == 16
+    assert len(figures(pages["usual"])) == 3
+    assert len(figures(pages["two of each"])) == 12
     assert len(figures(pages["total only"])) == 3
-    assert len(figures(pages["one year"])) == 2
-    assert len(figures(pages["no errors at all"])) == 3  # nothing hangs on a correlation
+    assert len(figures(pages["one year"])) == 1
+    assert len(figures(pages["no errors at all"])) == 2  # nothing hangs on a correlation
 
 
 def test_a_page_of_many_chapters_stays_of_reasonable_size(
@@ -211,7 +212,7 @@ def test_a_page_of_many_chapters_stays_of_reasonable_size(
 ) -> None:
     monkeypatch.setattr(page, "_ILLUSTRATED", 1)
     path = write(subject(CASES["two of each"]), tmp_path)
-    assert len(figures(path)) == 4
+    assert len(figures(path)) == 3
     assert Page(path).words.count("this one has its tables") == 3
     assert path.stat().st_size < pages["two of each"].stat().st_size / 2
     assert pages["many years"].stat().st_size < 500_000
@@ -559,21 +560,63 @@ def test_the_page_says_what_it_leaves_out_and_what_it_rests_on(pages: dict[str, 
 
 
 def test_the_curves_meet_each_change_at_its_break_even(pages: dict[str, Path]) -> None:
+    """They are drawn through so many correlations that between two they are straight."""
+    curves = verdicts(pages["usual"])["correlation_curves"]
+    rho = funnel.stretched(np.array([row["rho"] for row in curves]))
     for first in range(2000, 2005):
         change = as_change(total(pages["usual"], first, first + 1))
-        at = np.array([change.rho_break_even, change.rho])
-        drawn = funnel.curves([change], RULE, at)
-        assert drawn.limit[0, 0] == pytest.approx(abs(change.reference_delta), rel=1e-9)
-        assert drawn.fall[0, 1] == pytest.approx(change.mdc_decrease, rel=1e-9)
-        assert drawn.rise[0, 1] == pytest.approx(change.mdc_increase, rel=1e-9)
+        for name, where, expected in (
+            ("detection_limit", change.rho_break_even, abs(change.reference_delta)),
+            ("mdc_decrease", change.rho, change.mdc_decrease),
+            ("mdc_increase", change.rho, change.mdc_increase),
+        ):
+            ends = [[row[f"{name}_{end}"] for row in curves] for end in ("lowest", "highest")]
+            low, high = (np.interp(funnel.stretched(where), rho, end) for end in ends)
+            assert low * (1 - 1e-3) <= expected <= high * (1 + 1e-3), (name, first)
 
 
 def test_the_stretched_axis_makes_the_limits_straight() -> None:
-    change = a_change(s1=0.05, s2=0.05, rho=0.5)
     rho = np.array([-0.5, 0.0, 0.5, 0.9, 0.99, 1.0])
-    drawn = funnel.curves([change], RULE, rho)
-    expected = RULE.z_alpha * 0.05 * np.sqrt(2) * (1 - funnel.stretched(rho))
-    np.testing.assert_allclose(drawn.limit[0], expected, atol=1e-12)
+    s = np.full(6, 0.05)
+    straight = 0.05 * np.sqrt(2) * (1 - funnel.stretched(rho))
+    np.testing.assert_allclose(sigma_of_rho(s, s, rho), straight, atol=1e-12)
+
+
+def test_curves_over_pairs_keep_the_error_of_the_pair_they_show() -> None:
+    value, mcse = np.array([[3.0, 1.0, 2.0]]), np.array([[0.3, 0.1, 0.2]])
+    odd = funnel.curves(np.array([0.5]), (value, mcse), (value, mcse), (value, mcse)).limit
+    assert odd.value[:, 0].tolist() == [2.0, 1.0, 3.0]
+    assert odd.mcse[:, 0].tolist() == [0.2, 0.1, 0.3]
+    value, mcse = value[:, :2], mcse[:, :2]
+    even = funnel.curves(np.array([0.5]), (value, mcse), (value, mcse), (value, mcse)).fall
+    assert even.value[:, 0].tolist() == [2.0, 1.0, 3.0]
+    assert even.mcse[:, 0] == pytest.approx([0.2, 0.1, 0.3])
+
+
+@given(
+    st.lists(st.tuples(st.floats(-100, 100), st.floats(0.01, 10)), min_size=1, max_size=12),
+    st.floats(-50, 50),
+)
+def test_labels_of_any_size_stay_apart_and_within_their_bounds(
+    wanted: list[tuple[float, float]], low: float
+) -> None:
+    places, sizes = ([one[i] for one in wanted] for i in (0, 1))
+    high = low + sum(sizes) + 5.0
+    placed = labels.spread(places, sizes, low, high)
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    for a, b in pairwise(order):
+        assert placed[b] - placed[a] >= (sizes[a] + sizes[b]) / 2 - 1e-9
+    assert low - 1e-9 <= placed[order[0]]
+    assert placed[order[-1]] <= high + 1e-9
+
+
+@given(st.text("abc de", min_size=1, max_size=60), st.floats(0.5, 3.0))
+def test_names_are_cut_and_wrapped_to_their_room(name: str, room: float) -> None:
+    lines = labels.wrapped(name, room, 8.0)
+    assert 1 <= len(lines) <= 2
+    assert all(labels.width(line, 8.0) <= room + 1e-9 for line in lines)
+    if labels.width(name, 8.0) <= room:
+        assert lines == [name]
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.floats(0.01, 10))

@@ -165,6 +165,7 @@ def test_years_are_those_of_the_law_that_the_draws_have() -> None:
         assert row["fading"] == pytest.approx(1, abs=0.1)
         assert row["phi"] == pytest.approx(0.8, abs=0.05)
         assert row["fit_ratio"] == pytest.approx(1, abs=0.05)
+        assert 0 < row["fit_ratio_mcse"] < 0.05
         assert row["years_low"] <= row["years"] <= row["years_high"]
 
 

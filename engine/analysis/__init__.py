@@ -35,7 +35,7 @@ from engine.analysis.contributions import (
     place,
 )
 from engine.analysis.control import controlled
-from engine.analysis.correlation import correlation_table, correlation_text
+from engine.analysis.correlation import along_correlation, correlation_table, correlation_text
 from engine.analysis.databases import (
     databases_table,
     databases_text,
@@ -110,6 +110,7 @@ __all__ = [
     "acceptance_table",
     "acceptance_text",
     "adjusted_at_last_look",
+    "along_correlation",
     "at_last_look",
     "attributed",
     "budget_table",

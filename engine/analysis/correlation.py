@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from engine.analysis.beside import beside_verdicts
+from engine.analysis.selection import CELL, Names, select
 from engine.analysis.tables import (
     LABELS,
     NOTHING,
@@ -21,9 +23,13 @@ from engine.analysis.tables import (
 )
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.kernels.conclusions import Conclusion, conclusion
-from engine.kernels.correlation import over_correlation
+from engine.kernels.correlation import limits, over_correlation
 
 OWN, ASSUMED = "own", "assumed"  # the model's own correlation comes last
+# From -1 to 1: sigma is nearly proportional to sqrt(1 - rho), which changes fast near one.
+_FAR = tuple(round(-1 + 0.05 * step, 2) for step in range(38))
+_NEAR = tuple(round(0.9 + 0.01 * step, 2) for step in range(10))
+ALONG = (*_FAR, *_NEAR, 0.995, 0.998, 0.999, 0.9995, 0.9999, 1.0)
 _KNOWN = (
     "scale",
     "draws",
@@ -34,7 +40,7 @@ _KNOWN = (
     "rho_break_even",
     "rho_break_even_mcse",
 )
-_ALONG = (
+_AT_EACH = (  # what a row has of each correlation
     "sigma",
     "mdc",
     "mdc_increase",
@@ -71,6 +77,57 @@ def correlation_table(
     return rows
 
 
+def along_correlation(
+    ensemble: xr.Dataset,
+    pairs: Sequence[tuple[int, int]],
+    rule: DetectionRule,
+    *,
+    stressor: Names = None,
+    consumer: Names = None,
+) -> xr.Dataset:
+    """How large a change of the total must be, over any correlation of its two years' errors.
+
+    Dims rho, pair, stressor, consumer: `detection_limit`, beyond which an estimate is detectable
+    by size, and `mdc_decrease` and `mdc_increase`, the true falls and rises found with the rule's
+    power; each with `_mcse`, in log points, or the stressor's unit where changes are raw
+    differences. rho runs from -1 to 1 in steps that grow finer towards one.
+
+    Args:
+        pairs: (from, to) years.
+        stressor, consumer: names to limit the analysis to; only these are read.
+
+    Raises:
+        InputError: the ensemble has no such name.
+    """
+    asked = select(ensemble.sel(part=["total"]), stressor, consumer)
+    where = {year: place for place, year in enumerate(asked.years)}
+    found = []
+    for first, second in ((where[a], where[b]) for a, b in pairs):
+        there = asked.computed[:, first] & asked.computed[:, second]
+        found.append(
+            limits(
+                asked.footprint[there, first, ..., 0],
+                asked.footprint[there, second, ..., 0],
+                asked.reference[first, ..., 0],
+                asked.reference[second, ..., 0],
+                rule=rule,
+                grid=ALONG,
+            )
+        )
+    names = list(found[0]) if found else []
+    dims = ("rho", "pair", *CELL[:-1])
+    coords = {name: asked.coords[name] for name in CELL[:-1]}
+    return xr.Dataset(
+        {name: (dims, np.stack([one[name] for one in found], axis=1)) for name in names},
+        coords=coords
+        | {
+            "rho": list(ALONG),
+            "from_year": xr.Variable("pair", [a for a, _ in pairs]),
+            "to_year": xr.Variable("pair", [b for _, b in pairs]),
+        },
+    )
+
+
 def _rows_of(
     change: Row,
     found: Mapping[str, NDArray[Any]],
@@ -93,7 +150,7 @@ def _rows_of(
         row |= {"model": OWN if at == len(verdicts) - 1 else ASSUMED}
         row |= {name: plain(found[name][at][cell]) for name in ("rho", "rho_mcse")}
         row |= {"verdict": verdict, "by_size": by_size[at]}
-        for name in _ALONG:
+        for name in _AT_EACH:
             row |= {each: plain(found[each][at][cell]) for each in (name, f"{name}_mcse")}
         rows.append(row | shared)
     return rows

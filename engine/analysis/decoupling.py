@@ -30,14 +30,16 @@ _OF_CHANGE = (
     "p_decrease",
     "p_decrease_mcse",
     "p_decrease_low",
+    "p_decrease_low_mcse",
     "p_decrease_high",
+    "p_decrease_high_mcse",
 )
 _OF_GDP = ("gdp_first", "gdp_last", "gdp_change", "gdp_change_sd", "p_gdp_rose")
 _PROBABILITIES = tuple(
     f"p_{kind}{mirrored}{error}"
     for kind in ("absolute", "relative")
     for mirrored in ("", "_reflected")
-    for error in ("", "_mcse", "_low", "_high")
+    for error in ("", "_mcse", "_low", "_low_mcse", "_high", "_high_mcse")
 )
 
 

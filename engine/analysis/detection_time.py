@@ -42,19 +42,30 @@ _IF_AR1 = (0.0, 0.5, 0.9)  # what the same errors would need if they faded so
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outlook:
-    """Errors of one path carried on: all its draws first, then without each group of them."""
+    """Errors of one path carried on: all its draws first, then without each group of them.
+
+    Attributes:
+        sampled: covariances over the run's own years that the draws have, as many, (..., T, T).
+    """
 
     law: str
     each: tuple[Carried, ...]
-
-    @property
-    def best(self) -> Carried:
-        return self.each[0]
+    sampled: F64
 
     def number(self, name: str) -> Row:
         """A number of the law in a row, with its Monte Carlo error."""
         values = np.array([_number(one, name) for one in self.each])
         return {name: plain(values[0]), f"{name}_mcse": plain(jackknifed(values[1:]))}
+
+    def fit_ratio(self, years: F64) -> Row:
+        """The slope's standard error over the run's own years: the law's over the draws' own."""
+        ratios = np.array(
+            [
+                _slope_error(one.covariance(years), years) / _slope_error(V, years)
+                for one, V in zip(self.each, self.sampled, strict=True)
+            ]
+        )
+        return {"fit_ratio": plain(ratios[0]), "fit_ratio_mcse": plain(jackknifed(ratios[1:]))}
 
     def slope_errors(self, real: RealVariability | None) -> Estimate:
         """Standard errors of the slope after 1, 2, ... years."""
@@ -130,7 +141,7 @@ def _of_path(
         for phi in _IF_AR1:
             law = Fading(0.0, 1.0, phi) if phi else Fading(0.0, 0.0, 0.0)
             each = tuple(Carried(one.size, law) for one in outlooks[0].each)
-            what_if = _Outlook(f"{WHAT_IF}, phi = {phi:g}", each)
+            what_if = _Outlook(f"{WHAT_IF}, phi = {phi:g}", each, outlooks[0].sampled)
             yield from _rows(head, path, what_if, None, rule, asked, curve=False)
 
 
@@ -145,7 +156,7 @@ def _outlooks(path: Path) -> tuple[str, list[_Outlook]]:
     sampled = np.concatenate([_covariance(path.z)[None], covariances_without(path.z, _GROUPS)])
     laws = laws_told_by(path.years)
     return "", [
-        _Outlook(str(law), tuple(carried(V, path.years, law) for V in sampled))
+        _Outlook(str(law), tuple(carried(V, path.years, law) for V in sampled), sampled)
         for law in (laws if Law.FITTED not in laws else (Law.FITTED,))
     ]
 
@@ -178,7 +189,7 @@ def _rows(
         **outlook.number("fading"),
         **outlook.number("phi"),
         **outlook.number("yearly"),
-        "fit_ratio": _fit_ratio(path, outlook.best),
+        **outlook.fit_ratio(path.years),
     }
     rest = {"most_years": MOST, "confidence": rule.confidence, "power": rule.power, "reason": ""}
     span = int(path.years[-1] - path.years[0])
@@ -213,26 +224,21 @@ def _rows(
 def _told_nothing(
     head: Row, real: RealVariability | None, rule: DetectionRule, asked: Trend, reason: str
 ) -> Iterator[Row]:
-    names = ("s_percent", "lasting", "fading", "phi", "yearly")
+    names = ("s_percent", "lasting", "fading", "phi", "yearly", "fit_ratio")
     nothing = {key: None for name in names for key in (name, f"{name}_mcse")}
     for percent in asked.declines:
         yield {
             **head, **variability(real), "given": "decline",
             "decline_percent": percent, "decline_percent_mcse": None,
             "years": None, "years_low": None, "years_high": None, "beyond_run": False,
-            "correlation": "", **nothing, "fit_ratio": None, "most_years": MOST,
+            "correlation": "", **nothing, "most_years": MOST,
             "confidence": rule.confidence, "power": rule.power, "reason": reason,
         }  # fmt: skip
 
 
-def _fit_ratio(path: Path, best: Carried) -> float | None:
-    """Standard error of the slope over the run's own years, by the law and by the draws."""
-    assert path.z is not None
-    law, draws = (
-        float(information_by_year(V, path.years)[-1] ** -0.5)
-        for V in (best.covariance(path.years), _covariance(path.z))
-    )
-    return plain(law / draws)  # type: ignore[no-any-return]
+def _slope_error(V: F64, years: F64) -> float:
+    """Standard error of a slope through these years."""
+    return float(information_by_year(V, years)[-1] ** -0.5)
 
 
 def _covariance(z: F64) -> F64:

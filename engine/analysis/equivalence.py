@@ -56,8 +56,9 @@ def equivalence_table(
             row = {label: change[label] for label in LABELS}
             row |= {"percent": percent, "equivalence": said.value}
             row |= {"said": said.in_words(percent)}
-            for name in ("p_larger", "p_larger_mcse", "p_larger_low", "p_larger_high"):
-                row[name] = plain(found[name][g][cell])
+            for name in ("p_larger", "p_larger_low", "p_larger_high"):
+                for each in (name, f"{name}_mcse"):
+                    row[each] = plain(found[each][g][cell])
             for name in ("smallest_percent", "smallest_percent_mcse"):
                 row[name] = plain(found[name][cell])
             row |= {name: change[name] for name in _KNOWN}

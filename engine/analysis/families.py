@@ -166,9 +166,7 @@ _NUMBERS = _and_mcse(
     "p_benjamini_hochberg",
 )
 _SHARED = (
-    *_and_mcse("critical", "false_alarm"),
-    "false_alarm_low",
-    "false_alarm_high",
+    *_and_mcse("critical", "false_alarm", "false_alarm_low", "false_alarm_high"),
     "family_draws",
     "holm_draws",
 )
@@ -189,10 +187,8 @@ def _of_family(
             _put(columns, f"simultaneous_{end}", _end(observed, found.half_width, sign, log))
         _say(columns, "simultaneous", found.verdict)
         shared |= _numbers("critical", found.critical) | _numbers("false_alarm", found.false_alarm)
-        shared |= {
-            "false_alarm_low": found.false_alarm_low,
-            "false_alarm_high": found.false_alarm_high,
-        }
+        shared |= _numbers("false_alarm_low", found.false_alarm_low)
+        shared |= _numbers("false_alarm_high", found.false_alarm_high)
     else:
         _say(columns, "simultaneous", np.full(len(told), Verdict.NOT_DETECTABLE.value))
     for row, column in zip(told, columns, strict=True):

@@ -18,6 +18,8 @@ _SHOWN = (
     "sigma_mcse",
     "p_decrease",
     "p_decrease_mcse",
+    "rho",
+    "rho_mcse",
     "mdc",
     "mdc_mcse",
 )

@@ -254,14 +254,14 @@ def _risks(judged: Judged, cell: tuple[int, ...], target: Target, *, assessed: b
     row: Row = empty | {"prior_mean": prior.mean, "prior_sd": prior.sd}
     if np.isfinite(guard.band.value):
         found = kernel.risks(judged.error_at(cell), guard, prior, target.share)
-        row |= _told("consumers_risk", found.consumer, judged.acceptance)
-        row |= _told("producers_risk", found.producer, judged.acceptance)
+        row |= _told("consumers_risk", found.consumer, judged)
+        row |= _told("producers_risk", found.producer, judged)
     return row | {"prior_source": target.prior.source}
 
 
-def _told(name: str, p: Estimate, acceptance: float) -> Row:
+def _told(name: str, p: Estimate, judged: Judged) -> Row:
     """A probability, its Monte Carlo error, and its ends whatever the rejected draws did."""
-    ends = whatever_rejected(name, p.value, acceptance)
+    ends = whatever_rejected(name, p, judged.draws, judged.rejected)
     told = {name: p.value, f"{name}_mcse": p.mcse} | ends
     return {name: plain(float(value)) for name, value in told.items()}
 
@@ -272,11 +272,15 @@ _RISKS = (
     "consumers_risk",
     "consumers_risk_mcse",
     "consumers_risk_low",
+    "consumers_risk_low_mcse",
     "consumers_risk_high",
+    "consumers_risk_high_mcse",
     "producers_risk",
     "producers_risk_mcse",
     "producers_risk_low",
+    "producers_risk_low_mcse",
     "producers_risk_high",
+    "producers_risk_high_mcse",
 )
 
 
@@ -293,7 +297,7 @@ def _curve(one: _Comparison, judged: Judged, cell: tuple[int, ...]) -> list[Row]
         one.labels(*cell)
         | {
             "true_share": one.target.share * float(np.exp(margin)),
-            **_told("p_accepted", Estimate(p, mcse), judged.acceptance),
+            **_told("p_accepted", Estimate(p, mcse), judged),
             "draws": len(error),
             "acceptance": judged.acceptance,
         }

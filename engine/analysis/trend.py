@@ -48,9 +48,11 @@ _MEANING = {
 _NUMBERS = (
     "slope_percent", "slope_percent_mcse", "slope_low_percent", "slope_low_percent_mcse",
     "slope_high_percent", "slope_high_percent_mcse", "error_percent", "error_percent_mcse",
-    "p_decrease", "p_decrease_mcse", "p_decrease_low", "p_decrease_high",
+    "p_decrease", "p_decrease_mcse", "p_decrease_low", "p_decrease_low_mcse",
+    "p_decrease_high", "p_decrease_high_mcse",
     "p_decrease_reflected", "p_decrease_reflected_mcse",
-    "p_decrease_reflected_low", "p_decrease_reflected_high",
+    "p_decrease_reflected_low", "p_decrease_reflected_low_mcse",
+    "p_decrease_reflected_high", "p_decrease_reflected_high_mcse",
     "mdc_decrease_percent", "mdc_decrease_percent_mcse",
     "misfit", "misfit_mcse", "misfit_limit",
     "earliest", "earliest_soonest", "earliest_latest", "lasting_from", "looks", "limit",

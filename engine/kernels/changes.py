@@ -361,12 +361,25 @@ def share_accepted(draws: int, rejected: int) -> float:
     return draws / (draws + rejected) if draws else 0.0
 
 
-def whatever_rejected(name: str, p: F64, acceptance: float) -> dict[str, F64]:
-    """`name_low` and `name_high` of a probability: `a p` and `a p + 1 - a`."""
-    return {
-        f"{name}_low": acceptance * p,
-        f"{name}_high": acceptance * p + (1 - acceptance),
-    }
+def whatever_rejected(name: str, p: Estimate, draws: int, rejected: int) -> dict[str, F64]:
+    """`name_low` and `name_high` of a probability, `a p` and `a p + 1 - a`, with `_mcse`.
+
+    The share a that was accepted is sampled as well, independently of p to first order:
+    `mcse^2 = a^2 mcse_p^2 + q^2 a (1 - a) / n` with q = p at the lower end, 1 - p at the upper
+    one, and n all draws. Where none was rejected both ends are p, and so is their error.
+
+    Args:
+        p: among the accepted draws, (...).
+        draws, rejected: how many were accepted, and how many were not.
+    """
+    a = share_accepted(draws, rejected)
+    of_share = a * (1 - a) / max(draws + rejected, 1)
+    found: dict[str, F64] = {}
+    for end, more, by_share in (("low", 0.0, p.value), ("high", 1 - a, 1 - p.value)):
+        at = a * p.value + more
+        error = np.sqrt(np.square(a * p.mcse) + np.square(by_share) * of_share)
+        found |= _named(f"{name}_{end}", Estimate(at, error))
+    return found
 
 
 def accepted_draws(*footprints: F64) -> Bool:
@@ -631,8 +644,7 @@ def _direction(
         "verdict": verdicts(against_decrease, against_increase, draws, rejected, assessed, rule),
         "asymmetric": asymmetric & assessed,
     }
-    share = share_accepted(draws, rejected)
     for name, count in (("p_decrease", below), ("p_decrease_reflected", below_mirrored)):
         estimate = probability(count, draws)
-        found |= _named(name, estimate) | whatever_rejected(name, estimate.value, share)
+        found |= _named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
     return found

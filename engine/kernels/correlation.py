@@ -75,11 +75,12 @@ def over_correlation(
     own = correlation(*levels)
     fixed = [np.full(both.log.shape, rho) for rho in grid]
     rho = np.stack([*fixed, own.value])
-    at = [*(_sigma_at(*levels, assumed) for assumed in fixed), spread(both.delta)]
+    spreads = spread(levels[0]), spread(levels[1])
+    at = [*(_sigma_at(*spreads, assumed) for assumed in fixed), spread(both.delta)]
     sigma = Estimate(
         np.stack([one for one, _ in at]), np.stack([standard_error(psi) for _, psi in at])
     )
-    s1, s2 = (spread(level)[0] for level in levels)
+    s1, s2 = (s for s, _ in spreads)
     least = least_assessed(both, error_first, error_second, s1, s2)
     least = least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
     z = rule.z_where_accepted(both.acceptance)
@@ -99,9 +100,48 @@ def over_correlation(
     return found
 
 
-def _sigma_at(level_first: F64, level_second: F64, rho: F64) -> tuple[F64, F64]:
-    """`sigma_of_rho` of the draws, with its influence function, that of s1 and s2."""
-    (s1, of_s1), (s2, of_s2) = spread(level_first), spread(level_second)
+def limits(
+    first: F64,
+    second: F64,
+    estimate_first: F64,
+    estimate_second: F64,
+    *,
+    rule: DetectionRule,
+    grid: tuple[float, ...],
+) -> dict[str, F64]:
+    """How large a change must be at each correlation of a grid, (len(grid), ...), with `_mcse`.
+
+    Args:
+        first, second, estimate_first, estimate_second: as in `engine.kernels.changes.change`.
+        grid: assumed correlations.
+
+    Returns:
+        `detection_limit`, z sigma(rho), beyond which an estimate is detectable by size, and
+        `mdc_decrease` and `mdc_increase`, all in the units of delta; NaN of fewer than two draws,
+        and infinite where too many were rejected for any change to be detectable.
+    """
+    both = paired(first, second, estimate_first, estimate_second)
+    z = rule.z_where_accepted(both.acceptance)
+    names = ("detection_limit", "mdc_decrease", "mdc_increase")
+    if both.draws < 2 or np.isinf(z):
+        value = np.full((len(grid), *both.log.shape), np.nan if both.draws < 2 else np.inf)
+        unknown = Estimate(value, np.full_like(value, np.nan))
+        return {k: v for name in names for k, v in _named(name, unknown).items()}
+    level_first, level_second = both.levels(estimate_first, estimate_second)
+    spreads = spread(level_first), spread(level_second)
+    found: dict[str, list[F64]] = {f"{name}{end}": [] for name in names for end in ("", "_mcse")}
+    for rho in grid:
+        sigma, influence = _sigma_at(*spreads, np.full(both.log.shape, rho))
+        at = smallest_changes((sigma, influence), bias(both), both.log, both.acceptance, rule)
+        at |= _named("detection_limit", Estimate(z * sigma, z * standard_error(influence)))
+        for name, values in found.items():
+            values.append(at[name])
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+def _sigma_at(first: tuple[F64, F64], second: tuple[F64, F64], rho: F64) -> tuple[F64, F64]:
+    """`sigma_of_rho` of the draws, with its influence function, by those of s1 and s2."""
+    (s1, of_s1), (s2, of_s2) = first, second
     sigma = sigma_of_rho(s1, s2, rho)
     by_s1 = quotient(s1 - rho * s2, sigma, 0.0)
     by_s2 = quotient(s2 - rho * s1, sigma, 0.0)

@@ -235,14 +235,14 @@ def _direction(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> 
     to the Monte Carlo error of P, and a verdict must hold for slopes moved either way.
     """
     mirrored = 2 * line.value - slopes
-    share = share_accepted(len(slopes), rejected)
     found: dict[str, Any] = {}
     for name, drawn in (("p_decrease", slopes), ("p_decrease_reflected", mirrored)):
         P = _below_zero(drawn, line.real)
         at_zero = np.exp(-0.5 * (drawn.mean() / line.error) ** 2) / (2 * np.pi) ** 0.5
         moved = float(at_zero * line.mcse / line.error)
-        found[name], found[f"{name}_mcse"] = float(P.value), float(np.hypot(P.mcse, moved))
-        found |= whatever_rejected(name, np.asarray(P.value), share)
+        told = Estimate(np.asarray(P.value), np.hypot(P.mcse, moved))
+        found[name], found[f"{name}_mcse"] = float(told.value), float(told.mcse)
+        found |= whatever_rejected(name, told, len(slopes), rejected)
     reach = _reach(rule) * line.mcse
     judged = {
         _verdict(slopes + by, mirrored + by, line.real, rejected, rule) for by in (-reach, 0, reach)

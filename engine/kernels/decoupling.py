@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import share_accepted, sigma_of_rho, whatever_rejected
+from engine.kernels.changes import sigma_of_rho, whatever_rejected
 from engine.kernels.monte_carlo import Estimate, mean, probability
 
 
@@ -63,7 +63,6 @@ def decoupling(
         g, sigma: growth of real GDP as a logarithm, and its standard deviation.
         rejected: draws that were not accepted in both years.
     """
-    share = share_accepted(len(delta), rejected)
     grew = float(p_below(np.zeros(()), g, sigma))
     found: dict[str, NDArray[Any]] = {"p_gdp_rose": np.full(observed.shape, grew)}
     for ending, draws in (("", delta), ("_reflected", 2 * observed - delta)):
@@ -74,7 +73,7 @@ def decoupling(
         }
         for name, p in told.items():
             found |= _named(f"{name}{ending}", p)
-            found |= whatever_rejected(f"{name}{ending}", p.value, share)
+            found |= whatever_rejected(f"{name}{ending}", p, len(delta), rejected)
     return found
 
 

@@ -85,13 +85,15 @@ def equivalence(
         bounds = np.log1p(-percent / 100), np.log1p(percent / 100)
         said.append(_said(delta, mirrored, bounds, both.rejected, assessed, rule))
         chance.append(_larger(delta, bounds, both.log))
-    p_larger = np.stack([larger.value for larger in chance])
+    p_larger = Estimate(
+        np.stack([larger.value for larger in chance]), np.stack([larger.mcse for larger in chance])
+    )
     smallest = _smallest(delta, mirrored, both.rejected, assessed, rule)
     return {
         "equivalence": np.stack(said),
-        "p_larger": p_larger,
-        "p_larger_mcse": np.stack([larger.mcse for larger in chance]),
-        **whatever_rejected("p_larger", p_larger, both.acceptance),
+        "p_larger": p_larger.value,
+        "p_larger_mcse": p_larger.mcse,
+        **whatever_rejected("p_larger", p_larger, both.draws, both.rejected),
         "smallest_percent": smallest.value,
         "smallest_percent_mcse": smallest.mcse,
     }

@@ -42,7 +42,6 @@ from engine.kernels.changes import (
     DetectionRule,
     Verdict,
     first_that_holds,
-    share_accepted,
     whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
@@ -80,8 +79,8 @@ class Simultaneous:
     statistic: Estimate
     half_width: Estimate
     false_alarm: Estimate
-    false_alarm_low: float
-    false_alarm_high: float
+    false_alarm_low: Estimate
+    false_alarm_high: Estimate
     verdict: NDArray[np.str_]
 
 
@@ -105,14 +104,14 @@ def simultaneous(delta: F64, observed: F64, rejected: int, rule: DetectionRule) 
     worst_tail = (tail * (draws + rejected) - rejected) / draws
     worst = limit if not rejected else _limit(T, largest, by_s, worst_tail)
     false_alarm = probability(np.asarray(np.sum(largest > rule.z_alpha)), draws)
-    ends = whatever_rejected("false_alarm", false_alarm.value, share_accepted(draws, rejected))
+    ends = whatever_rejected("false_alarm", false_alarm, draws, rejected)
     return Simultaneous(
         critical=Estimate(limit.value, standard_error(limit.influence)),
         statistic=Estimate(statistic, statistic * standard_error(by_s)),
         half_width=Estimate(limit.value * s, limit.value * s * limit.relative_error(by_s)),
         false_alarm=false_alarm,
-        false_alarm_low=float(ends["false_alarm_low"]),
-        false_alarm_high=float(ends["false_alarm_high"]),
+        false_alarm_low=Estimate(ends["false_alarm_low"], ends["false_alarm_low_mcse"]),
+        false_alarm_high=Estimate(ends["false_alarm_high"], ends["false_alarm_high_mcse"]),
         verdict=_judged(observed, statistic, limit, worst, by_s, rule),
     )
 

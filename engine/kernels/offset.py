@@ -29,7 +29,6 @@ from engine.kernels.changes import (
     difference,
     log_scale,
     numerical_error,
-    share_accepted,
     whatever_rejected,
 )
 from engine.kernels.monte_carlo import (
@@ -137,7 +136,6 @@ def _joint(home: _Changed, abroad: _Changed, rejected: int, assessed: Bool) -> d
     bounds hold whatever the rejected draws did.
     """
     draws = len(home.delta)
-    share = share_accepted(draws, rejected)
     found: dict[str, F64] = {}
     for ending, (H, X) in {
         "": (home.delta, abroad.delta),
@@ -153,10 +151,12 @@ def _joint(home: _Changed, abroad: _Changed, rejected: int, assessed: Bool) -> d
         }
         for name, event in events.items():
             counted = probability(np.sum(event, axis=0), draws)
-            value = np.where(assessed, counted.value, np.nan)
-            found[name + ending] = value
-            found[f"{name}{ending}_mcse"] = np.where(assessed, counted.mcse, np.nan)
-            found |= whatever_rejected(f"{name}{ending}", value, share)
+            value, mcse = (
+                np.where(assessed, each, np.nan) for each in (counted.value, counted.mcse)
+            )
+            found |= {name + ending: value, f"{name}{ending}_mcse": mcse}
+            told = Estimate(value, mcse)
+            found |= whatever_rejected(f"{name}{ending}", told, draws, rejected)
     return found
 
 

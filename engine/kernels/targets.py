@@ -314,13 +314,23 @@ class Judged:
         statistics: by name, (...); the Monte Carlo standard error of `name` is `name_mcse`.
         error: e of every accepted draw, (D, ...), on the log scale where `scale` says so.
         guard: w, on that scale, (...).
-        acceptance: share of the draws accepted in all the years compared.
+        rejected: draws not accepted in all the years compared.
     """
 
     statistics: dict[str, NDArray[Any]]
     error: F64
     guard: Guard
-    acceptance: float
+    rejected: int
+
+    @property
+    def draws(self) -> int:
+        """Accepted draws, D."""
+        return len(self.error)
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the draws accepted in all the years compared."""
+        return share_accepted(self.draws, self.rejected)
 
     def error_at(self, cell: tuple[int, ...]) -> F64:
         """e of every accepted draw of one cell, (D,)."""
@@ -368,7 +378,7 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
             numerical + compared.error_of_margin
         )
     found |= _verdict(margin, observed, total - draws, assessed, rule)
-    return Judged(found, error, guard, share)
+    return Judged(found, error, guard, total - draws)
 
 
 def _named(name: str, estimate: Estimate) -> dict[str, F64]:
@@ -427,10 +437,9 @@ def _verdict(
     for forward, mirrored in (met, missed):
         asymmetric |= disagreement(forward, mirrored, draws, rule.alpha, spent)
     found: dict[str, NDArray[Any]] = {}
-    share = share_accepted(draws, rejected)
     for name, count in (("p_conforms", met[0]), ("p_conforms_reflected", met[1])):
         estimate = probability(count, draws)
-        found |= _named(name, estimate) | whatever_rejected(name, estimate.value, share)
+        found |= _named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
     found["verdict"] = conformities(
         np.maximum(*missed), np.maximum(*met), draws, rejected, assessed, rule
     )

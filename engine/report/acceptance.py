@@ -31,6 +31,12 @@ def true_share_at(rows: Sequence[Row], level: float) -> float:
     return float(np.interp(level, p, [row["true_share"] for row in reversed(rows)]))
 
 
+def _accepted_at(rows: Sequence[Row], true_share: float) -> float:
+    """How often an estimate is accepted where this is true; along the curve, between its ends."""
+    shares, p = ([row[name] for row in rows] for name in ("true_share", "p_accepted"))
+    return float(np.interp(true_share, shares, p))
+
+
 def _sentence(name: str, rule: str, rows: Sequence[Row]) -> str:
     half, mostly = (100 * true_share_at(rows, level) for level in (0.5, 0.95))
     return (
@@ -55,9 +61,10 @@ def _figure(matter: Matter, curves: Sequence[tuple[tuple[str, str], list[Row]]])
     spoken = " ".join(_sentence(name, rule, rows) for (name, rule), rows in curves)
     about = f"Probability of acceptance: {matter.consumer}, {matter.stressor} ({matter.data})"
     picture = acceptance(drawn, key=key, data=matter.data, alt=f"{about}. {spoken}")
+    often = max(_accepted_at(rows, rows[0]["share"]) for _, rows in curves)
     caption = (
-        "Without a prior the risks of a wrong verdict are not known, only how often an estimate "
-        "would be accepted for each footprint that may be true (acceptance curve): seldom at the "
-        "target itself, and nearly always only well below it."
+        f"An estimate is accepted in {number(100 * often, 0)}{NBSP}% of all cases or fewer where "
+        "the true footprint is just at the target, and nearly always only where it is well below. "
+        "Without a prior the risks of a wrong verdict are not known, only this acceptance curve."
     )
     return Illustration(picture, caption, ((key, [row for _, rows in curves for row in rows]),))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from engine.analysis import is_told, years_in_short
 from engine.analysis.budget import (
     AVERAGES,
-    CONSECUTIVE,
     MOST_YEARS,
     WHOLE,
     YEARLY,
@@ -29,6 +28,7 @@ from engine.wording import QUANTITIES
 
 TITLE = "Where the uncertainty of the change comes from, and what better data would buy"
 _SHOWN = 6
+_SEEN = 0.02  # of the variance: less is not drawn by itself where halving it changes nothing
 _KINDS = (By.QUANTITY, By.REGION, By.SECTOR)
 _ERRORS = (By.COMPONENT, By.GROUP)
 _OF = {By.QUANTITY: "kind of data", By.REGION: "region of the data", By.SECTOR: "sector"}
@@ -260,47 +260,67 @@ _OF_TOTALS = (
 
 
 def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
-    panels = []
+    panels, data = [], []
     for by in _KINDS:
-        chosen, others = shown_entries(_of_kind(yearly, by), _SHOWN)
-        bars = [_bar(row) for row in chosen]
-        if abs(others) >= 0.005:
-            bars.append(Bar("others", others, _percent(others), None, ""))
-        panels.append(Panel(f"by {_OF[by]}", tuple(bars)))
+        drawn = _drawn(_of_kind(yearly, by))
+        data += drawn
+        panels.append(Panel(f"by {_OF[by]}", tuple(_bar(row) for row in drawn)))
     spoken = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.name} {bar.shown}" for bar in panel.bars)
         for panel in panels
     )
+    best = _helping_most(yearly)
     key = f"{matter.stem}-budget"
+    message = (
+        f"Halving the error of {_called(best)} would lower {_smallest(best)} from {_least(best)} "
+        f"to {_least(best, '_halved')}."
+    )
     alt = (
         f"Where the uncertainty of {change_in_words(yearly[0])} comes from: {matter.consumer}, "
-        f"{matter.stressor} ({matter.data}). {spoken}."
+        f"{matter.stressor} ({matter.data}). {spoken}. {message}"
     )
     picture = drawing.budget(
-        panels,
-        _number(yearly[0]),
-        _least(yearly[0]),
-        key=key,
-        data=matter.data,
-        alt=alt,
+        panels, _number(yearly[0]), _least(yearly[0]), key=key, data=matter.data, alt=alt
     )
-    best = _helping_most(yearly)
     caption = (
-        f"Halving the error of {_called(best)} would lower {_smallest(best)} from {_least(best)} "
-        f"to {_least(best, '_halved')}. Bars: share of the variance of {change_in_words(best)}; "
-        "dots: the smallest visible fall if that error were halved."
+        f"{message} Bars: share of the variance of {change_in_words(best)}; dots: the smallest "
+        "visible fall if that error alone were halved, shown where it differs from now."
     )
-    data = [row for row in matter.rows if row["change"] != CONSECUTIVE]
     return Illustration(picture, caption, ((key, data),))
 
 
+def _drawn(rows: Sequence[Row]) -> list[Row]:
+    """The entries of one kind that a figure shows, and all others together as one row more."""
+    largest, _ = shown_entries(rows, _SHOWN)
+    chosen = [
+        row for row in largest if abs(row["share"]) >= _SEEN or _halving_shows(row)
+    ] or largest[:1]
+    others = sum(row["share"] or 0.0 for row in rows) - sum(row["share"] for row in chosen)
+    if abs(others) < 0.005:
+        return chosen
+    numbers = ("share", "_halved", "_lasting", "_without", "years_")
+    rest = {
+        name: None if any(part in name for part in numbers) else value
+        for name, value in rows[0].items()
+    }
+    return [*chosen, rest | {"entry": f"other {_PLURAL[By(rows[0]['by'])]}", "share": others}]
+
+
+def _halving_shows(row: Row) -> bool:
+    """Whether the smallest visible fall, as printed, is another with the error halved."""
+    return row["sigma_halved"] is not None and _least(row, "_halved") != _least(row)
+
+
 def _bar(row: Row) -> Bar:
+    rest = row["sigma_halved"] is None
+    better = _halving_shows(row)
     return Bar(
-        _called(row, short=True),
+        str(row["entry"]) if rest else _called(row, short=True),
         row["share"],
         _percent(row["share"]),
-        _number(row, "_halved"),
-        _least(row, "_halved"),
+        _number(row, "_halved") if better else None,
+        _least(row, "_halved") if better else "",
+        rest=rest,
     )
 
 

@@ -9,12 +9,15 @@ from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
+import xarray as xr
 
+from engine.kernels.arrays import F64
 from engine.kernels.changes import DetectionRule, Verdict
 from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
 from engine.report.matter import Illustration, Section
+from engine.report.numbers import correlation
 from engine.report.rows import Change, Level, Row, as_change, as_level
 from engine.report.scenarios import over_scenarios
 from engine.report.sections import about, sections
@@ -29,7 +32,11 @@ PART_TITLES = {"domestic": "Domestic", "foreign": "Foreign", "direct": "Direct"}
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is known of one consumer and stressor, in the order of years and parts."""
+    """What is known of one consumer and stressor, in the order of years and parts.
+
+    Attributes:
+        level_rows, change_rows: the rows it was read from, with all that the files hold of them.
+    """
 
     consumer: str
     stressor: str
@@ -37,6 +44,8 @@ class Findings:
     parts: tuple[tuple[str, tuple[Level, ...]], ...]
     changes: tuple[Change, ...]
     part_changes: tuple[Change, ...]
+    level_rows: tuple[Row, ...] = ()
+    change_rows: tuple[Row, ...] = ()
 
     @property
     def whole(self) -> Change | None:
@@ -50,10 +59,20 @@ class Findings:
         steps = set(pairwise(run))
         return tuple(c for c in self.changes if (c.from_year, c.to_year) in steps)
 
+    def rows_of(self, changes: Sequence[Change]) -> list[Row]:
+        """The rows that changes of this chapter were read from."""
+        wanted = [(change.from_year, change.to_year, change.part) for change in changes]
+        rows = {(row["from_year"], row["to_year"], row["part"]): row for row in self.change_rows}
+        return [rows[one] for one in wanted]
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """What the template lays out for one consumer and stressor; None where there is nothing."""
+    """What the template lays out for one consumer and stressor; None where there is nothing.
+
+    Attributes:
+        curves: how large a change must be over the correlation, as it is drawn.
+    """
 
     anchor: str
     title: str
@@ -62,7 +81,6 @@ class Chapter:
     over_scenarios: str
     gap: str
     fan: Illustration | None
-    parts: Illustration | None
     matrix: Illustration | None
     funnel: Illustration | None
     levels: Table
@@ -74,11 +92,12 @@ class Chapter:
     meanings: tuple[tuple[str, str], ...]
     told: tuple[Told, ...]
     sections: tuple[Section, ...]
+    curves: tuple[Row, ...] = ()
 
     @property
     def illustrations(self) -> tuple[Illustration, ...]:
         """The figures this chapter has."""
-        drawn = (self.fan, self.parts, self.matrix, self.funnel)
+        drawn = (self.fan, self.matrix, self.funnel)
         others = (figure for section in self.sections for figure in section.figures)
         return (*(figure for figure in drawn if figure is not None), *others)
 
@@ -93,6 +112,8 @@ def chapter(
     drawn: bool,
     told: Sequence[Told] = (),
     topics: Mapping[str, Sequence[Row]] = MappingProxyType({}),
+    along: xr.Dataset | None = None,
+    scenario: str = "this error model",
 ) -> Chapter:
     """Everything the page says about one consumer and stressor.
 
@@ -102,12 +123,17 @@ def chapter(
         drawn: whether it has figures; a page with very many chapters draws the first ones.
         told: where the footprint arises, if that was asked.
         topics: rows of the topics beside the verdicts, of all chapters, by topic.
+        along: `engine.analysis.along_correlation` of the successive years; without it nothing is
+            drawn over the correlation.
+        scenario: of the error model, that the page is about.
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
     drawable = tuple(change for change in judged if change.decidable)
     asked = about(topics.get("target", ()), findings.consumer, findings.stressor)
     easel = _Easel(findings, rule, data, stem, limits(asked))
+    over = _over(findings, drawable, along) if drawn and drawable and along is not None else None
+    scenarios = about(topics.get("scenarios", ()), findings.consumer, findings.stressor)
     return Chapter(
         anchor=f"chapter-{number}",
         title=f"{findings.consumer}, {findings.stressor}",
@@ -118,9 +144,8 @@ def chapter(
         ),
         gap=sentences.gap_explained(worst, method) if worst else "",
         fan=easel.fan(median=worst is not None) if drawn else None,
-        parts=easel.parts() if drawn and findings.parts else None,
         matrix=easel.matrix() if drawn and findings.changes else None,
-        funnel=easel.funnel(drawable) if drawn and drawable else None,
+        funnel=easel.funnel(drawable, over, scenario, scenarios) if over else None,
         levels=tables.levels_table(findings.totals),
         part_levels=tables.parts_table(findings.parts) if findings.parts else None,
         successive=_successive(findings, rule),
@@ -132,7 +157,22 @@ def chapter(
         sections=sections(
             topics, findings.consumer, findings.stressor, rule, data, stem, drawn=drawn
         ),
+        curves=tuple(_curve_rows(over, drawable[0])) if over else (),
     )
+
+
+def _over(findings: Findings, changes: Sequence[Change], along: xr.Dataset) -> funnel.Curves:
+    """How large these changes would have to be, over the correlation."""
+    found = along.sel(consumer=findings.consumer, stressor=findings.stressor)
+    ends = (found[end].to_numpy().tolist() for end in ("from_year", "to_year"))
+    where = {pair: place for place, pair in enumerate(zip(*ends, strict=True))}
+    chosen = found.isel(pair=[where[change.from_year, change.to_year] for change in changes])
+    chosen = chosen.transpose("rho", "pair")
+    limit, fall, rise = (
+        (chosen[name].to_numpy(), chosen[f"{name}_mcse"].to_numpy())
+        for name in ("detection_limit", "mdc_decrease", "mdc_increase")
+    )
+    return funnel.curves(chosen["rho"].to_numpy(), limit, fall, rise)
 
 
 def _meanings(findings: Findings, told: Sequence[Told]) -> tuple[tuple[str, str], ...]:
@@ -198,17 +238,27 @@ class _Easel:
     limits: tuple[fan.Limit, ...]
 
     def fan(self, *, median: bool) -> Illustration:
-        totals, about = self.findings.totals, self._about("Footprint over time")
+        findings, about = self.findings, self._about("Footprint over time")
+        totals, parts = findings.totals, findings.parts
         points = "; ".join(f"{row.year}: {sentences.measured(row)}" for row in totals)
         key = f"{self.stem}-levels"
-        caption = sentences.fan_caption(totals)
-        data = [(key, _level_rows(totals))]
+        at_zero = fan.bottom(totals, self.limits) == 0
+        caption = sentences.fan_caption(totals, zero_based=at_zero)
+        data = [(key, self._level_rows("total"))]
         if self.limits:
             caption += " The red line is what a target allows, as a share of the base's estimate."
             points += "".join(f"; {limit.name}: at most {limit.value:.4g}" for limit in self.limits)
             data.append((f"{key}-targets", [asdict(limit) for limit in self.limits]))
-        picture = fan.fan(
+        if parts:
+            last = [levels[-1] for _, levels in parts]
+            caption += f" {sentences.parts_caption(last, findings.part_changes)}"
+            ends = "; ".join(f"{row.part}: {sentences.measured(row)}" for row in last)
+            points += f". Its parts in {last[0].year}, {ends}"
+            rows = [row for part in last for row in self._level_rows(part.part)]
+            data.append((f"{self.stem}-parts", rows))
+        picture = fan.over_time(
             totals,
+            parts,
             key=key,
             data=self.data,
             alt=f"{about}. {points}.",
@@ -217,16 +267,8 @@ class _Easel:
         )
         return Illustration(picture, caption, tuple(data))
 
-    def parts(self) -> Illustration:
-        parts, about = self.findings.parts, self._about("Parts of the footprint over time")
-        last = [levels[-1] for _, levels in parts]
-        ends = "; ".join(f"{row.part}: {sentences.measured(row)}" for row in last)
-        key = f"{self.stem}-parts"
-        picture = fan.multiples(
-            parts, key=key, data=self.data, alt=f"{about}. In {last[0].year}, {ends}."
-        )
-        rows = [row for _, levels in parts for row in _level_rows(levels)]
-        return Illustration(picture, sentences.parts_caption(last), ((key, rows),))
+    def _level_rows(self, part: str) -> list[Row]:
+        return [row for row in self.findings.level_rows if row["part"] == part]
 
     def matrix(self) -> Illustration:
         changes, about = self.findings.changes, self._about("Verdict on the change between years")
@@ -241,41 +283,77 @@ class _Easel:
             cells, every, unit, key=key, data=self.data, alt=f"{about}. {spoken}."
         )
         caption = sentences.matrix_caption(changes, self.rule)
-        return Illustration(picture, caption, ((key, _change_rows(changes)),))
+        return Illustration(picture, caption, ((key, self.findings.rows_of(changes)),))
 
-    def funnel(self, changes: Sequence[Change]) -> Illustration:
+    def funnel(
+        self,
+        changes: Sequence[Change],
+        over: funnel.Curves,
+        scenario: str,
+        scenarios: Sequence[Row],
+    ) -> Illustration:
         about = self._about("Smallest detectable change against the correlation of errors")
         spoken = "; ".join(f"{step(c)}: {sentences.break_even(c)}" for c in changes)
         key = f"{self.stem}-correlation"
-        picture = funnel.funnel(
-            changes, self.rule, key=key, data=self.data, alt=f"{about}. {spoken}."
+        others = _other_scenarios(scenarios, scenario, changes)
+        marks = [funnel.Mark(scenario, tuple(c.rho for c in changes), own=True)]
+        marks += [
+            funnel.Mark(name, tuple(row["rho"] for row in rows), own=False)
+            for name, rows in others.items()
+        ]
+        placed = "; ".join(
+            f"{mark.name} at a correlation of {correlation(mark.middle)}" for mark in marks
         )
-        rho = np.round(np.linspace(-0.5, 1.0, 151), 10)
-        drawn = _curve_rows(funnel.curves(changes, self.rule, rho))
-        rules = _change_rows(changes)
-        caption = sentences.funnel_caption(changes, self.rule)
-        return Illustration(picture, caption, ((key, drawn), (f"{key}-observed", rules)))
+        picture = funnel.funnel(
+            changes,
+            over,
+            marks,
+            self.rule.power,
+            key=key,
+            data=self.data,
+            alt=f"{about}. {spoken}. Scenarios: {placed}.",
+        )
+        drawn = _curve_rows(over.from_(funnel.lowest_shown(marks)), changes[0])
+        data = [(key, drawn), (f"{key}-observed", self.findings.rows_of(changes))]
+        if others:
+            rows = [row for own in others.values() for row in own]
+            data.append((f"{key}-scenarios", rows))
+        caption = sentences.funnel_caption(changes, self.rule, others=len(others))
+        return Illustration(picture, caption, tuple(data))
 
     def _about(self, what: str) -> str:
         return f"{what}: {self.findings.consumer}, {self.findings.stressor} ({self.data})"
 
 
-def _level_rows(levels: Sequence[Level]) -> list[Row]:
-    return [asdict(row) for row in levels]
+def _other_scenarios(
+    rows: Sequence[Row], scenario: str, changes: Sequence[Change]
+) -> dict[str, list[Row]]:
+    """What the other scenarios say of these changes, where they are drawn and have an error."""
+    wanted = {(change.from_year, change.to_year) for change in changes}
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        years_of = row["from_year"], row["to_year"]
+        if row["part"] == "total" and years_of in wanted and row["rho"] is not None:
+            found.setdefault(str(row["scenario"]), []).append(row)
+    found.pop(scenario, None)
+    return found
 
 
-def _change_rows(changes: Sequence[Change]) -> list[Row]:
-    return [asdict(change) for change in changes]
-
-
-def _curve_rows(drawn: funnel.Curves) -> list[Row]:
-    """Log points or units, whatever the changes are judged in."""
-    names = ("median", "lowest", "highest")
-    columns = {f"detection_limit_{name}": drawn.limit[i] for i, name in enumerate(names)}
-    columns |= {f"mdc_of_fall_{name}": drawn.fall[i] for i, name in enumerate(names)}
-    columns |= {f"mdc_of_rise_{name}": drawn.rise[i] for i, name in enumerate(names)}
+def _curve_rows(drawn: funnel.Curves, change: Change) -> list[Row]:
+    """Of every correlation, in log points or in the unit, whatever the changes are judged in."""
+    label: Row = {name: getattr(change, name) for name in ("stressor", "unit", "consumer", "part")}
+    columns: dict[str, F64] = {}
+    kinds = {"detection_limit": drawn.limit, "mdc_decrease": drawn.fall, "mdc_increase": drawn.rise}
+    for kind, curve in kinds.items():
+        for i, which in enumerate(("median", "lowest", "highest")):
+            columns |= {f"{kind}_{which}": curve.value[i], f"{kind}_{which}_mcse": curve.mcse[i]}
     return [
-        {"rho": float(rho), **{name: float(column[i]) for name, column in columns.items()}}
+        {
+            **label,
+            "scale": change.scale,
+            "rho": float(rho),
+            **{name: float(column[i]) for name, column in columns.items()},
+        }
         for i, rho in enumerate(drawn.rho)
     ]
 
@@ -286,8 +364,10 @@ def gather(changes: Sequence[Row], levels: Sequence[Row]) -> list[Findings]:
     consumers = list(dict.fromkeys(consumer for consumer, _ in named))
     found = []
     for consumer, stressor in sorted(named, key=lambda pair: consumers.index(pair[0])):
-        mine = [as_change(row) for row in changes if _belongs(row, consumer, stressor)]
-        heights = [as_level(row) for row in levels if _belongs(row, consumer, stressor)]
+        change_rows = tuple(row for row in changes if _belongs(row, consumer, stressor))
+        own_levels = tuple(row for row in levels if _belongs(row, consumer, stressor))
+        mine = [as_change(row) for row in change_rows]
+        heights = [as_level(row) for row in own_levels]
         others = [part for part in dict.fromkeys(row.part for row in heights) if part != "total"]
         totals = tuple(change for change in mine if change.part == "total")
         found.append(
@@ -301,6 +381,8 @@ def gather(changes: Sequence[Row], levels: Sequence[Row]) -> list[Findings]:
                 ),
                 totals,
                 _of_parts(mine, others),
+                own_levels,
+                change_rows,
             )
         )
     return found

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from engine.kernels.changes import Verdict
 from engine.kernels.conclusions import Conclusion
 from engine.report.families import MARKS, NONE
-from engine.report.figures import decided
-from engine.report.matter import Illustration, Matter, Section
-from engine.report.numbers import EN_DASH, NBSP, NOTHING, count
+from engine.report.matter import Matter, Section
+from engine.report.numbers import EN_DASH, NBSP, count
 from engine.report.numbers import correlation as shown
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
@@ -18,7 +17,7 @@ from engine.report.words import cardinal
 
 
 def correlation_section(matter: Matter) -> Section:
-    """A figure and a table of the verdict over the correlation, total alone."""
+    """A table of the verdict over the correlation, total alone; the chapter has its figure."""
     totals = [row for row in matter.rows if row["part"] == "total"]
     changes = _by_change(totals)
     judged = [own for own in changes if own[0]["conclusion"] != Conclusion.NOT_ASSESSED]
@@ -30,7 +29,6 @@ def correlation_section(matter: Matter) -> Section:
     return Section(
         "The verdict over the correlation",
         _sentences(changes),
-        figures=(_figure(judged, matter),) if matter.drawn else (),
         tables=(_table(changes),),
     )
 
@@ -119,53 +117,6 @@ def _needed(changes: Sequence[Sequence[Row]], percent: str) -> str:
 
 def _inside(rho: float) -> float:
     return max(-1.0, min(1.0, rho))
-
-
-def _figure(changes: Sequence[Sequence[Row]], matter: Matter) -> Illustration:
-    bars = [
-        decided.Bar(
-            label=_years(own[0]),
-            above=_above(own[0]),
-            own=own[-1]["rho"],
-            verdict=own[-1]["verdict"],
-            rose=own[0]["reference_change"] > 0,
-        )
-        for own in changes
-    ]
-    spoken = "; ".join(f"{_years(own[0])}: {_reading(own)}" for own in changes)
-    alt = (
-        f"Verdict against the assumed correlation: {matter.consumer}, {matter.stressor} "
-        f"({matter.data}). {spoken}."
-    )
-    key = f"{matter.stem}-over-correlation"
-    picture = decided.decided(bars, key=key, data=matter.data, alt=alt)
-    rows = [row for own in changes for row in own]
-    return Illustration(picture, _caption(changes), ((key, rows),))
-
-
-def _above(row: Row) -> float:
-    above = row["decided_above"]
-    return float("inf") if above is None else float(above)
-
-
-def _caption(changes: Sequence[Sequence[Row]]) -> str:
-    own = [row[-1]["rho"] for row in changes if row[-1]["rho"] is not None]
-    near = [row for row in changes if _above(row[0]) < 1]
-    low, high = (shown(value) for value in (min(own), max(own))) if own else (NOTHING, NOTHING)
-    here = low if low == high else f"{low} to {high}"
-    return (
-        f"{count(len(near), 'change', 'changes').capitalize()} of {len(changes)} would be "
-        f"detectable at some correlation below one; this error model's is {here}. A bar is grey "
-        "where the change would not be detectable and coloured where it would; the dot is this "
-        "error model, filled where the verdict is a direction. Errors keep their present size."
-    )
-
-
-def _reading(own: Sequence[Row]) -> str:
-    above = own[0]["decided_above"]
-    if above is None or above >= 1:
-        return "detectable at no correlation"
-    return "detectable at any" if above <= -1 else f"detectable above {shown(above)}"
 
 
 def _years(row: Row) -> str:

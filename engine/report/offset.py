@@ -134,8 +134,9 @@ def _figure(matter: Matter, row: Row) -> Illustration:
     about = f"Change at home against change abroad: {matter.consumer}, {matter.stressor}"
     alt = f"{about} ({matter.data}). {_sentence(matter, row)} {_share_sentence(row)}".rstrip()
     caption = (
-        "The probabilities of the four corners are counted over draws: "
-        f"{_p(row, 'p_offset')} for a fall within and a rise abroad. The dot is the estimate; the "
+        f"Emissions within {matter.consumer} fell while those abroad rose with a probability of "
+        f"{_p(row, 'p_offset')}, and both fell with one of {_p(row, 'p_both_fell')}, counted over "
+        "draws as in all four corners. The dot is the estimate; the "
         "ellipses, drawn from standard uncertainties and correlation, hold about 50 and "
         f"95{NBSP}% of what may be true. On the diagonal the total did not change."
     )

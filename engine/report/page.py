@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from engine.analysis import is_split, verdict_table, with_controlled
+from engine.analysis import along_correlation, is_split, verdict_table, with_controlled
 from engine.errors import StoreError
 from engine.prepare import Exact, exact_in_words
 from engine.report.chapters import Chapter, Findings, chapter, gather
@@ -52,9 +53,12 @@ def write(subject: Subject, folder: Path) -> Path:
     """
     changes = verdict_table(subject.changes) if subject.changes else []
     changes = with_controlled(changes, subject.controlled)
-    found = gather(changes, level_rows(subject.levels))
+    levels = level_rows(subject.levels)
+    found = gather(changes, levels)
     chapters = _chapters(subject, found)
-    written = _beside(subject, changes, chapters)
+    curves = [row for each in chapters for row in each.curves]
+    tables = {"levels": levels, "changes": changes, "correlation_curves": curves}
+    written = _beside(subject, tables, chapters)
     written["report.html"] = _render(subject, found, chapters, changes)
     try:
         (folder / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -71,6 +75,7 @@ def write(subject: Subject, folder: Path) -> Path:
 
 def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
     method, told = str(subject.ensemble.attrs["method"]), sorted_out(subject.contributions)
+    along = _along(subject, found[:_ILLUSTRATED])
     return [
         chapter(
             each,
@@ -81,16 +86,29 @@ def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
             drawn=i <= _ILLUSTRATED,
             told=told.get((each.consumer, each.stressor), ()),
             topics=subject.topics,
+            along=along,
+            scenario=subject.scenario,
         )
         for i, each in enumerate(found, start=1)
     ]
 
 
-def _beside(subject: Subject, changes: list[Row], chapters: list[Chapter]) -> dict[str, str]:
+def _along(subject: Subject, found: Sequence[Findings]) -> xr.Dataset | None:
+    """What successive years need over the correlation, of the consumers that are drawn."""
+    pairs = {(c.from_year, c.to_year) for each in found for c in each.successive}
+    if not pairs:
+        return None
+    consumers = list(dict.fromkeys(each.consumer for each in found))
+    return along_correlation(subject.ensemble, sorted(pairs), subject.rule, consumer=consumers)
+
+
+def _beside(
+    subject: Subject, tables: Mapping[str, list[Row]], chapters: list[Chapter]
+) -> dict[str, str]:
     """The files beside the page, by name."""
     written = {
-        "verdicts.json": as_json(_facts(subject, chapters), {"changes": changes, **subject.topics}),
-        "verdicts.csv": as_csv(changes, subject.data),
+        "verdicts.json": as_json(_facts(subject, chapters), {**tables, **subject.topics}),
+        "verdicts.csv": as_csv(tables["changes"], subject.data),
     }
     for each in chapters:
         for figure in each.illustrations:

@@ -191,30 +191,51 @@ def measured(row: Level) -> str:
     )
 
 
-def fan_caption(levels: Sequence[Level]) -> str:
+def fan_caption(levels: Sequence[Level], *, zero_based: bool) -> str:
     """What the bands hold, and what they cannot decide."""
     first, last = levels[0], levels[-1]
     ends = f"The footprint is estimated at {measured(first)} in {first.year}"
     if last is not first:
         ends += f" and {measured(last)} in {last.year}"
+    shared = (
+        " Whether a change is detectable cannot be read from bands that overlap: errors that two "
+        "years share cancel in the change."
+        if last is not first
+        else ""
+    )
+    axis = "" if zero_based else " This axis does not start at zero."
     return (
-        f"{ends}. Each year by itself lies in the bands with a probability of 50 and 95{NBSP}%. "
-        "Bands that overlap do not settle whether a change is detectable: errors that two years "
-        "share move both up or down together, and cancel in the change. The vertical axis does "
-        "not start at zero."
+        f"{ends}. Each year by itself lies in the bands with a probability of 50 and 95{NBSP}%."
+        f"{shared}{axis}"
     )
 
 
-def parts_caption(parts: Sequence[Level]) -> str:
-    """Which part carries most of the uncertainty of the level."""
-    largest = max(parts, key=lambda row: row.sd)
-    others = [row for row in parts if row is not largest]
-    rest = " and ".join(f"{number(row.sd, places(row.sd))} ({row.part})" for row in others)
-    against = f", against {rest}" if rest else ""
-    return (
-        f"In {largest.year} the {largest.part} part has the largest standard uncertainty, "
-        f"{number(largest.sd, places(largest.sd))}{NBSP}{largest.unit}{against}."
+def parts_caption(parts: Sequence[Level], changes: Sequence[Change]) -> str:
+    """Which part is the largest, and which of them changed.
+
+    Args:
+        parts: in the last year.
+        changes: of the parts, over the longest time.
+    """
+    first, *others = sorted(parts, key=lambda row: -row.reference)
+    rest = " and ".join(f"{row.part} {number(row.reference, places(row.sd))}" for row in others)
+    size = f"{number(first.reference, places(first.sd))}{NBSP}{first.unit}"
+    largest = f"In {first.year} the {first.part} part is the largest by its estimate: {size}" + (
+        f", against {rest}." if rest else "."
     )
+    return f"Below, the parts on one scale. {largest}{_moved_parts(changes)}"
+
+
+def _moved_parts(changes: Sequence[Change]) -> str:
+    assessed = [change for change in changes if change.verdict != "not assessed"]
+    if not assessed:
+        return ""
+    span = years(assessed[0])
+    moved = [change for change in assessed if change.decided]
+    if not moved:
+        return f" No part's change {span} is found detectable."
+    listed = " and ".join(f"a {direction(change)} of the {change.part} part" for change in moved)
+    return f" Over {span}, {listed} {_is(len(moved))} detectable."
 
 
 def gap(levels: Sequence[Level]) -> Level | None:
@@ -295,14 +316,24 @@ def _is(n: int) -> str:
 # --- what it hangs on ---------------------------------------------------------------------------
 
 
-def funnel_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
-    """How many changes are detectable as things stand, and would be at other correlations."""
+def funnel_caption(changes: Sequence[Change], rule: DetectionRule, *, others: int = 0) -> str:
+    """How many changes are detectable as things stand, and would be at other correlations.
+
+    Args:
+        others: scenarios that are marked beside this page's own.
+    """
     own = float(np.median([change.rho for change in changes]))
+    marked = (
+        " Dotted lines: the correlations of the other scenarios, whose errors may also differ in "
+        "size."
+        if others
+        else ""
+    )
     return (
         "The more two years' errors have in common, the smaller the change that shows. At this "
         f"error model's correlation of {correlation(own)}, {_elsewhere(changes, own, rule)} A true "
         "change beyond the bold curve, the minimum detectable change, is found at least "
-        f"{100 * rule.power:.4g}{NBSP}% of the time. {_HOW_TO_READ_THE_RULES}"
+        f"{100 * rule.power:.4g}{NBSP}% of the time. {_HOW_TO_READ_THE_RULES}{marked}"
     )
 
 

@@ -12,9 +12,11 @@ from engine.report.matter import Illustration, Matter, Section
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability, two_digits
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
+from engine.report.words import cardinal
 
 _TRUE_BASE = "true base"
 _LANES = 12  # of one figure
+_NAMED = 4  # targets told one by one in a caption
 
 
 def target_section(matter: Matter) -> Section:
@@ -212,9 +214,8 @@ def _lane(row: Row) -> Lane:
     low, lower, upper, high = (
         100 * row[f"ratio_{name}"] for name in ("q025", "q250", "q750", "q975")
     )
-    title = str(row["target"])
     return Lane(
-        title=title if len(title) <= 19 else f"{title[:18]}…",
+        title=str(row["target"]),
         subtitle=f"{row['year']}, {row['rule']}",
         verdict=str(row["verdict"]),
         probability=f"{probability(row['p_conforms'], row['draws'])} met",
@@ -226,16 +227,36 @@ def _lane(row: Row) -> Lane:
 
 
 def _caption(rows: Sequence[Row]) -> str:
-    met = sum(row["verdict"] == Conformity.CONFORMS for row in rows)
-    message = {
-        0: "No target is shown to be met.",
-        len(rows): "Every target is shown to be met, by either rule.",
-    }.get(met, f"By {met} of {len(rows)} comparisons a target is shown to be met.")
     return (
-        f"{message} An estimate (dot) shows that a target (red line) is met when it lies at the "
-        "dashed line or left of it; in the shaded guard band it lies below the target, and not by "
-        f"enough. The bands hold the true ratio with a probability of 50 and 95{NBSP}%."
+        f"{_message(rows)} An estimate (dot) shows that a target (red line) is met when it lies at "
+        "the dashed line or left of it; in the shaded guard band it lies below the target, and not "
+        f"by enough. The bands hold the true ratio with a probability of 50 and 95{NBSP}%."
     )
+
+
+def _message(rows: Sequence[Row]) -> str:
+    """What is shown of each target, by one rule or by both; counted where they are many."""
+    names = _names(rows)
+    if len(names) > _NAMED:
+        met = sum(
+            all(row["verdict"] == Conformity.CONFORMS for row in rows if row["target"] == name)
+            for name in names
+        )
+        many = f"{cardinal(met).capitalize()} of {len(names)} targets"
+        return f"{many} {'is' if met == 1 else 'are'} shown to be met by both rules."
+    return " ".join(f"{name[:1].upper()}{name[1:]}: {_shown(name, rows)}." for name in names)
+
+
+def _shown(name: str, rows: Sequence[Row]) -> str:
+    own = [row for row in rows if row["target"] == name]
+    words = {Conformity.CONFORMS: "shown to be met", Conformity.FAILS: "shown to be missed"}
+    said = []
+    for verdict, word in words.items():
+        rules = [str(row["rule"]) for row in own if row["verdict"] == verdict]
+        if rules:
+            each = "both rules" if len(rules) == 2 else f"the rule of the {rules[0]}"
+            said.append(f"{word} by {each}")
+    return " and ".join(said) or "neither shown to be met nor to be missed"
 
 
 def _table(rows: Sequence[Row]) -> Table:

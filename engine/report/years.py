@@ -172,7 +172,7 @@ def _figure(matter: Matter, told: Sequence[Row]) -> Illustration:
     )
     reading = (
         " Each line gives the smallest steady fall that is found after so many years"
-        f"{dashed}. Dots are the first whole year for the declines asked about."
+        f"{dashed}. The numbers are the first whole years for the declines asked about."
     )
     about = f"{TITLE}: {matter.consumer}, {matter.stressor}"
     picture = years_to_detect(
@@ -202,7 +202,7 @@ def _asked(rows: Sequence[Row]) -> list[Asked]:
             longest = max(each, key=lambda row: int(row["years"]))
             quickest = min(each, key=lambda row: int(row["years_low"] or row["years"]))
             span = {**longest, "years_low": quickest["years_low"]}
-            dots.append(Asked(percent, longest["years"], _years(span)))
+            dots.append(Asked(percent, longest["years"], years_in_short(span)))
     return dots
 
 

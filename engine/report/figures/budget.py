@@ -17,15 +17,19 @@ from engine.report.figures.canvas import (
     RISE,
     RULE,
     SMALL,
+    TEXT,
+    WIDTH,
     Picture,
     picture,
     sheet,
     style,
 )
+from engine.report.figures.labels import width, wrapped
 
-_LINE, _ABOVE, _BELOW = 0.215, 0.62, 0.42  # inches: a line, and the room above and below them
-_NAMES, _BARS, _BETTER = 0.285, 0.33, 0.27  # shares of the width
-_GAP = 0.035
+_LINE, _ABOVE, _BELOW = 0.2, 0.34, 0.26  # inches: a line, and the room above and below them
+_TITLE, _TWO = 1.5, 1.6  # lines that a title takes, and a bar whose name needs two
+_LONGEST, _GAP = 2.3, 0.25  # inches that names may take, and between bars and what is better
+_SIZE = SMALL + 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,9 @@ class Bar:
     Attributes:
         share: of the variance, 1 is all of it.
         better: the smallest visible change if its error were halved, in the unit of `now`; None
-            for what is no single entry.
+            where that is no other than now, as it is printed.
         shown, better_shown: both in figures.
+        rest: whether it is what is left of many, and no single entry.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Bar:
     shown: str
     better: float | None
     better_shown: str
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +60,64 @@ class Panel:
     bars: tuple[Bar, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A bar with its name in lines, and where its middle is, in lines from above."""
+
+    bar: Bar
+    name: tuple[str, ...]
+    at: float
+
+
 def budget(
     panels: Sequence[Panel], now: float, now_shown: str, *, key: str, data: str, alt: str
 ) -> Picture:
     """Bars of shares on the left; on the right how far halving each error gets from `now`."""
-    lines = sum(1.4 + len(panel.bars) for panel in panels)
-    height = _ABOVE + _BELOW + _LINE * lines
+    titles, lines, total = _laid_out(panels)
+    height = _ABOVE + _BELOW + _LINE * total
+    names = max(width(text, _SIZE) for line in lines for text in line.name) + 0.12
+    names = max(names, *(width(panel.title, TEXT, bold=True) for panel in panels)) + 0.1
+    each = (WIDTH - names - _GAP) / 2
     with style():
         figure = sheet(height, data)
-        bottom, tall = _BELOW / height, _LINE * lines / height
-        bars = figure.add_axes((_NAMES, bottom, _BARS, tall))
-        better = figure.add_axes((_NAMES + _BARS + _GAP, bottom, _BETTER, tall))
+        bottom, tall = _BELOW / height, _LINE * total / height
+        bars = figure.add_axes((names / WIDTH, bottom, each / WIDTH, tall))
+        left = (names + each + _GAP) / WIDTH
+        better = figure.add_axes((left, bottom, (each - 0.1) / WIDTH, tall))
         for axes in (bars, better):
-            _frame(axes, lines)
+            _frame(axes, total)
         _limits(bars, better, panels, now)
-        _headings(figure, height, better, now, now_shown, lines)
-        at = 0.0
-        for panel in panels:
-            bars.annotate(
+        _headings(figure, bars, better, now, now_shown)
+        for panel, at in zip(panels, titles, strict=True):
+            figure.text(
+                0.012,
+                1 - (_ABOVE + _LINE * at) / height,
                 panel.title,
-                (0.012, at + 0.75),
-                xycoords=("figure fraction", "data"),
                 va="center",
                 weight="bold",
-                annotation_clip=False,
             )
-            for i, bar in enumerate(panel.bars):
-                _bar(bars, better, bar, at + 1.7 + i, now)
-            at += 1.4 + len(panel.bars)
+        for line in lines:
+            _bar(bars, better, line, now)
         return picture(figure, key, alt)
+
+
+def _laid_out(panels: Sequence[Panel]) -> tuple[list[float], list[_Line], float]:
+    """Where titles and bars lie, in lines from above, and how many lines that takes."""
+    titles, lines, at = [], [], 0.0
+    for panel in panels:
+        titles.append(at + 0.85)
+        at += _TITLE
+        for bar in panel.bars:
+            name = tuple(wrapped(bar.name, _LONGEST, _SIZE))
+            tall = _TWO if len(name) > 1 else 1.0
+            lines.append(_Line(bar, name, at + tall / 2))
+            at += tall
+    return titles, lines, at
 
 
 def _frame(axes: Axes, lines: float) -> None:
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    axes.set_ylim(lines + 0.3, 0.3)
+    axes.set_ylim(lines, 0.0)
     axes.set_yticks([])
     axes.set_xticks([])
     axes.set_facecolor("none")
@@ -106,21 +136,24 @@ def _limits(bars: Axes, better: Axes, panels: Sequence[Panel], now: float) -> No
     better.set_xlim(least - 0.42 * room, most + (0.42 if most > now else 0.06) * room)
 
 
-def _headings(
-    figure: Figure, height: float, better: Axes, now: float, now_shown: str, lines: float
-) -> None:
+def _headings(figure: Figure, bars: Axes, better: Axes, now: float, now_shown: str) -> None:
     quiet: dict[str, Any] = {"color": MUTED, "fontsize": SMALL, "va": "center"}
-    top = 1 - 0.17 / height
-    figure.text(_NAMES, top, "share of the variance", **quiet)
-    right = _NAMES + _BARS + _GAP + _BETTER
-    figure.text(right, top, "smallest visible fall, that error halved", ha="right", **quiet)
-    better.plot([now, now], [0.75, lines + 0.3], color=RULE, linewidth=1.0, zorder=0)
+    height = figure.get_figheight()
+    top = 1 - 0.14 / height
+    figure.text(bars.get_position().x0, top, "share of the variance", **quiet)
+    edge = better.get_position()
+    figure.text(
+        edge.x1, top, "smallest visible fall if that error were halved", ha="right", **quiet
+    )
+    lines = better.get_ylim()[0]
+    better.plot([now, now], [_TITLE - 0.2, lines], color=RULE, linewidth=1.0, zorder=0)
+    left, right = better.get_xlim()
     better.annotate(
         f"now {now_shown}",
-        (now, 0.75),
-        xytext=(0, 4),
+        (now, _TITLE - 0.2),
+        xytext=(3 if right - now > now - left else 0, 2),
         textcoords="offset points",
-        ha="right" if better.get_xlim()[1] - now < now - better.get_xlim()[0] else "left",
+        ha="right" if right - now < now - left else "left",
         va="bottom",
         fontsize=SMALL,
         weight="bold",
@@ -128,17 +161,22 @@ def _headings(
     )
 
 
-def _bar(bars: Axes, better: Axes, bar: Bar, height: float, now: float) -> None:
-    colour = FALL if bar.share >= 0 else RISE
+def _bar(bars: Axes, better: Axes, line: _Line, now: float) -> None:
+    bar, height = line.bar, line.at
+    colour = MUTED if bar.rest else FALL if bar.share >= 0 else RISE
     bars.plot([0, 0], [height - 0.5, height + 0.5], color=RULE, linewidth=0.8)
-    bars.barh(height, bar.share, height=0.62, color=colour if bar.better is not None else MUTED)
+    bars.barh(height, bar.share, height=0.62, color=colour)
     bars.annotate(
-        bar.name if len(bar.name) <= 30 else f"{bar.name[:29]}…",
-        (_NAMES - 0.012, height),
-        xycoords=("figure fraction", "data"),
+        "\n".join(line.name),
+        (0.0, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(-6, 0),
+        textcoords="offset points",
         ha="right",
         va="center",
-        fontsize=SMALL + 0.5,
+        fontsize=_SIZE,
+        linespacing=1.0,
+        color=MUTED if bar.rest else INK,
         annotation_clip=False,
     )
     bars.annotate(

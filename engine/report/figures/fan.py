@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from engine.report.figures.canvas import (
@@ -26,11 +27,13 @@ from engine.report.figures.canvas import (
     sheet,
     style,
 )
-from engine.report.figures.labels import spread
+from engine.report.figures.labels import cut, spread
 from engine.report.numbers import number, places
 from engine.report.rows import Level
 
 _BAND_LABEL = "#3c5a7a"
+_NEAR_ZERO = 0.3  # of the highest value: what comes lower has its axis begin at zero
+_ABOVE, _TOTAL, _BETWEEN, _PARTS, _BELOW = 0.3, 2.1, 0.58, 1.05, 0.5  # inches
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,17 @@ class Limit:
     value: float
 
 
-def fan(
+def bottom(levels: Sequence[Level], limits: Sequence[Limit] = ()) -> float:
+    """Where the axis of the total begins: below zero, at it, or above where zero is far away."""
+    values = [v for level in levels for v in _values(level)] + [limit.value for limit in limits]
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low or abs(high) or 1.0)
+    return low - room if low < 0 or low > _NEAR_ZERO * high else 0.0
+
+
+def over_time(
     levels: Sequence[Level],
+    parts: Sequence[tuple[str, Sequence[Level]]],
     *,
     key: str,
     data: str,
@@ -52,42 +64,57 @@ def fan(
     median: bool,
     limits: Sequence[Limit] = (),
 ) -> Picture:
-    """One part over the years, named at its right end; `median` draws the draws' median too."""
+    """The total over the years, named at its right end, and below it its parts on one scale.
+
+    Args:
+        parts: title and levels of each; none gives the total alone.
+        median: whether the draws' median is drawn too.
+    """
+    under = _BETWEEN + _PARTS if parts else 0.0
+    height = _ABOVE + _TOTAL + under + _BELOW
     with style():
-        figure = sheet(3.5, data)
-        axes = figure.add_axes((0.075, 0.16, 0.76, 0.72))
+        figure = sheet(height, data)
+        # Names of targets are longer than those of bands.
+        right = 0.76 if limits else 0.845
+        place = (0.075, (_BELOW + under) / height, right - 0.075, _TOTAL / height)
+        axes = figure.add_axes(place)
         _bands(axes, levels, median=median)
         _years(axes, [level.year for level in levels])
         for limit in limits:
             _limit(axes, limit)
+        axes.set_ylim(bottom=bottom(levels, limits))
         _thousands(axes)
         make_room(axes)
-        figure.text(0.012, 0.955, levels[0].unit, color=MUTED, fontsize=SMALL, va="center")
-        _named_at_the_end(axes, levels[-1], median=median)
+        figure.text(
+            0.012, 1 - 0.14 / height, levels[0].unit, color=MUTED, fontsize=SMALL, va="center"
+        )
+        _named_at_the_end(axes, levels[-1], limits, median=median)
+        if parts:
+            _multiples(figure, parts, _BELOW / height, _PARTS / height, axes.get_position().x0)
         return picture(figure, key, alt)
 
 
-def multiples(
-    parts: Sequence[tuple[str, Sequence[Level]]], *, key: str, data: str, alt: str
-) -> Picture:
-    """The parts of a footprint side by side on one scale."""
-    with style():
-        figure = sheet(2.75, data)
-        top = max(v for _, levels in parts for level in levels for v in _values(level))
-        low = min(0.0, *(v for _, levels in parts for level in levels for v in _values(level)))
-        left, gap = left_edge(len(number(low if low < 0 else top, 0)), 0.075), 0.03
-        width = (0.985 - left - gap * (len(parts) - 1)) / len(parts)
-        for position, (title, levels) in enumerate(parts):
-            axes = figure.add_axes((left + position * (width + gap), 0.19, width, 0.62))
-            _bands(axes, levels, median=False, marker=3.4 if len(levels) <= 8 else 0)
-            _years(axes, [level.year for level in levels], most=max(2, int(width * WIDTH / 0.6)))
-            axes.set_ylim(1.05 * low, 1.05 * top or 1.0)
-            _thousands(axes)
-            axes.set_title(title, loc="left", fontsize=TEXT, color=INK, weight="bold", pad=8)
-            if position:
-                axes.tick_params(labelleft=False)
-        figure.text(0.012, 0.955, parts[0][1][0].unit, color=MUTED, fontsize=SMALL, va="center")
-        return picture(figure, key, alt)
+def _multiples(
+    figure: Figure,
+    parts: Sequence[tuple[str, Sequence[Level]]],
+    low_edge: float,
+    tall: float,
+    left: float,
+) -> None:
+    """The parts of a footprint side by side on one scale that holds zero."""
+    top = max(v for _, levels in parts for level in levels for v in _values(level))
+    low = min(0.0, *(v for _, levels in parts for level in levels for v in _values(level)))
+    left, gap = max(left, left_edge(len(number(low if low < 0 else top, 0)), 0.075)), 0.035
+    width = (0.97 - left - gap * (len(parts) - 1)) / len(parts)
+    for position, (title, levels) in enumerate(parts):
+        axes = figure.add_axes((left + position * (width + gap), low_edge, width, tall))
+        _bands(axes, levels, median=False, marker=3.4 if len(levels) <= 8 else 0)
+        _years(axes, [level.year for level in levels], most=max(2, int(width * WIDTH / 0.6)))
+        axes.set_ylim(1.05 * low, 1.05 * top or 1.0)
+        _thousands(axes, 3)
+        axes.set_title(title, loc="left", fontsize=TEXT, color=INK, weight="bold", pad=6)
+        if position:
+            axes.tick_params(labelleft=False)
 
 
 def _values(level: Level) -> list[float]:
@@ -118,19 +145,9 @@ def _bands(axes: Axes, levels: Sequence[Level], *, median: bool, marker: float =
 
 
 def _limit(axes: Axes, limit: Limit) -> None:
-    """A quiet line from the base on, bold where the target is due, named below it."""
+    """A quiet line from the base on, bold where the target is due."""
     axes.plot([limit.from_year, limit.year], [limit.value] * 2, color=RISE, lw=1, ls=(0, (4, 3)))
     axes.plot([limit.year], [limit.value], marker="_", color=RISE, ms=20, mew=2.4)
-    axes.annotate(
-        f"target: {limit.name}",
-        (limit.year, limit.value),
-        xytext=(-14, -4),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=SMALL,
-        color=RISE,
-    )
 
 
 def _years(axes: Axes, years: Sequence[int], most: int = 14) -> None:
@@ -142,15 +159,16 @@ def _years(axes: Axes, years: Sequence[int], most: int = 14) -> None:
     axes.set_xlim(years[0] - pad, years[-1] + pad)
 
 
-def _thousands(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+def _thousands(axes: Axes, most: int = 5) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
     ticks = axes.get_yticks()
     decimals = max(0, places(abs(ticks[1] - ticks[0])) - 1) if len(ticks) > 1 else 0
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, decimals)))
 
 
-def _named_at_the_end(axes: Axes, last: Level, *, median: bool) -> None:
+def _named_at_the_end(axes: Axes, last: Level, limits: Sequence[Limit], *, median: bool) -> None:
     """Direct labels instead of a legend, moved apart where they would touch."""
+    room = (1 - axes.get_position().x1) * WIDTH - 0.12
     wanted = [
         (last.reference, "point estimate", INK, "bold"),
         (last.q975, "95 % band", _BAND_LABEL, "normal"),
@@ -158,9 +176,12 @@ def _named_at_the_end(axes: Axes, last: Level, *, median: bool) -> None:
     ]
     if median:
         wanted.append((last.median, "median", INK, "normal"))
+    wanted += [
+        (limit.value, cut(f"target: {limit.name}", room, SMALL), RISE, "normal") for limit in limits
+    ]
     wanted = [entry for entry in wanted if isfinite(entry[0])]
     low, high = axes.get_ylim()
-    heights = spread([entry[0] for entry in wanted], gap=0.075 * (high - low))
+    heights = spread([entry[0] for entry in wanted], 0.085 * (high - low), low, high)
     for (_, text, colour, weight), height in zip(wanted, heights, strict=True):
         axes.annotate(
             text,

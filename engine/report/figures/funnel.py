@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, sigma_of_rho
 from engine.report.figures.canvas import (
     FALL,
     INK,
@@ -33,78 +33,126 @@ from engine.report.figures.canvas import (
     RISE,
     RULE,
     SMALL,
+    WIDTH,
     Picture,
     make_room,
     picture,
     sheet,
     style,
 )
-from engine.report.figures.labels import spread
-from engine.report.numbers import MINUS, correlation, number, places
+from engine.report.figures.labels import cut, spread, width
+from engine.report.numbers import MINUS, NBSP, correlation, number, places
 from engine.report.rows import Change
 from engine.report.words import estimate, step
 from engine.report.words import mdc as smallest
 
 _NOISE, _MAYBE = "#e6e9ee", "#f4f5f8"
 _TICKS = (-1.0, -0.5, 0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-_HEIGHT, _PLACE = 5.0, (0.085, 0.15, 0.765, 0.745)
+_HEIGHT, _PLACE = 4.3, (0.085, 0.165, 0.765, 0.71)
 _UNDECIDED = "#767e88"
+_SAME_PLACE = 0.012  # of the axis: what lies nearer is marked once
+
+Sampled = tuple[F64, F64]  # values, and their Monte Carlo standard errors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """What the pairs of years need at each correlation: median, lowest and highest, (3, points).
+
+    `mcse` is its Monte Carlo standard error: that of the pair which is lowest or highest, and of
+    the median, where two pairs are averaged, the mean of theirs, an upper bound.
+    """
+
+    value: F64
+    mcse: F64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Detection limit and MDC over correlations, on the scale of delta."""
+
+    rho: F64
+    limit: Curve
+    fall: Curve  # the MDC of a fall
+    rise: Curve
+
+    def from_(self, lowest: float) -> Curves:
+        """The part at correlations of `lowest` and above."""
+        kept = self.rho >= lowest - 1e-9
+        each = (
+            Curve(c.value[:, kept], c.mcse[:, kept]) for c in (self.limit, self.fall, self.rise)
+        )
+        return Curves(self.rho[kept], *each)
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
-    """Detection limit and MDC over correlations: median, lowest and highest of the pairs."""
+class Mark:
+    """Where a scenario of the error model puts the correlation of the changes drawn.
 
-    rho: F64
-    limit: F64  # (3, points), median, lowest, highest, on the scale of delta
-    fall: F64  # the MDC of a fall, likewise
-    rise: F64
+    Attributes:
+        rho: of each change.
+        own: whether it is the scenario of this page.
+    """
+
+    name: str
+    rho: tuple[float, ...]
+    own: bool
+
+    @property
+    def middle(self) -> float:
+        return sorted(self.rho)[len(self.rho) // 2]
 
 
-def curves(changes: Sequence[Change], rule: DetectionRule, rho: F64) -> Curves:
-    """The curves of `changes` over the correlations `rho`, (points,).
-
-    What a fall or a rise needs beyond the MDC hangs on the levels alone, and not on rho.
+def curves(rho: F64, limit: Sampled, fall: Sampled, rise: Sampled) -> Curves:
+    """Over the pairs of years.
 
     Args:
-        changes: of which one could be decided, for all the draws that were rejected.
+        rho: correlations, (points,).
+        limit, fall, rise: values and their Monte Carlo standard errors, (points, pairs) each.
     """
-    s1, s2 = (np.array([getattr(c, name) for c in changes])[:, None] for name in ("s1", "s2"))
-    sigma = sigma_of_rho(s1, s2, rho)
-    z = np.array([rule.z_where_accepted(c.acceptance) for c in changes])[:, None]
-    least = (z + rule.z_power) * sigma
-    more = {
-        side: np.array([getattr(c, f"mdc_{side}") - c.mdc for c in changes])[:, None]
-        for side in ("decrease", "increase")
-    }
-    return Curves(
-        rho,
-        _spanned(z * sigma),
-        _spanned(least + more["decrease"]),
-        _spanned(least + more["increase"]),
+    return Curves(rho, *(_spanned(*each) for each in (limit, fall, rise)))
+
+
+def _spanned(value: F64, mcse: F64) -> Curve:
+    order = np.argsort(value, axis=1)
+    ordered, errors = (np.take_along_axis(each, order, axis=1).T for each in (value, mcse))
+    middle = slice((len(ordered) - 1) // 2, len(ordered) // 2 + 1)
+    return Curve(
+        *(np.stack([each[middle].mean(axis=0), each[0], each[-1]]) for each in (ordered, errors))
     )
 
 
-def _spanned(each: F64) -> F64:
-    return np.stack([np.median(each, axis=0), each.min(axis=0), each.max(axis=0)])
-
-
 def funnel(
-    changes: Sequence[Change], rule: DetectionRule, *, key: str, data: str, alt: str
+    changes: Sequence[Change],
+    over: Curves,
+    marks: Sequence[Mark],
+    power: float,
+    *,
+    key: str,
+    data: str,
+    alt: str,
 ) -> Picture:
-    """Each observed change is a rule that takes colour where it would become detectable."""
-    view = _view(changes, rule)
+    """Each observed change is a rule that takes colour where it would become detectable.
+
+    Args:
+        changes: of which one could be decided, for all the draws that were rejected.
+        over: of these changes.
+        marks: correlations of every scenario, that of this page among them.
+        power: with which a true change of the size of the MDC is found.
+    """
+    view = _view(changes, over, marks)
     with style():
         figure = sheet(_HEIGHT, data)
         axes = figure.add_axes(_PLACE)
         _regions(axes, view)
         _frame(figure, axes, view)
+        _scenarios(figure, axes, marks)
         for change in changes:
             _rule(axes, change, view)
-        _own_correlation(axes, changes)
+        _own_verdicts(axes, changes)
+        _name_regions(axes, view, changes, power, next(mark for mark in marks if mark.own))
         _own_mdc(axes, [change for change in changes if change.verdict != "not assessed"])
         _name_rules(axes, changes)
-        _name_regions(axes, view, changes)
         return picture(figure, key, alt)
 
 
@@ -137,14 +185,19 @@ class _View:
         return shown(-delta, logarithmic=self.logarithmic)
 
 
-def _view(changes: Sequence[Change], rule: DetectionRule) -> _View:
-    """From no correlation (or the lowest there is) to one; high enough for what is observed."""
-    start = max(-1.0, min(0.0, *(change.rho - 0.05 for change in changes), 0.0))
-    drawn = curves(changes, rule, 1 - np.linspace(np.sqrt(1 - start), 0.0, 200) ** 2)
+def lowest_shown(marks: Sequence[Mark]) -> float:
+    """The lowest correlation shown: none, or below the lowest that a scenario has."""
+    lowest = min(rho for mark in marks for rho in mark.rho)
+    return max(-1.0, min(0.0, lowest - 0.05))
+
+
+def _view(changes: Sequence[Change], over: Curves, marks: Sequence[Mark]) -> _View:
+    """High enough for what is observed and for what this page's model would miss."""
+    drawn = over.from_(lowest_shown(marks))
     logarithmic = changes[0].logarithmic
     own = max(max(change.mdc_decrease, change.mdc_increase) for change in changes)
     seen = max(abs(change.reference_delta) for change in changes)
-    widest = 1.08 * float(max(drawn.fall[2].max(), drawn.rise[2].max()))
+    widest = 1.08 * float(max(drawn.fall.value[2].max(), drawn.rise.value[2].max()))
     reach = min(max(1.6 * own, 1.25 * seen) or widest, max(widest, 1.25 * seen))
     return _View(
         drawn,
@@ -157,8 +210,8 @@ def _view(changes: Sequence[Change], rule: DetectionRule) -> _View:
 
 def _regions(axes: Axes, view: _View) -> None:
     """Grey where an estimate would not be told from none; paler up to the MDC."""
-    x, limit = stretched(view.curves.rho), view.curves.limit
-    fall, rise = view.curves.fall, view.curves.rise
+    x, limit = stretched(view.curves.rho), view.curves.limit.value
+    fall, rise = view.curves.fall.value, view.curves.rise.value
     axes.fill_between(x, view.down(fall[0]), view.up(rise[0]), color=_MAYBE, linewidth=0)
     axes.fill_between(x, view.down(limit[0]), view.up(limit[0]), color=_NOISE, linewidth=0)
     for side, mdc in ((view.up, rise), (view.down, fall)):
@@ -184,9 +237,9 @@ def _frame(figure: Figure, axes: Axes, view: _View) -> None:
     make_room(axes)
     axes.axhline(0, color=RULE, linewidth=0.8)
     put: dict[str, Any] = {"color": MUTED, "fontsize": SMALL, "va": "center"}
-    figure.text(0.012, 0.965, f"change, {view.unit}", **put)
+    figure.text(0.012, _PLACE[1] + _PLACE[3] + 0.037, f"change, {view.unit}", **put)
     figure.text(
-        0.4675, 0.062, "correlation of the errors of the two years' footprints", ha="center", **put
+        0.4675, 0.068, "correlation of the errors of the two years' footprints", ha="center", **put
     )
 
 
@@ -203,29 +256,81 @@ def _rule(axes: Axes, change: Change, view: _View) -> None:
         axes.plot([turn], [height], "o", color=PAPER, mec=colour, mew=1.2, markersize=5)
 
 
-def _own_correlation(axes: Axes, changes: Sequence[Change]) -> None:
+def _own_verdicts(axes: Axes, changes: Sequence[Change]) -> None:
     """Where the error model of this page puts each change, filled with its verdict's colour."""
-    own = sorted(change.rho for change in changes)
-    axes.axvline(
-        float(stretched(own[len(own) // 2])), color=INK, linewidth=1, linestyle=(0, (3, 2))
-    )
     for change in changes:
         colour = (RISE if change.rose else FALL) if change.decided else _UNDECIDED
         height = float(shown(change.reference_delta, logarithmic=change.logarithmic))
         axes.plot([float(stretched(change.rho))], [height], "o", color=colour, mec=PAPER, ms=7)
-    low, high = correlation(own[0]), correlation(own[-1])
-    middle = float(stretched(own[len(own) // 2]))
-    axes.annotate(
-        f"this error model: {low}" + (f" to {high}" if high != low else ""),
-        (middle, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="center" if middle < 0.75 else "right",
-        va="bottom",
-        weight="bold",
-        annotation_clip=False,
-    )
+
+
+def _scenarios(figure: Figure, axes: Axes, marks: Sequence[Mark]) -> None:
+    """A line down from each scenario's correlation, named above; those that agree share a name."""
+    box = axes.get_position()
+    left, span = box.x0 * WIDTH, box.width * WIDTH
+    first = axes.get_xlim()[0]
+    together = _together(marks)
+    labels = [_label(those, len(together)) for those in together]
+    places = [left + span * (_across(those) - first) / (1.0 - first) for those in together]
+    widths = [
+        max(width(line, SMALL, bold=any(mark.own for mark in those)) for line in lines) + 0.16
+        for those, lines in zip(together, labels, strict=True)
+    ]
+    room = (widths[0] / 2, WIDTH - widths[-1] / 2)
+    top = box.y1 + 0.24 / _HEIGHT
+    middles = spread(places, widths, *room)
+    for those, lines, place, middle in zip(together, labels, places, middles, strict=True):
+        own = any(mark.own for mark in those)
+        axes.axvline(
+            _across(those),
+            color=INK if own else _UNDECIDED,
+            linewidth=1.1 if own else 0.8,
+            linestyle=(0, (3, 2)) if own else (0, (1, 2)),
+        )
+        figure.add_artist(
+            Line2D(
+                [middle / WIDTH, place / WIDTH, place / WIDTH],
+                [top - 0.03 / _HEIGHT, box.y1 + 0.06 / _HEIGHT, box.y1],
+                color=INK if own else _UNDECIDED,
+                linewidth=0.8,
+            )
+        )
+        for line, up in zip(lines, (0.155, 0.0), strict=True):
+            figure.text(
+                middle / WIDTH,
+                top + up / _HEIGHT,
+                line,
+                ha="center",
+                va="bottom",
+                fontsize=SMALL,
+                color=INK if own else MUTED,
+                weight="bold" if own else "normal",
+            )
+
+
+def _together(marks: Sequence[Mark]) -> list[list[Mark]]:
+    """Scenarios from left to right, those at one place together."""
+    groups: list[list[Mark]] = []
+    for mark in sorted(marks, key=lambda mark: mark.middle):
+        near = groups and stretched(mark.middle) - stretched(groups[-1][0].middle) < _SAME_PLACE
+        groups[-1].append(mark) if near else groups.append([mark])
+    return groups
+
+
+def _across(those: Sequence[Mark]) -> float:
+    """Where a group is drawn: at this page's own scenario if it is among them."""
+    own = [mark for mark in those if mark.own]
+    return float(stretched((own or list(those))[0].middle))
+
+
+def _label(those: Sequence[Mark], groups: int) -> tuple[str, str]:
+    """The names of a group, this page's own first, and the correlations of its changes."""
+    own_first = sorted(those, key=lambda mark: not mark.own)
+    told = own_first[:1] if own_first[0].own else own_first
+    low, high = (pick(rho for mark in told for rho in mark.rho) for pick in (min, max))
+    ends = dict.fromkeys(correlation(rho) for rho in (low, high))
+    names = [f"{mark.name} (here)" if mark.own else mark.name for mark in own_first]
+    return cut(", ".join(names), 0.92 * WIDTH / groups - 0.2, SMALL), " to ".join(ends)
 
 
 def _own_mdc(axes: Axes, changes: Sequence[Change]) -> None:
@@ -257,7 +362,8 @@ def _name_rules(axes: Axes, changes: Sequence[Change]) -> None:
     low, high = axes.get_ylim()
     wanted = [float(shown(c.reference_delta, logarithmic=c.logarithmic)) for c in changes]
     size = SMALL if len(changes) <= 20 else 6.5
-    heights = spread(wanted, gap=(0.036 if len(changes) <= 20 else 0.029) * (high - low))
+    gap = (0.042 if len(changes) <= 20 else 0.034) * (high - low)
+    heights = spread(wanted, gap, low + gap / 2, high - gap / 2)
     for change, true, height in zip(changes, wanted, heights, strict=True):
         colour = (RISE if change.rose else FALL) if change.decided else MUTED
         axes.plot([1.0, 1.012], [true, height], color=colour, linewidth=0.8, clip_on=False)
@@ -273,22 +379,42 @@ def _name_rules(axes: Axes, changes: Sequence[Change]) -> None:
         )
 
 
-def _name_regions(axes: Axes, view: _View, changes: Sequence[Change]) -> None:
-    """Words inside the picture, where the rules leave room for them."""
-    quiet: dict[str, Any] = {"color": MUTED, "fontsize": SMALL}
+def _name_regions(
+    axes: Axes, view: _View, changes: Sequence[Change], power: float, own: Mark
+) -> None:
+    """Words inside the picture, where rules and lines leave room for them."""
+    quiet: dict[str, Any] = {"color": MUTED, "fontsize": SMALL, "va": "center"}
     x = stretched(view.curves.rho)
-    left = float(x[0])
-    text_ends = left + 0.47 * (1 - left)
-    limit = min(float(np.interp(text_ends, x, view.up(view.curves.limit[1]))), view.top)
+    left, tall = float(x[0]), view.top - view.bottom
     heights = [float(shown(c.reference_delta, logarithmic=view.logarithmic)) for c in changes]
-    room = _roomiest([h for h in heights if 0 < h < limit], 0.0, limit)
-    axes.text(
-        left + 0.02 * (1 - left), room, "in here, an estimated change is not detectable",
-        va="center", **quiet,
-    )  # fmt: skip
+    text_ends = left + 0.47 * (1 - left)
+    limit = min(float(np.interp(text_ends, x, view.up(view.curves.limit.value[1]))), view.top)
+    at, room = _roomiest([h for h in heights if 0 < h < limit], 0.0, limit)
+    if room > 0.07 * tall:
+        axes.text(
+            left + 0.02 * (1 - left), at, "in here, an estimated change is not detectable", **quiet
+        )
+    # To the right the MDC is small: what lies beyond it has the room above.
+    said = f"a true change out here is\nfound {100 * power:.4g}{NBSP}% of the time"
+    widest = max(width(line, SMALL) for line in said.split("\n"))
+    begins = 1 - (0.02 + widest / (_PLACE[2] * WIDTH)) * (1 - left)
+    beyond = float(np.interp(begins, x, view.up(view.curves.rise.value[2])))
+    named = max(float(shown(c.mdc_increase, logarithmic=view.logarithmic)) for c in changes)
+    taken = [named + 0.05 * tall, *(h for h in heights if h > 0)]
+    at, room = _roomiest([h for h in taken if beyond < h < view.top], beyond, view.top)
+    free = beyond < view.top and room > 0.12 * tall and float(stretched(own.middle)) < begins
+    if free:
+        axes.text(
+            1 - 0.01 * (1 - left),
+            at,
+            said,
+            ha="right",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
+            **quiet,
+        )
 
 
-def _roomiest(taken: Sequence[float], low: float, high: float) -> float:
-    """The middle of the widest gap between `low` and `high`."""
-    edges = sorted([low, *taken, high])
-    return max(((b - a, (a + b) / 2) for a, b in pairwise(edges)), default=(0.0, 0.0))[1]
+def _roomiest(taken: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """The middle and the size of the widest gap between `low` and `high`."""
+    gaps = [((a + b) / 2, b - a) for a, b in pairwise(sorted([low, *taken, high]))]
+    return max(gaps, key=lambda gap: gap[1])

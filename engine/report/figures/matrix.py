@@ -82,39 +82,44 @@ class _Grid:
     rows: tuple[int, ...]
 
     @property
-    def side(self) -> float:
-        return min(0.78, (WIDTH - _LEFT - 0.1) / len(self.columns), 6.2 / len(self.rows))
+    def wide(self) -> float:
+        return min(0.72, (WIDTH - _LEFT - 0.1) / len(self.columns))
+
+    @property
+    def tall(self) -> float:
+        return max(0.16, min(0.34, _TALLEST / len(self.rows)))
 
     @property
     def bottom(self) -> float:
-        return max(_TOP + self.side * len(self.rows), 1.95)
+        """The key, to the right of a few columns, needs a height of its own."""
+        return max(_TOP + self.tall * len(self.rows), 1.55)
 
     @property
     def height(self) -> float:
-        return self.bottom + 0.6
+        return self.bottom + 0.5
 
     @property
     def text(self) -> float:
         """Font size that lets `-12.3` fit a cell."""
-        return min(TEXT + 0.5, 17 * self.side)
+        return min(TEXT, 21 * self.wide, 46 * self.tall)
 
     def corner(self, from_year: int, to_year: int) -> tuple[float, float]:
         row, column = self.rows.index(to_year), self.columns.index(from_year)
-        return _LEFT + self.side * column, self.bottom - self.side * (len(self.rows) - row)
+        return _LEFT + self.wide * column, self.bottom - self.tall * (len(self.rows) - row)
 
 
-_LEFT, _TOP = 0.62, 0.28
-_KEY_WIDTH, _KEY_LINE = 1.95, 0.27
+_LEFT, _TOP, _TALLEST = 0.62, 0.24, 3.2
+_KEY_WIDTH, _KEY_LINE = 1.95, 0.25
 
 
 def _draw(axes: Axes, grid: _Grid, cell: Cell) -> None:
     x, y = grid.corner(cell.from_year, cell.to_year)
     paint = PAINTS[cell.verdict]
-    _swatch(axes, (x, y), (grid.side, grid.side), paint)
+    _swatch(axes, (x, y), (grid.wide, grid.tall), paint)
     backing = {"facecolor": PAPER, "edgecolor": "none", "boxstyle": "square,pad=0.15"}
     axes.text(
-        x + grid.side / 2,
-        y + grid.side / 2,
+        x + grid.wide / 2,
+        y + grid.tall / 2,
         cell.change,
         ha="center",
         va="center",
@@ -140,21 +145,21 @@ def _frame_consecutive(axes: Axes, grid: _Grid) -> None:
     inset = 0.02
     for earlier, later in zip(grid.columns, grid.rows, strict=True):
         x, y = grid.corner(earlier, later)
-        side = grid.side - 2 * inset
+        size = grid.wide - 2 * inset, grid.tall - 2 * inset
         axes.add_patch(
-            Rectangle((x + inset, y + inset), side, side, fill=False, edgecolor=INK, linewidth=1.5)
+            Rectangle((x + inset, y + inset), *size, fill=False, edgecolor=INK, linewidth=1.5)
         )
 
 
 def _name_years(axes: Axes, grid: _Grid) -> None:
-    size = min(TEXT, 15 * grid.side + 1)
+    size = min(TEXT, 22 * grid.wide, 52 * grid.tall)
     for to_year in grid.rows:
         _, y = grid.corner(grid.columns[0], to_year)
-        axes.text(_LEFT - 0.1, y + grid.side / 2, str(to_year), ha="right", va="center", size=size)
+        axes.text(_LEFT - 0.1, y + grid.tall / 2, str(to_year), ha="right", va="center", size=size)
     for from_year in grid.columns:
         x, _ = grid.corner(from_year, grid.rows[-1])
         axes.text(
-            x + grid.side / 2, grid.bottom + 0.08, str(from_year), ha="center", va="top", size=size
+            x + grid.wide / 2, grid.bottom + 0.08, str(from_year), ha="center", va="top", size=size
         )
     quiet: dict[str, Any] = {"size": SMALL, "color": MUTED, "ha": "right"}
     axes.text(_LEFT - 0.1, grid.bottom + 0.09, "from", va="top", **quiet)
@@ -164,7 +169,7 @@ def _name_years(axes: Axes, grid: _Grid) -> None:
 
 def _explain(axes: Axes, grid: _Grid, unit: str, verdicts: Sequence[str]) -> None:
     """The key, in the empty half of the square or to its right."""
-    beside = _LEFT + grid.side * len(grid.columns) + 0.35
+    beside = _LEFT + grid.wide * len(grid.columns) + 0.35
     x = min(beside, WIDTH - _KEY_WIDTH)
     axes.text(x, _TOP + 0.08, f"change, {unit}", va="center", size=SMALL, color=MUTED)
     y = _TOP + 0.25

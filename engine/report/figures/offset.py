@@ -15,6 +15,7 @@ from engine.report.figures.canvas import (
     BAND_95,
     INK,
     MUTED,
+    PAPER,
     RULE,
     SMALL,
     TEXT,
@@ -143,6 +144,7 @@ def _corners(axes: Axes, joint: Joint) -> None:
             color=INK,
             xytext=(0, 0 if va == "top" else 12),
             textcoords="offset points",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
         )
         axes.annotate(
             text,
@@ -154,4 +156,5 @@ def _corners(axes: Axes, joint: Joint) -> None:
             color=MUTED,
             xytext=(0, -14 if va == "top" else 0),
             textcoords="offset points",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
         )

@@ -33,10 +33,12 @@ from engine.report.figures.canvas import (
     sheet,
     style,
 )
+from engine.report.figures.labels import wrapped
 from engine.report.numbers import number, places
 
-_LANE = 0.62  # inches
-_ABOVE, _BELOW = 0.42, 0.66
+_LANE = 0.56  # inches
+_ABOVE, _BELOW = 0.36, 0.62
+_TITLE = 1.25  # inches that a line of a title takes, at most, before it is set in bold
 _COLOURS = {"conforms": FALL, "does not conform": RISE}
 _GUARD = "#fdf0d5"
 
@@ -122,9 +124,11 @@ def _lane(axes: Axes, lane: Lane, y: int) -> None:
     if y:
         axes.axhline(y - 0.5, color=RULE, linewidth=0.6)
     place: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
+    title = wrapped(lane.title, _TITLE, TEXT)
+    more = len(title) > 1
     for text, dy, ink, size, weight in (
-        (lane.title, 6, INK, TEXT, "bold"),
-        (lane.subtitle, -7, MUTED, SMALL, "normal"),
+        ("\n".join(title), 5.5 if more else 6, INK, TEXT, "bold"),
+        (lane.subtitle, -14.5 if more else -7, MUTED, SMALL, "normal"),
     ):
         axes.annotate(
             text, (0.0, y), xycoords=("axes fraction", "data"), xytext=(-8, dy), ha="right",

@@ -21,17 +21,21 @@ from engine.report.figures.canvas import (
     PAPER,
     RULE,
     SMALL,
+    WIDTH,
     Picture,
     picture,
     plain_axes,
     sheet,
     style,
 )
-from engine.report.figures.labels import spread
+from engine.report.figures.labels import cut, spread
 from engine.report.numbers import NBSP
 
 _STEEPEST = 8.0  # percent a year, where the horizontal axis ends
-_HEIGHT, _PLACE = 4.3, (0.07, 0.15, 0.665, 0.74)
+_WIDE, _LEFT = 0.665, 0.07  # shares of the width
+_ABOVE, _TALL, _BELOW = 0.34, 2.5, 0.62  # inches: `_TALL` from one year on
+_LABEL = 0.17  # inches between two names
+_AGREE = 0.04  # percent a year: lines nowhere further apart are one line to the eye
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,53 @@ def years_to_detect(
     Args:
         span: years that the run covers; beyond them errors are carried on.
     """
+    lines = _together(curves)
+    stop = _LABEL * (sum(_ends_inside(line[0]) for line in lines) + 0.4)
+    height = _ABOVE + _TALL + stop + _BELOW
     with style():
-        figure = sheet(_HEIGHT, data)
-        axes = figure.add_axes(_PLACE)
+        figure = sheet(height, data)
+        axes = figure.add_axes((_LEFT, _BELOW / height, _WIDE, (_TALL + stop) / height))
         top = _top(curves, asked)
+        # Nothing shows within no years: what is below the first has room for the names.
+        axes.set_ylim(1 - stop * (top - 1) / _TALL, top)
         _frame(figure, axes, top)
         _beyond(axes, span, top)
         for curve in sorted(curves, key=lambda curve: curve.own):
             _line(axes, curve)
         for one in asked:
             _dot(axes, one)
-        _names(axes, curves, top)
+        _names(axes, lines, _LABEL * (top - 1) / _TALL)
         return picture(figure, key, alt)
+
+
+def _together(curves: Sequence[Curve]) -> list[list[Curve]]:
+    """Lines that agree over the years both have, the one of this page first; each group sorted."""
+    groups: list[list[Curve]] = []
+    for curve in sorted(curves, key=lambda curve: (not curve.own, curve.real)):
+        for group in groups:
+            if _agree(group[0], curve):
+                group.append(curve)
+                break
+        else:
+            groups.append([curve])
+    return groups
+
+
+def _agree(one: Curve, other: Curve) -> bool:
+    if one.real != other.real:
+        return False
+    known = dict(zip(other.years, other.percent, strict=True))
+    gaps = [
+        abs(percent - known[years])
+        for years, percent in zip(one.years, one.percent, strict=True)
+        if years in known
+    ]
+    return bool(gaps) and max(gaps) <= _AGREE
+
+
+def _ends_inside(curve: Curve) -> bool:
+    """Whether a line stops at its first year before the axis ends."""
+    return curve.percent[0] < _STEEPEST
 
 
 def _top(curves: Sequence[Curve], asked: Sequence[Asked]) -> float:
@@ -90,15 +129,15 @@ def _top(curves: Sequence[Curve], asked: Sequence[Asked]) -> float:
 def _frame(figure: Figure, axes: Axes, top: float) -> None:
     plain_axes(axes)
     axes.set_xlim(0, _STEEPEST)
-    axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MultipleLocator(1))
-    axes.yaxis.set_major_locator(MultipleLocator(1 if top <= 10 else 2 if top <= 20 else 5))
+    step = 1 if top <= 10 else 2 if top <= 20 else 5
+    axes.set_yticks(sorted({1, *range(step, int(top) + 1, step)} - ({2} if step == 5 else set())))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{NBSP}%"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     quiet = {"color": MUTED, "fontsize": SMALL}
-    figure.text(0.012, 0.955, "years after the first", va="center", **quiet)  # type: ignore[arg-type]
-    middle = _PLACE[0] + _PLACE[2] / 2
-    figure.text(middle, 0.05, "steady fall a year", ha="center", **quiet)  # type: ignore[arg-type]
+    height = figure.get_figheight()
+    figure.text(0.012, 1 - 0.15 / height, "years after the first", va="center", **quiet)  # type: ignore[arg-type]
+    figure.text(_LEFT + _WIDE / 2, 0.27 / height, "steady fall a year", ha="center", **quiet)  # type: ignore[arg-type]
 
 
 def _beyond(axes: Axes, span: int, top: float) -> None:
@@ -136,50 +175,51 @@ def _line(axes: Axes, curve: Curve) -> None:
 
 
 def _dot(axes: Axes, one: Asked) -> None:
-    """The first whole year on or above the line, in words."""
-    axes.plot([one.percent] * 2, [0, one.years], color=RULE, linewidth=0.9)
-    axes.plot([one.percent], [one.years], "o", color=INK, mec=PAPER, markersize=8, zorder=5)
+    """The first whole year on or above the line, as the number that it is."""
     axes.annotate(
         one.text,
         (one.percent, one.years),
-        xytext=(7, 7),
-        textcoords="offset points",
+        ha="center",
+        va="center",
+        color=PAPER,
         weight="bold",
-        fontsize=SMALL + 0.5,
+        fontsize=SMALL,
         zorder=6,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
-    )
+        bbox={
+            "facecolor": INK, "edgecolor": PAPER, "boxstyle": "round,pad=0.3,rounding_size=0.8",
+        },
+    )  # fmt: skip
 
 
-def _names(axes: Axes, curves: Sequence[Curve], top: float) -> None:
-    """Each line's name beyond its lower end, led to it; moved apart where they would touch.
+def _names(axes: Axes, lines: Sequence[Sequence[Curve]], gap: float) -> None:
+    """Each line's name at the right, led to its lower end so that no leader crosses another.
 
-    Lines that end at one year before the axis does are named lower the earlier they end, so that
-    leaders do not cross.
+    A line that stops at one year is led down and then right, the further left it stops the further
+    down; a line that leaves the picture is named where it does.
     """
-    ends = [_end(curve) for curve in curves]
-    wanted = [height - 0.01 * (_STEEPEST - percent) for percent, height in ends]
-    heights = spread(wanted, gap=0.05 * top)
-    lift = max(0.0, 0.02 * top - min(heights))  # no name leaves the sheet
-    for curve, end, height in zip(curves, ends, heights, strict=True):
-        colour = INK if curve.own else MUTED
-        place = height + lift
-        beyond = 1.025 * _STEEPEST
-        axes.plot([end[0], beyond], [end[1], place], color=RULE, linewidth=0.9, clip_on=False)
+    inside = sorted((g for g in lines if _ends_inside(g[0])), key=lambda g: g[0].percent[0])
+    leaving = sorted((g for g in lines if not _ends_inside(g[0])), key=lambda g: g[0].at(_STEEPEST))
+    below = [1 - gap * (len(inside) - place - 0.3) for place in range(len(inside))]
+    right = [group[0].at(_STEEPEST) for group in leaving]
+    low = below[-1] + gap if below else axes.get_ylim()[0]
+    heights = [*below, *spread(right, gap, low)]
+    beyond = 1.02 * _STEEPEST
+    for group, height in zip([*inside, *leaving], heights, strict=True):
+        curve = group[0]
+        end = curve.percent[0] if _ends_inside(curve) else _STEEPEST
+        at = 1.0 if _ends_inside(curve) else curve.at(_STEEPEST)
+        corner = [end, end, beyond] if _ends_inside(curve) else [end, beyond]
+        steps = [at, height, height] if _ends_inside(curve) else [at, height]
+        own = curve.own and not curve.real
+        axes.plot(corner, steps, color=INK if own else RULE, linewidth=0.8, clip_on=False)
+        name = ", ".join(one.name for one in group)
         axes.annotate(
-            curve.name,
-            (1.03, place),
+            cut(name, (1 - _LEFT - 1.025 * _WIDE) * WIDTH - 0.05, SMALL),
+            (1.025, height),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=SMALL,
-            color=colour,
-            weight="bold" if curve.own and not curve.real else "normal",
+            color=INK if curve.own else MUTED,
+            weight="bold" if own else "normal",
             annotation_clip=False,
         )
-
-
-def _end(curve: Curve) -> tuple[float, float]:
-    """Where a line leaves the picture to the right, or stops at its first year."""
-    if curve.percent[0] < _STEEPEST:
-        return curve.percent[0], float(curve.years[0])
-    return _STEEPEST, curve.at(_STEEPEST)
