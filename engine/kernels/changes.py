@@ -218,7 +218,7 @@ def smallest_changes(
 ) -> dict[str, F64]:
     """The MDC, and the smallest fall and rise that are found with the rule's power, (...).
 
-    Let b be the bias, mean(delta) - delta^. An estimate of a true change D then lies at D + b on
+    Let b be the bias, mean(delta) - delta^. An estimate of a true change theta lies at theta + b on
     average, while a verdict by P and P_r needs it beyond `z sigma + |b|` from zero. So a change is
     missed with probability 1 - power at
 

@@ -7,7 +7,7 @@ Sigma the covariance of z over draws; R the covariance that real year-to-year va
     c    = weights of the GLS slope under V, so that b = c' z; sum c = 0, c' t = 1
     b^   = c' z^,   b_d = c' z_d
     se^2 = f c' Sigma c + c' R c
-    P    = mean of Phi(-b_d / tau), tau^2 = c' R c: the share of draws with b_d < 0 where R = 0
+    P    = mean of Phi(-b_d / sigma_b), sigma_b^2 = c' R c: the share with b_d < 0 where R = 0
 
 The slope's coverage interval is that of these P and of their mirror image at b^, as that of a
 change is (`engine.kernels.interval`).
@@ -107,7 +107,7 @@ class _Line:
     mcse: float
     error: float
     error_mcse: float
-    real: float  # sd that real variability gives the slope, tau
+    real: float  # sd that real variability gives the slope, sigma_b
     spread: float  # sqrt(f)
     left: float  # r' W r, what the line leaves of the estimate's differences
     left_mcse: float
@@ -131,8 +131,8 @@ def _line(x: F64, centre: F64, years: F64, real: F64) -> _Line:
     away = scipy.linalg.cho_solve(factor, rest)
     along, across = differences @ w, differences @ away
     f = (D - 2) / (D - p - 1) / hartlap(D, p)
-    measured, tau2 = float(w @ sampled @ w), float(w @ real_d @ w)
-    error = (f * measured + tau2) ** 0.5
+    measured, real2 = float(w @ sampled @ w), float(w @ real_d @ w)
+    error = (f * measured + real2) ** 0.5
     of_slope = -(along * across - w @ sampled @ away)
     of_error = f * (np.square(along) - measured) / (2 * error)
     of_left = np.square(across) - away @ sampled @ away
@@ -142,7 +142,7 @@ def _line(x: F64, centre: F64, years: F64, real: F64) -> _Line:
         mcse=float(standard_error(of_slope)),
         error=error,
         error_mcse=float(standard_error(of_error)),
-        real=tau2**0.5,
+        real=real2**0.5,
         spread=f**0.5,
         left=float(rest @ away),
         left_mcse=float(standard_error(of_left)),
@@ -277,7 +277,7 @@ def _interval(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> d
 
 
 def _ends_with_real(slopes: F64, real: float, tail: float) -> Estimate:
-    """Where the mean over draws of Phi((v - b_d) / tau) is `tail`, and where one less that."""
+    """Where the mean over draws of Phi((v - b_d) / sigma_b) is `tail`, and where one less that."""
     if tail <= 0:
         return Estimate(np.array([-np.inf, np.inf]), np.full(2, np.nan))
     reach = real * (1 - float(ndtri(tail)))
