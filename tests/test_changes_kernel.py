@@ -106,8 +106,11 @@ def test_one_sector_has_the_law_of_the_closed_form() -> None:
     assert_within(found, "rho", 0.95)
     assert_within(found, "mdc", (1.959964 + 0.841621) * sigma)
     assert_within(found, "rho_break_even", (s1**2 + s2**2) / (2 * s1 * s2))
-    for end, z in (("relative_low", -1.959964), ("relative_high", 1.959964)):
-        assert_within(found, end, math.expm1(centre + z * sigma))
+    for end, z in (("low", -1.959964), ("high", 1.959964)):
+        reach = z * sigma + math.copysign(centre, z)  # both laws, of the draws and mirrored
+        assert_within(found, f"interval_{end}", reach)
+        assert_within(found, f"relative_{end}", math.expm1(reach))
+        assert_within(found, f"quantile_{end}", centre + z * sigma)
     assert_within(found, "change_mean", 0.0)
     # Raw differences: sums of lognormals, var(F) = (F rsd)^2, rho_F of the factors.
     rho_F = math.expm1(0.95 * s1 * s2) / 0.05
@@ -278,9 +281,11 @@ def test_standard_errors_follow_their_numbers_through_exp() -> None:
     first, second = lognormal_pair((0.5, 0.5), 0.0, (1.0, 1.0), 5000, seed=21)
     found = judged(first, second, (1.0, 1.0))
     ends = quantiles(np.log(second / first), [0.025, 0.975])
-    expected = np.exp(ends.value) * ends.mcse
-    assert found["relative_low_mcse"] == pytest.approx(expected[0], rel=1e-9)
-    assert found["relative_high_mcse"] == pytest.approx(expected[1], rel=1e-9)
+    for at, end in enumerate(("low", "high")):
+        assert found[f"quantile_{end}"] == ends.value[at]
+        assert found[f"quantile_{end}_mcse"] == ends.mcse[at]
+        expected = np.exp(found[f"interval_{end}"]) * found[f"interval_{end}_mcse"]
+        assert found[f"relative_{end}_mcse"] == pytest.approx(expected, rel=1e-12)
     step = 1e-6
     for name, convert in (("mdc_increase", increase_percent), ("mdc_decrease", decrease_percent)):
         slope = (convert(found[name] + step) - convert(found[name] - step)) / (2 * step)

@@ -58,6 +58,8 @@ def test_many_draws_give_the_slope_and_p_of_normal_theory(added: F64) -> None:
     for name in ("p_decrease", "p_decrease_reflected"):
         assert abs(told[name] - P) < 4 * told[f"{name}_mcse"]
     assert told["mdc"] == pytest.approx((RULE.z_alpha + RULE.z_power) * told["error"])
+    for end, z in (("slope_low", -RULE.z_alpha), ("slope_high", RULE.z_alpha)):
+        assert abs(told[end] - (known.value + z * known.error)) < 4 * told[f"{end}_mcse"]
 
 
 @pytest.mark.parametrize("added", [np.zeros((6, 6)), real(0.01, 0.3)])
@@ -65,6 +67,12 @@ def test_monte_carlo_errors_are_the_scatter_of_repeated_runs(added: F64) -> None
     """300 runs know their scatter to 4.1 %; 4 times that, and 2 % for the errors' own mean."""
     rng = np.random.default_rng(2)
     runs = [found(drawn(rng, 400), added) for _ in range(300)]
+    # The ends of intervals are half the distance of order statistics, itself known to some 20 %,
+    # and where two ends are equal in truth the farther one scatters less than either.
+    for name, slack in (("slope_low", 0.4), ("slope_high", 0.4)):
+        scatter_of_runs = np.std([run[name] for run in runs], ddof=1)
+        stated = np.mean([run[f"{name}_mcse"] for run in runs])
+        assert 1 - slack < stated / scatter_of_runs < 1 + slack, name
     for name in ("slope", "error", "mdc", "p_decrease", "misfit"):
         scatter_of_runs = np.std([run[name] for run in runs], ddof=1)
         stated = np.mean([run[f"{name}_mcse"] for run in runs])
@@ -168,6 +176,30 @@ def test_without_a_trend_p_is_extreme_as_often_as_it_says() -> None:
         extreme += P < 0.05 or P > 0.95
     # Counting 256 draws blurs the limit itself: by less than 0.5 points.
     assert abs(extreme / worlds - 0.1) < 4 * (0.1 * 0.9 / worlds) ** 0.5 + 0.005
+
+
+@pytest.mark.parametrize("rejected", [0, 5, 40])
+@pytest.mark.parametrize("added", [np.zeros((6, 6)), real(0.01, 0.3)])
+def test_a_slope_is_decided_where_its_interval_excludes_zero(added: F64, rejected: int) -> None:
+    """From clear falls to clear rises, by skewed draws that are not centred at the estimate."""
+    rng, seen = np.random.default_rng(14), set()
+    for steps in np.linspace(-0.08, 0.1, 19):
+        centre = PATH + steps * (YEARS - 2000)
+        skewed = 0.05 * np.exp(0.8 * rng.standard_normal((1500, 6))) * np.linspace(1, 0.2, 6)
+        told = found(centre + skewed, added, centre, rejected=rejected)
+        seen.add(told["verdict"])
+        excluded = told["slope_low"] > 0 or told["slope_high"] < 0
+        if told["verdict"].detected:
+            assert excluded
+            assert (told["slope_high"] < 0) == (told["verdict"] is Verdict.DECREASE)
+        if told["verdict"] is Verdict.NOT_DETECTABLE:
+            assert not excluded
+    assert Verdict.NOT_DETECTABLE in seen
+    if rejected == 40:  # 40 of 1,540 fill the tail of .025
+        assert told["slope_low"] == -np.inf
+        assert not {Verdict.DECREASE, Verdict.INCREASE} & seen
+    else:
+        assert seen >= {Verdict.DECREASE, Verdict.INCREASE}
 
 
 def test_real_variability_widens_and_never_sharpens() -> None:

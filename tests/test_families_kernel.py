@@ -124,8 +124,8 @@ def test_the_monte_carlo_errors_are_those_of_ensembles_drawn_again() -> None:
     """Over 300 ensembles an sd is known to 4.1 %; four of these are allowed."""
     rng = np.random.default_rng(6)
     found = [
-        simultaneous(np.diff(np.exp(0.3 * rng.standard_normal((1500, 8))), axis=1), ones, 0, RULE)
-        for ones in np.ones((300, 7))
+        simultaneous(4 + np.diff(np.exp(0.3 * rng.standard_normal((1500, 8))), axis=1), at, 0, RULE)
+        for at in np.tile([3.7, *[4.0] * 6], (300, 1))  # the first change has a bias of .3
     ]
     for name in ("critical", "statistic", "half_width"):
         values = np.array([np.atleast_1d(getattr(one, name).value)[0] for one in found])
@@ -153,7 +153,7 @@ def test_verdicts_have_the_direction_of_the_estimate_and_wait_near_the_limit() -
     sd = delta.std(axis=0, ddof=1)
     c = simultaneous(delta, np.zeros(5), 0, RULE).critical.value
     observed = sd * np.array([-1.2 * c, 1.2 * c, c, 0.8 * c, 0.0])
-    assert simultaneous(delta, observed, 0, RULE).verdict.tolist() == [
+    assert simultaneous(observed + delta, observed, 0, RULE).verdict.tolist() == [
         "decrease",
         "increase",
         "needs more draws",
@@ -182,6 +182,7 @@ def test_twice_the_draws_seldom_turn_a_verdict_round() -> None:
     for seed in range(400):
         delta = independent_years(7, 2_000, 100 + seed, "consecutive")
         observed = 2.6 * np.sqrt(2) * np.array([0.8, 0.9, 0.97, 1.03, 1.1, 1.2])
+        delta += observed
         early, late = (simultaneous(d, observed, 0, RULE).verdict for d in (delta[:1_000], delta))
         both = (early != "needs more draws") & (late != "needs more draws")
         decided += int(both.sum())
@@ -195,12 +196,34 @@ def test_a_direction_holds_whatever_the_rejected_draws_were() -> None:
     sd = delta.std(axis=0, ddof=1)
     largest = np.abs((delta - delta.mean(axis=0)) / sd).max(axis=1)
     observed = 3.0 * sd  # beyond c = 2.54
+    delta += observed - delta.mean(axis=0)
     assert set(simultaneous(delta, observed, 0, RULE).verdict) == {"increase"}
     # Of 20,500 draws 1,025 may lie beyond: 500 rejected ones leave 525 of those accepted.
     worst = np.sort(largest)[-525]
     assert worst < 3.0
     assert set(simultaneous(delta, observed, 500, RULE).verdict) == {"increase"}
     assert set(simultaneous(delta, observed, 1_100, RULE).verdict) == {"not detectable"}
+
+
+def test_errors_that_shrink_over_the_years_give_no_more_false_alarms() -> None:
+    """Errors of 60 % that become 5 % over three years, correlating by .95: draws have a bias of up
+    to half an sd, and the limit c sd alone would be passed more often than it says. 20,000 worlds.
+    """
+    s = np.sqrt(np.log1p(np.square([0.6, 0.2, 0.05])))
+    rng = np.random.default_rng(13)
+
+    def errors(many: int) -> F64:
+        lasting, own = rng.standard_normal((many, 1)), rng.standard_normal((many, 3))
+        return np.diff(s * (np.sqrt(0.95) * lasting + np.sqrt(0.05) * own) - s * s / 2, axis=1)
+
+    worlds, W = errors(20_000), errors(100_000)
+    found = simultaneous(W, np.zeros(2), 0, RULE)  # draws about an estimate of zero
+    b, sd = W.mean(axis=0), W.std(axis=0, ddof=1)
+    assert found.half_width.value == pytest.approx(found.critical.value * sd + np.abs(b), rel=1e-9)
+    assert (found.statistic.value == 0).all()
+    error = 4 * np.sqrt(0.05 * 0.95 / 20_000)
+    assert (np.abs(worlds) > found.half_width.value).any(axis=1).mean() <= 0.05 + error
+    assert (np.abs(worlds) > found.critical.value * sd).any(axis=1).mean() > 0.05 + error
 
 
 def test_a_false_alarm_has_the_bounds_of_rejected_draws() -> None:
@@ -212,7 +235,7 @@ def test_a_false_alarm_has_the_bounds_of_rejected_draws() -> None:
 
 def test_too_few_draws_decide_nothing() -> None:
     delta = independent_years(6, 8, 12, "consecutive")
-    found = simultaneous(delta, 100 * np.ones(5), 0, RULE)
+    found = simultaneous(100 + delta, 100 * np.ones(5), 0, RULE)
     assert set(found.verdict) == {Verdict.NEEDS_MORE_DRAWS.value}
 
 

@@ -339,6 +339,10 @@ def test_a_family_s_table_has_the_numbers_of_its_changes() -> None:
         crossed = row["simultaneous_low"] < 0 < row["simultaneous_high"]
         if row["simultaneous"] in ("decrease", "increase"):
             assert not crossed
+        if row["simultaneous"] == "not detectable":
+            assert crossed
+        assert row["simultaneous_low"] <= change["relative_low"]
+        assert row["simultaneous_high"] >= change["relative_high"]
         assert row["p_two_sided"] == pytest.approx(2 * (1 + change["against"]) / 5_001)
         assert row["p_two_sided"] <= row["p_benjamini_hochberg"] <= row["p_holm"]
         assert row["adjusted"] == row["simultaneous"]

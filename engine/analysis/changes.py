@@ -34,6 +34,10 @@ _MEANINGS = {
     "change_high": ("upper end of the coverage interval of the raw change", _RAW),
     "delta_mean": ("mean of delta", _DELTA),
     "delta_median": ("median of delta", _DELTA),
+    "interval_low": ("lower end of the coverage interval of delta", _DELTA),
+    "interval_high": ("upper end of the coverage interval of delta", _DELTA),
+    "quantile_low": ("lower end of the interval of the draws alone, a quantile of delta", _DELTA),
+    "quantile_high": ("upper end of the interval of the draws alone, a quantile of delta", _DELTA),
     "sigma": ("standard deviation of delta", _DELTA),
     "relative_low": ("lower end of the coverage interval of the relative change", "1"),
     "relative_high": ("upper end of the coverage interval of the relative change", "1"),
@@ -170,7 +174,11 @@ def _rule_in_words(rule: DetectionRule, *, split: bool) -> dict[str, object]:
             f"interval of (1 + count) / (D + 1) contains {half:g}; not assessed when sigma is at "
             f"most {kernel.CLEAR_OF_NUMERICAL_ERROR:g} times the {error}"
         ),
-        "coverage_interval": "probabilistically symmetric (JCGM 101:2008, 7.7)",
+        "coverage_interval": (
+            "from the lower to the upper of the ends of two laws, that of the draws and its mirror "
+            f"image at the estimate, each with {half:g} beyond either end and every rejected draw "
+            "counted there: it excludes zero where the verdict is decided"
+        ),
         "minimum_detectable_change": (
             f"({rule.z_alpha:.4f} + {rule.z_power:.4f}) sigma, a two-sided test of one change; "
             "of a fall or rise, more by twice the bias of delta against it; the first number is "

@@ -70,7 +70,8 @@ def family_table(
     `open_together` are counted over all of it.
 
     Intervals `simultaneous_low` to `simultaneous_high` hold together: relative changes, or raw ones
-    where `scale` is raw.
+    where `scale` is raw. None is narrower than that of the change alone, so that it excludes zero
+    where the verdict by max-|t| is decided.
 
     Args:
         changes: `engine.analysis.changes` of all pairs the families are of, judged by `rule`.
@@ -184,7 +185,8 @@ def _of_family(
         _put(columns, "sigma", _sigma(told))
         _put(columns, "statistic", found.statistic)
         for end, sign in (("low", -1.0), ("high", 1.0)):
-            _put(columns, f"simultaneous_{end}", _end(observed, found.half_width, sign, log))
+            reach = _reach(told, end, sign, observed, found.half_width)
+            _put(columns, f"simultaneous_{end}", _end(observed, reach, sign, log))
         _say(columns, "simultaneous", found.verdict)
         shared |= _numbers("critical", found.critical) | _numbers("false_alarm", found.false_alarm)
         shared |= _numbers("false_alarm_low", found.false_alarm_low)
@@ -282,12 +284,30 @@ def _sigma(told: Sequence[Row]) -> Estimate:
     return Estimate(*(np.array([row[name] for row in told]) for name in ("sigma", "sigma_mcse")))
 
 
-def _end(observed: F64, half_width: Estimate, sign: float, log: Bool) -> Estimate:
+def _reach(
+    told: Sequence[Row], end: str, sign: float, observed: F64, together: Estimate
+) -> Estimate:
+    """How far the simultaneous interval reaches to one side: no less than that of a change alone.
+
+    An end that does not exist is none that would do, and the reach has none either.
+    """
+    ends = np.array([_number(row[f"interval_{end}"]) for row in told])
+    mcse = np.array([_number(row[f"interval_{end}_mcse"]) for row in told])
+    alone = sign * (ends - observed)
+    wider = ~(together.value >= alone)
+    return Estimate(np.where(wider, alone, together.value), np.where(wider, mcse, together.mcse))
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _end(observed: F64, reach: Estimate, sign: float, log: Bool) -> Estimate:
     """One end of the simultaneous intervals: relative on the log scale, else raw."""
-    end = observed + sign * half_width.value
+    end = np.where(np.isfinite(reach.value), observed + sign * reach.value, np.nan)
     on_log = np.where(log, end, 0.0)
     return Estimate(
-        np.where(log, np.expm1(on_log), end), np.where(log, np.exp(on_log), 1.0) * half_width.mcse
+        np.where(log, np.expm1(on_log), end), np.where(log, np.exp(on_log), 1.0) * reach.mcse
     )
 
 

@@ -332,7 +332,7 @@ def target_text(rows: Sequence[Row]) -> str:
     notes.append(
         "shares are of the base's estimate; an estimate conforms up to the acceptance limit, where "
         f"the probability that the target is met reaches {100 * first['confidence']:.4g} % "
-        "(JCGM 106:2012, 8.3); a true value has to be as low as the last share to be found to "
+        "(JCGM 106:2012, clause 8); a true value has to be as low as the last share to be found to "
         f"conform with a probability of {100 * first['power']:.4g} %"
     )
     met = {row["verdict"] for row in rows}

@@ -19,7 +19,6 @@ from engine.analysis.changes import changes
 from engine.kernels import changes as kernel
 from engine.kernels.arrays import F64
 from engine.kernels.changes import DetectionRule, Verdict
-from engine.kernels.monte_carlo import quotient
 
 # Of delta; JCGM 101 calls them y, u(y), y_low and y_high.
 QUANTITIES = ("mean", "sigma", "lower end", "upper end")
@@ -107,16 +106,13 @@ def unsettled(ensemble: xr.Dataset, rule: DetectionRule, digits: int) -> list[Un
 def _share_of_tolerance(found: xr.Dataset, digits: int) -> F64:
     """Twice the Monte Carlo standard errors, in units of the tolerance, (quantity, ...).
 
-    Ends of the interval on the scale of delta, to which sigma belongs: the end `exp(delta) - 1` of
-    a relative change has an error `exp(delta)` times that of delta. NaN where the draws are too few
-    to tell.
+    NaN where the draws are too few to tell. An end that rejected draws leave without a bound has
+    no digits to know.
     """
     column = {str(name): found[name].to_numpy() for name in found.data_vars}
-    log = column["scale"] == "log"
     errors = [column["delta_mean_mcse"], column["sigma_mcse"]]
-    for end in ("low", "high"):
-        on_log = quotient(column[f"relative_{end}_mcse"], 1 + column[f"relative_{end}"], np.nan)
-        errors.append(np.where(log, on_log, column[f"change_{end}_mcse"]))
+    endless = 1 - column["acceptance"] >= found.attrs["alpha"] / 2
+    errors += [np.where(endless, 0.0, column[f"interval_{end}_mcse"]) for end in ("low", "high")]
     sigma = np.where(column["sigma"] > 0, column["sigma"], np.nan)
     share: F64 = 2 * np.stack(errors) / numerical_tolerance(sigma, digits)
     return share

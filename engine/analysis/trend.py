@@ -121,7 +121,7 @@ def _row(path: Path, real: RealVariability | None, rule: DetectionRule, *, final
             path.z, path.centre, path.years, added, path.numerical, path.rejected, rule
         )
         if found["verdict"] is not Verdict.NOT_ASSESSED:
-            found |= _in_percent(found, rule)
+            found |= _in_percent(found)
             accepted = share_accepted(path.draws, path.rejected)
             found |= looking_back(path.z, path.centre, path.years, added, rule, accepted)
     verdict = at_last_look(found["verdict"]) if final else found["verdict"]
@@ -162,17 +162,15 @@ def _acceptance(path: Path) -> Row:
     return {"acceptance": plain(found.value[()]), "acceptance_mcse": plain(found.mcse[()])}
 
 
-def _in_percent(found: dict[str, Any], rule: DetectionRule) -> dict[str, Any]:
+def _in_percent(found: dict[str, Any]) -> dict[str, Any]:
     """Slope, its coverage interval and standard error, and the MDC, in percent a year."""
-    b, error, z = found["slope"], found["error"], rule.z_alpha
+    b, error = found["slope"], found["error"]
     told: dict[str, Any] = {"error_percent": 100 * np.exp(b) * error}
     told["error_percent_mcse"] = 100 * np.exp(b) * found["error_mcse"]
-    for name, by in (("slope", 0.0), ("slope_low", -z), ("slope_high", z)):
-        end = b + by * error
-        told[f"{name}_percent"] = 100 * np.expm1(end)
-        told[f"{name}_percent_mcse"] = (
-            100 * np.exp(end) * np.hypot(found["slope_mcse"], by * found["error_mcse"])
-        )
+    for name in ("slope", "slope_low", "slope_high"):
+        value, mcse = found[name], found[f"{name}_mcse"]
+        told[f"{name}_percent"] = 100 * np.expm1(value) if np.isfinite(value) else value
+        told[f"{name}_percent_mcse"] = 100 * np.exp(value) * mcse
     least, error = found["mdc_decrease"], found["mdc_decrease_mcse"]
     told["mdc_decrease_percent"] = fall_percent(least)
     told["mdc_decrease_percent_mcse"] = (

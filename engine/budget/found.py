@@ -35,8 +35,8 @@ class Entry:
 
     Attributes:
         by, name: which group; `OTHERS` for all that are not listed.
-        covariance: K = Cov(c_G, delta), by pair of years.
-        own: D = Var c_G, by pair; empty for `OTHERS`, whose parts are not independent.
+        covariance: K = Cov(delta_J, delta), by pair of years.
+        own: var delta_J, by pair; empty for `OTHERS`, whose parts are not independent.
         lasting: what V becomes, less V, if the group's errors were the same in both years, by
             pair; likewise.
         level_covariance, level_own: K and D of ln F in the last year, by correlation `phi`.

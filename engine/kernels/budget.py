@@ -1,8 +1,8 @@
 """What the uncertainty of a change is made of, and what it would be if one error were smaller.
 
-To first order a change delta is a sum over cells; c_G is the part of it that the cells of a group
-G bring. Notation: V = Var delta, D = Var c_G, K = Cov(c_G, delta), and R what is not in G, so that
-V_R = V - 2 K + D and C_GR = Cov(c_G, c_R) = K - D.
+To first order a change delta is a sum over cells; delta_J is the part of it that the cells of a
+group J bring, and K = Cov(delta_J, delta). So what is not in J has the variance
+var delta - 2 K + var delta_J, and the covariance K - var delta_J with delta_J.
 
 Equations of docs/method.md: 4.5 to 4.9.
 """
@@ -19,20 +19,20 @@ from engine.kernels.monte_carlo import Estimate, nothing, quotient, spread, stan
 
 
 def share(covariance: F64, variance: F64) -> F64:
-    """`K / V`: shares of groups that partition the cells add up to one, and may be negative."""
+    """`K / var delta`: of groups that partition the cells it adds up to one; it may be negative."""
     return quotient(covariance, variance, np.nan)
 
 
 def halved(variance: F64, own: F64, covariance: F64) -> F64:
-    """Variance with the group's error halved, `D/4 + V_R + C_GR`.
+    """Variance with the group's error halved, `var delta - K + var delta_J / 4`.
 
-    Larger than before where errors in G offset errors elsewhere (K < D/4).
+    Larger than before where errors in J offset errors elsewhere (K < var delta_J / 4).
     """
     return _not_negative(variance + own / 4 - covariance)
 
 
 def frozen(variance: F64, own: F64, covariance: F64) -> F64:
-    """Variance without the group's error, V_R."""
+    """Variance without the group's error, `var delta - 2 K + var delta_J`."""
     return _not_negative(variance - 2 * covariance + own)
 
 

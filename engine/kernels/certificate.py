@@ -6,8 +6,8 @@ solution, R the residual of X. g: functionals, g X is what is asked.
 Certificates, for |B| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6):
 
     w > 0, D w - |B| w > 0:   |X - X*| <= w max_l |R_l| / (D w - |B| w)_l                  (near)
-    v > 0, v D - v |B| > 0:   |g (X - X*)| <= (u + tau v) |R| for every u >= 0,            (far)
-                              tau = max_e (|g| - (u D - u |B|))_e^+ / (v D - v |B|)_e
+    v > 0, v D - v |B| > 0:   |g (X - X*)| <= (u + nu v) |R| for every u >= 0,             (far)
+                              nu = max_e (|g| - (u D - u |B|))_e^+ / (v D - v |B|)_e
 
 The weights are the estimate's, the same in all draws. Where they prove nothing the near one may use
 weights that a draw has for itself (`engine.kernels.repair`).
@@ -100,7 +100,7 @@ class Certificate:
             self._rows = start.far[:, :-1, None] + self._tau * v
 
     def _largest_shortfall(self) -> F64:
-        """tau, (functionals, 64)."""
+        """nu, (functionals, 64)."""
         counted = self._start.counted
         short = self._g * (1 + self._gamma) - self._slack[:, :-1]
         slack = np.where(self.proved, self._slack[:, -1:], 1.0)
@@ -169,9 +169,9 @@ class Certificate:
             largest = (size[counted] / w[counted, one, None, None]).max(axis=0)
             hidden = 3 * self._of_lines * self._used[counted, one, None] * largest
             slack = np.where(proved, self._slack[counted, one], 1.0)[:, None]
-            tau = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
+            nu = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
             reached = self._g[:, one] * (1 + 3 * self._gamma)
-            best = np.minimum(best, reached[:, None] * tau)
+            best = np.minimum(best, reached[:, None] * nu)
         return best
 
 

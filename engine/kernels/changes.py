@@ -9,6 +9,9 @@ footprint of a draw, F^ that of the estimate; everything behind axis 0 is done a
     P       = P(delta < 0)               state of knowledge (JCGM 101:2008)
     P_r     = P(2 delta^ - delta < 0)    the same with the law of delta mirrored at the estimate
 
+The coverage interval spans that of the draws and that of their mirror image, and so says what the
+verdict says (`engine.kernels.interval`).
+
 Every sampled number carries its Monte Carlo standard error (`engine.kernels.monte_carlo`).
 
 Equations of docs/method.md: 5.1 to 5.8.
@@ -27,6 +30,7 @@ from scipy.special import ndtri
 
 from engine.errors import ConfigError
 from engine.kernels.arrays import F64, I64, Bool
+from engine.kernels.interval import ends, mirrored, spanning
 from engine.kernels.monte_carlo import (
     Estimate,
     correlation,
@@ -111,7 +115,7 @@ class DetectionRule:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Probabilities at the ends of the symmetric coverage interval (JCGM 101:2008, 7.7)."""
+        """Probabilities at the ends of a symmetric interval of one law (JCGM 101:2008, 7.7)."""
         half = round(self.alpha / 2, 12)
         return half, round(1.0 - half, 12)
 
@@ -214,7 +218,7 @@ def smallest_changes(
 ) -> dict[str, F64]:
     """The MDC, and the smallest fall and rise that are found with the rule's power, (...).
 
-    Let b be the bias, mean(delta) - delta^. An estimate of a true change D then lies at D + b on
+    Let b be the bias, mean(delta) - delta^. An estimate of a true change theta lies at theta + b on
     average, while a verdict by P and P_r needs it beyond `z sigma + |b|` from zero. So a change is
     missed with probability 1 - power at
 
@@ -515,7 +519,8 @@ def change(
     Returns:
         Arrays (...); the Monte Carlo standard error of `name` is `name_mcse`. Where `scale` is
         raw, delta, sigma, s1, s2 and the MDC are in units of F, and percentages are NaN. MDCs
-        are infinite where too many draws were rejected to decide any change.
+        are infinite where too many draws were rejected to decide any change, and so are the ends
+        of coverage intervals, there and where the draws are too few to have any.
     """
     both = paired(first, second, estimate_first, estimate_second)
     draws, log, delta, observed = both.draws, both.log, both.delta, both.observed
@@ -527,8 +532,8 @@ def change(
         "reference_delta": observed,
         "scale": np.where(log, "log", "raw"),
     }
-    found |= _raw_change(both.second - both.first, rule)
-    found |= _coverage(delta, log, rule)
+    found |= _raw_change(both, estimate_first, estimate_second, rule)
+    found |= _coverage(both, rule)
     levels = both.levels(estimate_first, estimate_second)
     found |= _what_it_hangs_on(*levels, both, rule)
     assessed = np.zeros(log.shape, dtype=np.bool_)
@@ -554,28 +559,60 @@ def _relative_change(first: F64, second: F64) -> F64:
     return quotient(second - first, base, np.nan)
 
 
-def _raw_change(raw: F64, rule: DetectionRule) -> dict[str, F64]:
-    low, high = rule.interval
-    ends = quantiles(raw, [low, 0.5, high])
+def _raw_change(
+    both: Paired, estimate_first: F64, estimate_second: F64, rule: DetectionRule
+) -> dict[str, F64]:
+    """In units of F; mirrored as delta is, so that its interval has zero where that of delta has.
+
+    On the log scale F^/F is the factor by which a draw errs, and F^ F^/F the footprint that
+    would have been published as F^ with that error.
+    """
+    raw = both.second - both.first
+    median, rejected, half = quantiles(raw, [0.5]), both.rejected, rule.alpha / 2
+    there = _mirrored_level(both.second, estimate_second, both.log)
+    interval = spanning(
+        ends(raw, rejected, half),
+        ends(there - _mirrored_level(both.first, estimate_first, both.log), rejected, half),
+    )
     return {
         **_named("change_mean", mean(raw)),
         **_named("change_sd", sd(raw)),
-        **_named("change_low", Estimate(ends.value[0], ends.mcse[0])),
-        **_named("change_median", Estimate(ends.value[1], ends.mcse[1])),
-        **_named("change_high", Estimate(ends.value[2], ends.mcse[2])),
+        **_named("change_median", Estimate(median.value[0], median.mcse[0])),
+        **_low_and_high("change", interval),
     }
 
 
-def _coverage(delta: F64, log: Bool, rule: DetectionRule) -> dict[str, F64]:
+def _mirrored_level(F: F64, estimate: F64, log: Bool) -> F64:
+    """The level mirrored at the estimate, on the scale of delta, (D, ...)."""
+    return np.where(log, estimate * quotient(estimate, F, np.nan), 2 * estimate - F)
+
+
+def _coverage(both: Paired, rule: DetectionRule) -> dict[str, F64]:
+    """delta's middle, the interval that goes with the verdict, and that of the draws alone."""
     low, high = rule.interval
-    ends = quantiles(delta, [low, 0.5, high])
-    on_log = np.where(log, ends.value, np.nan)
-    relative, relative_mcse = np.expm1(on_log), np.exp(on_log) * ends.mcse
+    of_draws = quantiles(both.delta, [low, 0.5, high])
+    drawn = ends(both.delta, both.rejected, rule.alpha / 2)
+    interval = spanning(drawn, mirrored(drawn, both.observed))
     return {
-        **_named("delta_mean", mean(delta)),
-        **_named("delta_median", Estimate(ends.value[1], ends.mcse[1])),
-        **_named("relative_low", Estimate(relative[0], relative_mcse[0])),
-        **_named("relative_high", Estimate(relative[2], relative_mcse[2])),
+        **_named("delta_mean", mean(both.delta)),
+        **_named("delta_median", Estimate(of_draws.value[1], of_draws.mcse[1])),
+        **_low_and_high("quantile", Estimate(of_draws.value[::2], of_draws.mcse[::2])),
+        **_low_and_high("interval", interval),
+        **_low_and_high("relative", _relative(interval, both.log)),
+    }
+
+
+def _relative(interval: Estimate, log: Bool) -> Estimate:
+    """As changes relative to the first year, NaN on the raw scale; what is infinite stays that."""
+    on_log = np.where(log, interval.value, np.nan)
+    value = np.where(np.isinf(on_log), on_log, np.expm1(on_log))
+    return Estimate(value, np.exp(on_log) * interval.mcse)
+
+
+def _low_and_high(name: str, interval: Estimate) -> dict[str, F64]:
+    return {
+        **_named(f"{name}_low", Estimate(interval.value[0], interval.mcse[0])),
+        **_named(f"{name}_high", Estimate(interval.value[1], interval.mcse[1])),
     }
 
 
@@ -631,10 +668,10 @@ def _direction(
 ) -> dict[str, NDArray[Any]]:
     """P, P_r and the verdict, by counting draws."""
     draws = len(delta)
-    mirrored = 2 * observed - delta
-    below, below_mirrored = (np.sum(d < 0, axis=0) for d in (delta, mirrored))
-    not_below = [np.sum(d >= 0, axis=0) for d in (delta, mirrored)]
-    not_above = [np.sum(d <= 0, axis=0) for d in (delta, mirrored)]
+    laws = delta, 2 * observed - delta
+    below, below_mirrored = (np.sum(d < 0, axis=0) for d in laws)
+    not_below = [np.sum(d >= 0, axis=0) for d in laws]
+    not_above = [np.sum(d <= 0, axis=0) for d in laws]
     against_decrease, against_increase = np.maximum(*not_below), np.maximum(*not_above)
     asymmetric = np.zeros(assessed.shape, dtype=np.bool_)
     for forward, backward in (not_below, not_above):

@@ -7,7 +7,10 @@ Sigma the covariance of z over draws; R the covariance that real year-to-year va
     c    = weights of the GLS slope under V, so that b = c' z; sum c = 0, c' t = 1
     b^   = c' z^,   b_d = c' z_d
     se^2 = f c' Sigma c + c' R c
-    P    = mean of Phi(-b_d / tau), tau^2 = c' R c: the share of draws with b_d < 0 where R = 0
+    P    = mean of Phi(-b_d / sigma_b), sigma_b^2 = c' R c: the share with b_d < 0 where R = 0
+
+The slope's coverage interval is that of these P and of their mirror image at b^, as that of a
+change is (`engine.kernels.interval`).
 
 Sigma is sampled, and c with it. c' Sigma c is then too small on average, because c was chosen to
 make it so; f = (D - 1)/(D - p - 2) (D - 2)/(D - p - 1), p = T - 1, makes up for it: the factor of
@@ -28,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import chi2
 
@@ -43,6 +47,7 @@ from engine.kernels.changes import (
     verdicts,
     whatever_rejected,
 )
+from engine.kernels.interval import ends, mirrored, spanning
 from engine.kernels.monte_carlo import (
     Estimate,
     covariances_without,
@@ -102,7 +107,7 @@ class _Line:
     mcse: float
     error: float
     error_mcse: float
-    real: float  # sd that real variability gives the slope, tau
+    real: float  # sd that real variability gives the slope, sigma_b
     spread: float  # sqrt(f)
     left: float  # r' W r, what the line leaves of the estimate's differences
     left_mcse: float
@@ -126,8 +131,8 @@ def _line(x: F64, centre: F64, years: F64, real: F64) -> _Line:
     away = scipy.linalg.cho_solve(factor, rest)
     along, across = differences @ w, differences @ away
     f = (D - 2) / (D - p - 1) / hartlap(D, p)
-    measured, tau2 = float(w @ sampled @ w), float(w @ real_d @ w)
-    error = (f * measured + tau2) ** 0.5
+    measured, real2 = float(w @ sampled @ w), float(w @ real_d @ w)
+    error = (f * measured + real2) ** 0.5
     of_slope = -(along * across - w @ sampled @ away)
     of_error = f * (np.square(along) - measured) / (2 * error)
     of_left = np.square(across) - away @ sampled @ away
@@ -137,7 +142,7 @@ def _line(x: F64, centre: F64, years: F64, real: F64) -> _Line:
         mcse=float(standard_error(of_slope)),
         error=error,
         error_mcse=float(standard_error(of_error)),
-        real=tau2**0.5,
+        real=real2**0.5,
         spread=f**0.5,
         left=float(rest @ away),
         left_mcse=float(standard_error(of_left)),
@@ -195,6 +200,7 @@ def declining(
         "slope_mcse": line.mcse,
         "error": line.error,
         "error_mcse": line.error_mcse,
+        **_interval(slopes, line, rejected, rule),
         "mdc": factor * line.error,
         "mdc_mcse": factor * line.error_mcse,
         "mdc_decrease": factor * line.error + (2 * away if against else 0.0),
@@ -234,9 +240,9 @@ def _direction(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> 
     The weights are sampled too. An error of theirs moves all slopes by some `slope_mcse`: it adds
     to the Monte Carlo error of P, and a verdict must hold for slopes moved either way.
     """
-    mirrored = 2 * line.value - slopes
+    reflected = 2 * line.value - slopes
     found: dict[str, Any] = {}
-    for name, drawn in (("p_decrease", slopes), ("p_decrease_reflected", mirrored)):
+    for name, drawn in (("p_decrease", slopes), ("p_decrease_reflected", reflected)):
         P = _below_zero(drawn, line.real)
         at_zero = np.exp(-0.5 * (drawn.mean() / line.error) ** 2) / (2 * np.pi) ** 0.5
         moved = float(at_zero * line.mcse / line.error)
@@ -245,13 +251,51 @@ def _direction(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> 
         found |= whatever_rejected(name, told, len(slopes), rejected)
     reach = _reach(rule) * line.mcse
     judged = {
-        _verdict(slopes + by, mirrored + by, line.real, rejected, rule) for by in (-reach, 0, reach)
+        _verdict(slopes + by, reflected + by, line.real, rejected, rule)
+        for by in (-reach, 0, reach)
     }
     verdict = judged.pop() if len(judged) == 1 else Verdict.NEEDS_MORE_DRAWS
     return found | {
         "verdict": verdict,
-        "asymmetric": _asymmetric(slopes, mirrored, line.real, rule),
+        "asymmetric": _asymmetric(slopes, reflected, line.real, rule),
     }
+
+
+def _interval(slopes: F64, line: _Line, rejected: int, rule: DetectionRule) -> dict[str, float]:
+    """The slopes that the verdict's rule does not rule out, but for the Monte Carlo error."""
+    if line.real:
+        tail = tail_left(rule.alpha / 2, share_accepted(len(slopes), rejected))
+        drawn = _ends_with_real(slopes, line.real, tail)
+    else:
+        drawn = ends(slopes, rejected, rule.alpha / 2)
+    both = spanning(drawn, mirrored(drawn, np.asarray(line.value)))
+    found = {}
+    for end, value, mcse in zip(("low", "high"), both.value, both.mcse, strict=True):
+        found[f"slope_{end}"] = float(value)
+        found[f"slope_{end}_mcse"] = float(np.hypot(mcse, line.mcse))  # weights are sampled too
+    return found
+
+
+def _ends_with_real(slopes: F64, real: float, tail: float) -> Estimate:
+    """Where the mean over draws of Phi((v - b_d) / sigma_b) is `tail`, and where one less that."""
+    if tail <= 0:
+        return Estimate(np.array([-np.inf, np.inf]), np.full(2, np.nan))
+    reach = real * (1 - float(ndtri(tail)))
+    found = []
+    for sign in (1.0, -1.0):
+        b = sign * slopes
+
+        def beyond(v: float, b: F64 = b) -> float:
+            return float(np.mean(ndtr((v - b) / real))) - tail
+
+        end = float(brentq(beyond, b.min() - reach, b.max() + reach, xtol=1e-12 * real))
+        error = float(_below_zero(b - end, real).mcse)
+        density = float(np.mean(np.exp(-0.5 * np.square((end - b) / real)))) / (
+            (2 * np.pi) ** 0.5 * real
+        )
+        found.append((sign * end, error / density))
+    value, mcse = np.array(found).T
+    return Estimate(value, mcse)
 
 
 def _below_zero(slopes: F64, real: float) -> Estimate:
@@ -272,11 +316,11 @@ def _reach(rule: DetectionRule) -> float:
 
 
 def _verdict(
-    slopes: F64, mirrored: F64, real: float, rejected: int, rule: DetectionRule
+    slopes: F64, reflected: F64, real: float, rejected: int, rule: DetectionRule
 ) -> Verdict:
     if not real:
         against_fall, against_rise = (
-            np.asarray(max(int(np.sum(sign * drawn >= 0)) for drawn in (slopes, mirrored)))
+            np.asarray(max(int(np.sum(sign * drawn >= 0)) for drawn in (slopes, reflected)))
             for sign in (1, -1)
         )
         assessed = np.asarray(True)
@@ -285,7 +329,7 @@ def _verdict(
     share, half = len(slopes) / (len(slopes) + rejected), rule.alpha / 2
     is_open = False
     for direction, sign in ((Verdict.DECREASE, -1), (Verdict.INCREASE, 1)):
-        tails = [_below_zero(sign * drawn, real) for drawn in (slopes, mirrored)]
+        tails = [_below_zero(sign * drawn, real) for drawn in (slopes, reflected)]
         worst = max(tails, key=lambda tail: float(tail.value))
         away, reach = float(worst.value) - half, _reach(rule) * float(worst.mcse)
         all_against = share * float(worst.value) + 1 - share - half  # every rejected draw is
@@ -295,17 +339,17 @@ def _verdict(
     return Verdict.NEEDS_MORE_DRAWS if is_open else Verdict.NOT_DETECTABLE
 
 
-def _asymmetric(slopes: F64, mirrored: F64, real: float, rule: DetectionRule) -> bool:
+def _asymmetric(slopes: F64, reflected: F64, real: float, rule: DetectionRule) -> bool:
     """Whether P and its mirror image disagree on what is detectable, beyond Monte Carlo error."""
     half, spent = rule.alpha / 2, rule.monte_carlo_error
     if not real:
         counts = [
-            [np.asarray(np.count_nonzero(s * b >= 0)) for b in (slopes, mirrored)] for s in (1, -1)
+            [np.asarray(np.count_nonzero(s * b >= 0)) for b in (slopes, reflected)] for s in (1, -1)
         ]
         return any(bool(disagreement(a, b, len(slopes), half, spent)) for a, b in counts)
     reach = _reach(rule)
     for sign in (1, -1):
-        one, other = (_below_zero(sign * drawn, real) for drawn in (slopes, mirrored))
+        one, other = (_below_zero(sign * drawn, real) for drawn in (slopes, reflected))
         low, high = sorted((one, other), key=lambda tail: float(tail.value))
         if low.value + reach * low.mcse < half < high.value - reach * high.mcse:
             return True

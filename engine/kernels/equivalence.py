@@ -7,8 +7,9 @@ Biopharm. 15:657-680), each at the level of verdicts and by counting draws, with
     lower = ln(1 - g/100),   upper = ln(1 + g/100):
 
 both `P(delta <= lower)` and `P(delta >= upper)` below alpha/2, and both of the mirrored
-`2 delta^ - delta` too. So the whole coverage interval, at the stated confidence, lies within the
-bounds: stricter than the usual two tests at alpha each, whose interval has confidence 1 - 2 alpha.
+`2 delta^ - delta` too. So the whole coverage interval (`engine.kernels.interval`), at the stated
+confidence, lies within the bounds: stricter than the usual two tests at alpha each, whose interval
+has confidence 1 - 2 alpha.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from engine.kernels.changes import (
     paired,
     whatever_rejected,
 )
-from engine.kernels.monte_carlo import Estimate, nothing, probability, quantiles, sd
+from engine.kernels.interval import ends, mirrored, spanning
+from engine.kernels.monte_carlo import Estimate, probability, sd
 
 
 class Equivalence(StrEnum):
@@ -79,16 +81,16 @@ def equivalence(
         least = least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
         assessed = both.log & (sd(both.delta).value > least)
     delta, observed = (np.where(both.log, values, 0.0) for values in (both.delta, both.observed))
-    mirrored = 2 * observed - delta
+    laws = delta, 2 * observed - delta
     said, chance = [], []
     for percent in percents:
         bounds = np.log1p(-percent / 100), np.log1p(percent / 100)
-        said.append(_said(delta, mirrored, bounds, both.rejected, assessed, rule))
+        said.append(_said(laws, bounds, both.rejected, assessed, rule))
         chance.append(_larger(delta, bounds, both.log))
     p_larger = Estimate(
         np.stack([larger.value for larger in chance]), np.stack([larger.mcse for larger in chance])
     )
-    smallest = _smallest(delta, mirrored, both.rejected, assessed, rule)
+    smallest = _smallest(delta, observed, both.rejected, assessed, rule)
     return {
         "equivalence": np.stack(said),
         "p_larger": p_larger.value,
@@ -100,8 +102,7 @@ def equivalence(
 
 
 def _said(
-    delta: F64,
-    mirrored: F64,
+    laws: tuple[F64, F64],
     bounds: tuple[float, float],
     rejected: int,
     assessed: Bool,
@@ -109,11 +110,11 @@ def _said(
 ) -> NDArray[np.str_]:
     lower, upper = bounds
     tails = (
-        np.maximum(*(np.sum(d <= lower, axis=0) for d in (delta, mirrored))),
-        np.maximum(*(np.sum(d >= upper, axis=0) for d in (delta, mirrored))),
+        np.maximum(*(np.sum(d <= lower, axis=0) for d in laws)),
+        np.maximum(*(np.sum(d >= upper, axis=0) for d in laws)),
     )
     (inside, open_), (also, also_open) = (
-        below_threshold(count, len(delta), rejected, rule.alpha / 2, rule.monte_carlo_error)
+        below_threshold(count, len(laws[0]), rejected, rule.alpha / 2, rule.monte_carlo_error)
         for count in tails
     )
     # One tail that is surely too heavy settles it, whatever the other one is.
@@ -133,23 +134,14 @@ def _larger(delta: F64, bounds: tuple[float, float], log: Bool) -> Estimate:
 
 
 def _smallest(
-    delta: F64, mirrored: F64, rejected: int, assessed: Bool, rule: DetectionRule
+    delta: F64, observed: F64, rejected: int, assessed: Bool, rule: DetectionRule
 ) -> Estimate:
-    """From the quantiles at alpha/2 at either end, the farther of a change and its reflection.
-
-    The farthest of several sampled quantiles lies a little beyond that of the true ones, by some
-    tenths of its Monte Carlo error where they are equal: never too small on average.
-    """
-    draws = len(delta)
-    # What is left of the tail when every rejected draw lies in it.
-    tail = (rule.alpha / 2 * (draws + rejected) - rejected) / draws if draws else 0.0
-    if tail <= 0 or draws < 2:
-        return nothing(assessed.shape)
-    ends = [quantiles(d, [tail, 1 - tail]) for d in (delta, mirrored)]
-    percent = np.concatenate(
-        [[-100 * np.expm1(one.value[0]), 100 * np.expm1(one.value[1])] for one in ends]
-    )
-    error = np.concatenate([100 * np.exp(one.value) * one.mcse for one in ends])
-    farthest = np.argmax(percent, axis=0)[None]
-    value, mcse = (np.take_along_axis(x, farthest, axis=0)[0] for x in (percent, error))
-    return Estimate(np.where(assessed, value, np.nan), np.where(assessed, mcse, np.nan))
+    """The farther end of the coverage interval, as a fall or a rise in percent."""
+    drawn = ends(delta, rejected, rule.alpha / 2)
+    interval = spanning(drawn, mirrored(drawn, observed))
+    sign = np.array([-1.0, 1.0]).reshape(2, *(1,) * assessed.ndim)
+    known = np.where(assessed & np.isfinite(interval.value), interval.value, np.nan)
+    percent = sign * 100 * np.expm1(known)
+    error = 100 * np.exp(known) * interval.mcse
+    rises = percent[1] >= percent[0]
+    return Estimate(np.where(rises, percent[1], percent[0]), np.where(rises, error[1], error[0]))

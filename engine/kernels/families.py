@@ -11,13 +11,14 @@ how the changes hang together, since every draw has them all:
 
     T_jd = (delta_jd - mean_j) / sd_j,   c = the 1 - alpha quantile of max_j |T_jd|,
 
-and change j is detected where `|delta^_j| / sd_j > c`. Where the draws are centred at the estimate,
-mean_j = delta^_j, `delta^_j +- c sd_j` hold all together with probability 1 - alpha. A bias b_j =
-mean_j - delta^_j takes from that: of one normal change `Phi(c - b/sd) - Phi(-c - b/sd)` is left.
-The verdict on a change alone counts draws as they are and mirrored, so that it allows for the bias,
-and no verdict here says more than that one. For independent normal years of equal sd and all their
-pairs c is a quantile of the studentised range over sqrt 2. Of normal changes it lies between the
-quantile of one alone and Bonferroni's.
+and change j is detected where `|delta^_j| > c sd_j + |b_j|`, b_j = mean_j - delta^_j: where both
+`mean_j -+ c sd_j`, which the draws say, and its mirror image at delta^_j are clear of zero. From
+the lower to the upper of their ends, `delta^_j -+ (c sd_j + |b_j|)`, the intervals hold all
+together with probability 1 - alpha at least, as that of a change alone does
+(`engine.kernels.interval`). A b_j that Monte Carlo error may explain, at the rule's level of it, is
+not counted. No verdict here says more than that on the change alone. For independent normal years
+of equal sd and all their pairs c is a quantile of the studentised range over sqrt 2. Of normal
+changes it lies between the quantile of one alone and Bonferroni's.
 
 **By counting** (5.11). `p_j = 2 (1 + count_j) / (D + 1)`, count the draws against the better
 supported direction, the larger of P and its reflection, with all rejected draws among them; then
@@ -34,7 +35,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 from scipy.stats import false_discovery_control
 
 from engine.kernels.arrays import F64, I64, Bool
@@ -66,8 +66,9 @@ class Simultaneous:
 
     Attributes:
         critical: c.
-        statistic: `|delta^_j| / sd_j`, (m,).
-        half_width: `c sd_j`, (m,).
+        statistic: `(|delta^_j| - |b_j|) / sd_j`, not below zero, (m,).
+        half_width: `c sd_j + |b_j|`, (m,), with the c that holds whatever the rejected draws were;
+            infinite where there is none.
         false_alarm: probability that, with no change at all, one or more would look detectable
             without adjustment: that max_j |T_jd| exceeds the normal quantile. Its Monte Carlo
             error is that of a relative frequency, which the scaling by sd_j only makes smaller.
@@ -97,23 +98,35 @@ def simultaneous(delta: F64, observed: F64, rejected: int, rule: DetectionRule) 
     s, of_s = spread(delta)
     T = (delta - delta.mean(axis=0)) / s
     largest = np.abs(T).max(axis=1)
-    statistic = np.abs(observed) / s
     by_s = of_s / s
+    bias, of_bias = _bias(delta, observed, rule)
+    statistic = np.maximum(np.abs(observed) - bias, 0.0) / s
     tail = rule.alpha
     limit = _limit(T, largest, by_s, tail)
     worst_tail = (tail * (draws + rejected) - rejected) / draws
     worst = limit if not rejected else _limit(T, largest, by_s, worst_tail)
+    error, worst_error = (one.error(by_s, of_bias / s) for one in (limit, worst))
     false_alarm = probability(np.asarray(np.sum(largest > rule.z_alpha)), draws)
     ends = whatever_rejected("false_alarm", false_alarm, draws, rejected)
     return Simultaneous(
         critical=Estimate(limit.value, standard_error(limit.influence)),
-        statistic=Estimate(statistic, statistic * standard_error(by_s)),
-        half_width=Estimate(limit.value * s, limit.value * s * limit.relative_error(by_s)),
+        statistic=Estimate(statistic, standard_error(statistic * by_s + of_bias / s)),
+        half_width=Estimate(worst.value * s + bias, s * worst_error),
         false_alarm=false_alarm,
         false_alarm_low=Estimate(ends["false_alarm_low"], ends["false_alarm_low_mcse"]),
         false_alarm_high=Estimate(ends["false_alarm_high"], ends["false_alarm_high_mcse"]),
-        verdict=_judged(observed, statistic, limit, worst, by_s, rule),
+        verdict=_judged(
+            observed, statistic, (limit.value, error), (worst.value, worst_error), rule
+        ),
     )
+
+
+def _bias(delta: F64, observed: F64, rule: DetectionRule) -> tuple[F64, F64]:
+    """|b_j|, zero where Monte Carlo error may explain it, and its influence, (m,) and (D, m)."""
+    away = delta - delta.mean(axis=0)
+    b = delta.mean(axis=0) - observed
+    clear = np.abs(b) > rule.monte_carlo_reach * standard_error(away)
+    return np.where(clear, np.abs(b), 0.0), np.where(clear, np.sign(b) * away, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,9 +136,15 @@ class _Limit:
     value: F64
     influence: F64
 
-    def relative_error(self, by_s: F64) -> F64:
-        """Of `c sd_j`, which is also that of `c / statistic_j`, (m,)."""
-        return standard_error(by_s + (self.influence / self.value)[:, None])
+    def error(self, by_s: F64, by_bias: F64) -> F64:
+        """Monte Carlo error of `c + |b_j| / sd_j` in units of sd_j, (m,); NaN of no limit.
+
+        Args:
+            by_s, by_bias: influence of ln sd_j and, in units of sd_j, of |b_j|, (D, m).
+        """
+        if np.isinf(self.value):
+            return np.full(by_s.shape[1], np.nan)
+        return standard_error(self.influence[:, None] + self.value * by_s + by_bias)
 
 
 def _limit(T: F64, largest: F64, by_s: F64, tail: float) -> _Limit:
@@ -156,11 +175,20 @@ def _limit(T: F64, largest: F64, by_s: F64, tail: float) -> _Limit:
 
 
 def _judged(
-    observed: F64, statistic: F64, limit: _Limit, worst: _Limit, by_s: F64, rule: DetectionRule
+    observed: F64,
+    statistic: F64,
+    limit: tuple[F64, F64],
+    worst: tuple[F64, F64],
+    rule: DetectionRule,
 ) -> NDArray[np.str_]:
-    """Beyond the limit, or not, or too near it for its Monte Carlo error and that of sd_j."""
+    """Beyond the limit, or not, or too near it for the Monte Carlo error of either.
+
+    Args:
+        limit, worst: c and its error, as `_Limit.error` has it: of the draws accepted, and with all
+            rejected ones beyond it.
+    """
     (above, below), (above_worst, below_worst) = (
-        _sides(statistic, one, by_s, rule) for one in (limit, worst)
+        _sides(statistic, *one, rule) for one in (limit, worst)
     )
     is_open = ~(above | below) | (above & ~(above_worst | below_worst))
     cases = {
@@ -171,13 +199,12 @@ def _judged(
     return first_that_holds(cases, Verdict.NOT_DETECTABLE)
 
 
-def _sides(statistic: F64, limit: _Limit, by_s: F64, rule: DetectionRule) -> tuple[Bool, Bool]:
+def _sides(statistic: F64, limit: F64, error: F64, rule: DetectionRule) -> tuple[Bool, Bool]:
     """Whether the statistic is surely above the limit, and whether surely below."""
-    if np.isinf(limit.value):
+    if np.isinf(limit):
         return np.zeros(statistic.shape, np.bool_), np.ones(statistic.shape, np.bool_)
-    error = limit.value * limit.relative_error(by_s)
-    reach = -float(ndtri(rule.monte_carlo_error / 2)) * error
-    return statistic > limit.value + reach, statistic < limit.value - reach
+    reach = rule.monte_carlo_reach * error
+    return statistic > limit + reach, statistic < limit - reach
 
 
 # --- by counting ---------------------------------------------------------------------------------

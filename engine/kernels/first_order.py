@@ -306,7 +306,8 @@ def change(
 ) -> dict[str, NDArray[Any]]:
     """The change between two years, by the names of `engine.kernels.changes.change`.
 
-    Where a footprint is not positive, delta is the raw difference.
+    Where a footprint is not positive, delta is the raw difference. `change_low` and `change_high`
+    are of the raw change as first order has it, normal about the estimate, on either scale.
 
     Args:
         first, second: footprints of the estimate, (...).
@@ -317,6 +318,7 @@ def change(
     raw_sd = _sd_of_difference(variance_first, variance_second, covariance)
     observed, mean, sigma, s1, s2 = law.observed, law.mean, law.sigma, law.s1, law.s2
     z, smallest = rule.z_alpha, changes.mdc(sigma, rule)
+    reach = z * sigma + np.abs(mean - observed)  # spans both laws (`engine.kernels.interval`)
     on_log = np.where(log, 1.0, np.nan)
     return {
         "footprint_first": first,
@@ -329,8 +331,12 @@ def change(
         "change_low": second - first - z * raw_sd,
         "change_high": second - first + z * raw_sd,
         "delta_mean": mean,
-        "relative_low": on_log * np.expm1(mean - z * sigma),
-        "relative_high": on_log * np.expm1(mean + z * sigma),
+        "interval_low": observed - reach,
+        "interval_high": observed + reach,
+        "quantile_low": mean - z * sigma,
+        "quantile_high": mean + z * sigma,
+        "relative_low": on_log * np.expm1(observed - reach),
+        "relative_high": on_log * np.expm1(observed + reach),
         "sigma": sigma,
         "s1": s1,
         "s2": s2,

@@ -4,14 +4,15 @@ A factor is `Q(Phi(eps))`, Q the quantile function of its law: eps stays the sum
 that it is for lognormal factors, so that components, groups and time keys mean the same for every
 law (a Gaussian copula; their weights are correlations of eps).
 
-    truncated normal   N(mu, tau^2) truncated at 0, mu and tau such that the mean is 1 and the
+    truncated normal   N(mu, omega^2) truncated at 0, mu and omega such that the mean is 1 and the
                        relative standard deviation the one asked
     gamma              shape 1/rsd^2, scale rsd^2
 
-With alpha = -mu/tau and h(alpha) = phi(alpha) / Phi(-alpha), the truncated normal has mean
-`tau (h - alpha)` and variance `tau^2 (1 + alpha h - h^2)`. Their ratio rises from 0, alpha -> -inf,
-over sqrt(pi/2 - 1) = .7555 at alpha = 0 to 1 at alpha -> inf, where it becomes an exponential law:
-no truncated normal has an rsd of 1 or more, and the exponential is the gamma law of rsd 1.
+With kappa = -mu/omega and the hazard lambda = phi(kappa) / Phi(-kappa), the truncated normal has
+mean `omega (lambda - kappa)` and variance `omega^2 (1 + kappa lambda - lambda^2)`. Their ratio
+rises from 0, kappa -> -inf, over sqrt(pi/2 - 1) = .7555 at kappa = 0 to 1 at kappa -> inf, where it
+becomes an exponential law: no truncated normal has an rsd of 1 or more, and the exponential is the
+gamma law of rsd 1.
 
 Q(Phi(.)) is tabulated once for each distinct size in cubic pieces, one around each multiple of 1/16
 from -8 to 8; beyond, where one normal in 10^15 lies, it is held constant. Tables are float32, in
@@ -74,33 +75,33 @@ def factor_of(pieces: Any, eps: Any) -> Any:
 
 def truncated_normal(rsd: float) -> Quantile:
     """The truncated normal of mean 1, 0 < rsd < 1."""
-    alpha = _truncation(rsd)
-    tau = 1 / (_hazard(alpha) - alpha)
+    kappa = _truncation(rsd)
+    omega = 1 / (_hazard(kappa) - kappa)
 
     def quantile(eps: F64) -> tuple[F64, F64]:
-        # The survival of the untruncated normal at the quantile is Phi(-eps) Phi(-alpha).
-        log_survival = log_ndtr(-eps) + log_ndtr(-alpha)
-        z = np.maximum(-ndtri_exp(log_survival), alpha)
-        slope = tau * np.exp((np.square(z) - np.square(eps)) / 2 + log_ndtr(-alpha))
-        return tau * (z - alpha), slope
+        # The survival of the untruncated normal at the quantile is Phi(-eps) Phi(-kappa).
+        log_survival = log_ndtr(-eps) + log_ndtr(-kappa)
+        z = np.maximum(-ndtri_exp(log_survival), kappa)
+        slope = omega * np.exp((np.square(z) - np.square(eps)) / 2 + log_ndtr(-kappa))
+        return omega * (z - kappa), slope
 
     return quantile
 
 
-def _hazard(alpha: float) -> float:
-    """phi(alpha) / Phi(-alpha)."""
-    return math.exp(-alpha * alpha / 2 - _LOG_SQRT_2PI - float(log_ndtr(-alpha)))
+def _hazard(kappa: float) -> float:
+    """phi(kappa) / Phi(-kappa)."""
+    return math.exp(-kappa * kappa / 2 - _LOG_SQRT_2PI - float(log_ndtr(-kappa)))
 
 
-def truncated_rsd(alpha: float) -> float:
-    """rsd of the normal truncated at alpha standard deviations above its own mean."""
-    h = _hazard(alpha)
-    return math.sqrt(1 + alpha * h - h * h) / (h - alpha)
+def truncated_rsd(kappa: float) -> float:
+    """rsd of the normal truncated at kappa standard deviations above its own mean."""
+    h = _hazard(kappa)
+    return math.sqrt(1 + kappa * h - h * h) / (h - kappa)
 
 
 def _truncation(rsd: float) -> float:
     found: float = scipy.optimize.brentq(
-        lambda alpha: truncated_rsd(alpha) - rsd, -2 / rsd, 20.0, xtol=1e-13, rtol=1e-14
+        lambda kappa: truncated_rsd(kappa) - rsd, -2 / rsd, 20.0, xtol=1e-13, rtol=1e-14
     )
     return found
 

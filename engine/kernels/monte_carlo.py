@@ -119,8 +119,23 @@ def quantiles(x: F64, probabilities: Sequence[float]) -> Estimate:
     p, D = np.asarray(probabilities, dtype=np.float64), len(x)
     if D < 2:
         return nothing((len(p), *x.shape[1:]))
-    h = np.clip((D + 1 / 3) * p + 1 / 3, 1, D)
-    reach = np.sqrt(D * p * (1 - p))
+    return _at(x, np.clip((D + 1 / 3) * p + 1 / 3, 1, D), p)
+
+
+def ranked(x: F64, ranks: Sequence[int]) -> Estimate:
+    """The draws of these ranks, 1 the smallest and D the largest, ranks on axis 0: (ranks, ...).
+
+    Standard errors as in `quantiles`, of the quantiles that these draws are the estimates of.
+    """
+    h, D = np.asarray(ranks, dtype=np.float64), len(x)
+    if D < 2:
+        return nothing((len(h), *x.shape[1:]))
+    return _at(x, h, (h - 1 / 3) / (D + 1 / 3))
+
+
+def _at(x: F64, h: F64, p: F64) -> Estimate:
+    """Order statistics at ranks h, estimates of the quantiles at p."""
+    reach = np.sqrt(len(x) * p * (1 - p))
     at = _order_statistics(x, np.concatenate([h, h - reach, h + reach]))
     middle, low, high = np.split(at, 3)
     return Estimate(middle, (high - low) / 2)

@@ -134,16 +134,21 @@ def most_against(draws: int, rule: DetectionRule, *, margin: bool) -> int:
     return int(below.sum()) - 1
 
 
-def covered(world: Scatter, believed: Scatter, rule: DetectionRule) -> F64:
-    """Probability that the coverage interval of delta holds the true one, (...).
+def covered_by_counting(
+    world: Scatter, believed: Scatter, draws: int, rule: DetectionRule
+) -> float:
+    """Probability that the coverage interval of delta, of so many draws, holds the true one.
 
-    The interval is `delta^ - h -+ z sigma`, and its middle misses the truth by `h + h_w` on
-    average: equal sizes of the error in both years are covered with the stated confidence, unequal
-    ones less often (rsd .5 and then .1, correlating by .95: 91.3 % instead of 95 %).
+    It does not exactly where no direction is found from the truth by the estimated probabilities
+    (`engine.kernels.interval`); so with any number of draws equal sizes of the error in both years
+    are covered with the stated confidence, and unequal ones more often: rsd .5 and then .1,
+    correlating by .95, in 96.9 % of worlds instead of 95 %. Scalars; zero where the engine believes
+    in no error of the change.
     """
-    off, reach = world.shift + believed.shift, rule.z_alpha * believed.sigma
-    found: F64 = _below(reach - off, world.sigma) - _below(-reach - off, world.sigma)
-    return found
+    if not believed.sigma > 0:
+        return 0.0
+    most = most_against(draws, rule, margin=False)
+    return 1.0 - sum(decided_by_counting(0.0, world, believed, draws, most))
 
 
 def _below(x: F64, sigma: F64) -> F64:

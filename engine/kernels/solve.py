@@ -6,8 +6,8 @@ If w (r I - |A|) > 0 for some r <= 1, the spectral radius of |A|, hence of A, is
 (I - |A|)^-1 >= 0 bounds |(I - A)^-1| cell by cell (M-matrices: Berman & Plemmons 1994, ch. 6).
 For a computed X with residual R = y - (I - A) X and any row s' with |s'| <= |s| (a part's),
 
-    |s' (X - X*)| = |s' (I - A)^-1 R| <= |s| (I - |A|)^-1 |R| <= (u + tau w) |R|,
-    tau = max_j ( |s| - u (I - |A|) )_j^+ / [w (I - |A|)]_j
+    |s' (X - X*)| = |s' (I - A)^-1 R| <= |s| (I - |A|)^-1 |R| <= (u + nu w) |R|,
+    nu = max_j ( |s| - u (I - |A|) )_j^+ / [w (I - |A|)]_j
 
 for any row u at all: with u the multipliers of |s| the bound is tight, with a wrong u it is merely
 wide. Both residuals include what rounding may have hidden from them (Higham 2002, Accuracy and
@@ -110,6 +110,6 @@ def error_bound(solved: Solved, A: F64, s: F64, y: F64, weights: F64) -> F64:
     u = np.abs(solved.multipliers)
     passed_on = u @ magnitude
     short = np.abs(s) - u + passed_on + rounding * (np.abs(s) + u + passed_on)
-    tau = np.maximum(short / slack, 0.0).max(axis=1)
-    bound: F64 = (u + np.outer(tau, weights)) @ missed + rounding * (np.abs(s) @ size)
+    nu = np.maximum(short / slack, 0.0).max(axis=1)
+    bound: F64 = (u + np.outer(nu, weights)) @ missed + rounding * (np.abs(s) @ size)
     return bound

@@ -103,7 +103,7 @@ _MEANING = {
 
 
 def conformity_probability(margin: F64, sigma: F64) -> F64:
-    """`Phi(-m / sigma)`: probability that the true margin is at most 0 (JCGM 106:2012, 7.2).
+    """`Phi(-m / sigma)`: probability that the true margin is at most 0 (JCGM 106:2012, clause 7).
 
     >>> round(float(conformity_probability(np.log(48 / 50), 0.05)), 5)
     0.79288
@@ -113,7 +113,7 @@ def conformity_probability(margin: F64, sigma: F64) -> F64:
 
 
 def guard_band(sigma: F64, confidence: float) -> F64:
-    """`z sigma`: how far below the target an estimate must be to conform (JCGM 106:2012, 8.3)."""
+    """`z sigma`: how far below the target an estimate conforms (JCGM 106:2012, clause 8)."""
     return float(ndtri(confidence)) * sigma
 
 
@@ -195,10 +195,10 @@ class Guard:
 def risks(error: F64, guard: Guard, prior: Prior, q: float) -> Risks:
     """Global risks of accepting what is estimated at the guard band or below it.
 
-    With the prior's law G of the true margin, which the draws' errors are independent of, an
+    With the prior's law H of the true margin, which the draws' errors are independent of, an
     estimate is accepted where the truth is below `-w - e`; so of each draw
 
-        consumer's  max(0, G(-w - e) - G(0)),    producer's  max(0, G(0) - G(-w - e)),
+        consumer's  max(0, H(-w - e) - H(0)),    producer's  max(0, H(0) - H(-w - e)),
 
     and the risks are means over draws. The Monte Carlo error of the guard band w is added to that
     of the mean, since it comes from the same draws.

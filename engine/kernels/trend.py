@@ -5,7 +5,7 @@ differences of successive t and z. The model is z = a + b t + error.
 
 Generalised least squares with an intercept is least squares on the differences,
 
-    b = h' W d / h' W h,   var b = 1 / h' W h,   W = (P V P')^-1,   P z = d,
+    b = h' W d / h' W h,   var b = 1 / h' W h,   W = (Delta V Delta')^-1,   Delta z = d,
 
 because an intercept is what differences do not see (Aitken 1935; Hamilton 1994, ch. 8). So b is
 the same for V and V + c 11': an error that all years share changes no slope, and a V that is
@@ -26,7 +26,9 @@ import scipy.special
 from engine.kernels.arrays import F64
 from engine.kernels.changes import DetectionRule
 
-_SINGULAR = 1e-10  # smallest eigenvalue of P V P' beside its largest, below which nothing is told
+_SINGULAR = (
+    1e-10  # smallest eigenvalue of Delta V Delta' over its largest, below which nothing is told
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def ar1_correlation(years: F64, phi: float) -> F64:
 
 
 def of_differences(V: F64) -> F64:
-    """P V P', the covariance of successive differences, (T-1,T-1)."""
+    """Delta V Delta', the covariance of successive differences, (T-1,T-1)."""
     differences: F64 = np.diff(np.diff(V, axis=0), axis=1)
     return differences
 
@@ -100,7 +102,7 @@ def slope(z: F64, V: F64, years: F64, draws: int | None = None) -> Slope:
 def information_by_year(V: F64, years: F64) -> F64:
     """Information h' W h on the slope of the first 2, 3, ... T years, (T-1,); NaN if singular.
 
-    Leading blocks of P V P' share the Cholesky factor L of the whole: with y = L^-1 h the
+    Leading blocks of Delta V Delta' share the Cholesky factor L of the whole: with y = L^-1 h the
     information of the first so many differences is the sum of the first so many y^2.
     """
     V_d = of_differences(V)

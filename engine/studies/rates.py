@@ -15,7 +15,7 @@ from engine.kernels.changes import DetectionRule, Verdict
 from engine.kernels.monte_carlo import clopper_pearson, probability, sd
 from engine.kernels.operating import (
     Scatter,
-    covered,
+    covered_by_counting,
     decided,
     decided_by_counting,
     most_against,
@@ -75,7 +75,7 @@ def rates(seen: Outcomes, expected: Expected, rule: DetectionRule) -> dict[str, 
         found |= {f"{name}_low": low, f"{name}_high": high}
     found["theory_detected"] = _right(true, *_counted(expected, rule))
     found["theory_limit"] = _right(true, *decided(true, *_laws(expected), rule))
-    found["theory_coverage"] = np.broadcast_to(covered(*_laws(expected), rule), true.shape)
+    found["theory_coverage"] = _covered(expected, rule)
     scatter = sd(seen.error)
     each = {
         "sigma_world": scatter.value,
@@ -100,14 +100,27 @@ def _counted(expected: Expected, rule: DetectionRule) -> tuple[F64, F64]:
     most = most_against(expected.draws, rule, margin=True)
     falls, rises = np.empty_like(expected.true), np.empty_like(expected.true)
     for place in np.ndindex(*expected.true.shape):
-        world, believed = (
-            Scatter(law.sigma[place[:2]], law.shift[place[:2]])
-            for law in (expected.world, expected.believed)
-        )
+        world, believed = _laws_at(expected, place[:2])
         falls[place], rises[place] = decided_by_counting(
             float(expected.true[place]), world, believed, expected.draws, most
         )
     return falls, rises
+
+
+def _covered(expected: Expected, rule: DetectionRule) -> F64:
+    """How often intervals of so many draws are expected to hold the truth, (q,c,sizes)."""
+    found = np.empty_like(expected.true)
+    for place in np.ndindex(*expected.true.shape[:2]):
+        laws = _laws_at(expected, place)
+        found[place] = covered_by_counting(*laws, expected.draws, rule)  # whatever the size
+    return found
+
+
+def _laws_at(expected: Expected, place: tuple[int, ...]) -> tuple[Scatter, Scatter]:
+    world, believed = (
+        Scatter(law.sigma[place], law.shift[place]) for law in (expected.world, expected.believed)
+    )
+    return world, believed
 
 
 def _right(true: F64, fell: Some, rose: Some) -> Some:
