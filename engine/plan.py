@@ -55,6 +55,7 @@ _NUMPY = 1800  # applications in the time that all of numpy takes with one numbe
 _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
+_TABLE = 2 * 16 * 257  # bytes of a Dirichlet share's table, kept with all cells and once more
 _A_MEMBER = 1e-4  # seconds to centre a cell with a known total
 _MEMBER = 70  # bytes of such a cell: once more packed, and its share, centring and rsd
 _OF_TOTALS, _OF_LINES = 8, 6  # arrays in 64 draws: of all known totals, of sums along lines
@@ -148,6 +149,7 @@ class Shape:
         negative: whether any delivery is, so that magnitudes are factorised too.
         shared: normals that groups of cells share in one draw.
         tabulated: cells whose factors have a law that is tabulated.
+        shares: cells that are Dirichlet shares, each with a table of its own.
         realised: cells whose factors come from files.
         realisations: in these files.
         totals: known totals of emissions in one year.
@@ -167,6 +169,7 @@ class Shape:
     negative: bool = False
     shared: int = 0
     tabulated: int = 0
+    shares: int = 0
     realised: int = 0
     realisations: int = 0
     totals: int = 0
@@ -246,7 +249,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     # The packed cells, the inverse, and the slopes of every part.
     year = _CELL * cells + 4 * whole + _ENTRY * matter
     year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small + _MEMBER * shape.members
-    year += 4 * shape.realised * shape.realisations
+    year += 4 * shape.realised * shape.realisations + _TABLE * shape.shares
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     drawing = draws / GROUP * _group(shape, rates) + draws / sampling.block * _WRITING

@@ -10,6 +10,7 @@ from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
     ByLabel,
+    DirichletShares,
     Empirical,
     ErrorModel,
     Period,
@@ -119,6 +120,8 @@ def _described_errors(
         if isinstance(entry.size, Empirical):
             yield f"    correlation of {first} and {second}: {wording.correlation(entry)}"
             yield f"    means kept from the files in {first}: {kept_means(scenario, entry, one)}"
+        elif isinstance(entry.size, DirichletShares):
+            yield f"    correlation of {first} and {second}: of eps {rho:.4g}"
         else:
             factors = of_factors(scenario, entry, rho, one, other)
             before = " before known totals" if has_known_totals(scenario, entry, one) else ""
