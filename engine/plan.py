@@ -56,6 +56,7 @@ _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
 _TABLE = 2 * 16 * 257  # bytes of a Dirichlet share's table, kept with all cells and once more
+_A_TABLE = 5e-4  # seconds to tabulate one
 _A_MEMBER = 1e-4  # seconds to centre a cell with a known total
 _MEMBER = 70  # bytes of such a cell: once more packed, and its share, centring and rsd
 _OF_TOTALS, _OF_LINES = 8, 6  # arrays in 64 draws: of all known totals, of sums along lines
@@ -285,7 +286,7 @@ def _preparing(shape: Shape) -> int:
 def _year(shape: Shape, rates: Rates) -> float:
     """Seconds to prepare one year: a factorisation, an inverse, and each cell in its place."""
     factorising = 2 / 3 * shape.n**3 / rates.double + 2 * shape.n**3 / (0.5 * rates.single)
-    sharing = _A_MEMBER * shape.members
+    sharing = _A_MEMBER * shape.members + _A_TABLE * shape.shares
     return factorising + sharing + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
 
 

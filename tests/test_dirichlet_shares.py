@@ -58,7 +58,7 @@ from engine.prepare import Prepared, addresses, prepare
 from engine.stores import tables as prepared_tables
 from engine.twin import twin
 
-GAMMA = 40.0
+CONCENTRATION = 40.0
 
 # --- the table of ln w --------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ def shared_out(
     *,
     time: TimeKey = Yearly(),  # noqa: B008  # frozen
     rsd: float = 0.02,
-    concentration: float = GAMMA,
+    concentration: float = CONCENTRATION,
 ) -> ErrorModel:
     """Emissions are Dirichlet shares of each stressor's and region's; flows are exact."""
     emissions = str(method.emissions)
@@ -168,7 +168,7 @@ def of_totals(prepared: Prepared, table: MRIO, groups: int) -> tuple[list[F64], 
 
 @METHODS
 def test_moments_are_exact(method: Method) -> None:
-    """Mean p, variance p (1 - p) / (gamma + 1), covariance -p p' / (gamma + 1): 4.5 standard
+    """Mean p, variance p (1 - p) / (kappa + 1), covariance -p p' / (kappa + 1): 4.5 standard
     errors, some 60 numbers of 2 methods: 1 in 1,200 false failures."""
     table = world(2000)
     prepared = prepare(table, shared_out(method), QUESTION, seed=5)
@@ -177,7 +177,7 @@ def test_moments_are_exact(method: Method) -> None:
         mean, count = away.mean(axis=1), shares.shape[1]
         assert (np.abs(mean) <= 4.5 * away.std(axis=1) / np.sqrt(count)).all()
         products = away[:, None] * away[None]
-        expected = (np.diag(p) - np.outer(p, p)) / (GAMMA + 1)
+        expected = (np.diag(p) - np.outer(p, p)) / (CONCENTRATION + 1)
         error = products.std(axis=-1) / np.sqrt(count)
         assert (np.abs(products.mean(axis=-1) - expected) <= 4.5 * error).all()
 
@@ -429,7 +429,7 @@ def test_shares_without_some_errors_keep_their_means(
             if np.isinf(of).all():
                 assert np.abs(away).max() < 1e-12
                 continue
-            known = dirichlet.centred_gammas(p, GAMMA * of * p)
+            known = dirichlet.centred_gammas(p, CONCENTRATION * of * p)
             count = away.shape[1]
             assert (np.abs(away.mean(axis=1)) <= 4.5 * away.std(axis=1) / np.sqrt(count)).all()
             error = np.square(away).std(axis=1) / np.sqrt(count)
@@ -486,7 +486,7 @@ def test_draws_depend_on_labels_alone() -> None:
 
 
 def with_group(*keys: str) -> ErrorModel:
-    known = replace(totals("E"), concentration=GAMMA)
+    known = replace(totals("E"), concentration=CONCENTRATION)
     shared = component("together", 0.4, " ".join(keys), Yearly())
     rest = component("own", 0.6, "cell", Yearly())
     return ErrorModel("base", Method.ACCOUNTS, (of_shares("E", shared, rest),), (known,))
@@ -527,7 +527,7 @@ def test_cells_of_several_totals_may_share_errors() -> None:
 def test_every_cell_of_such_a_total_has_an_entry_without_a_size(
     errors: Callable[[], tuple[Errors, ...]], message: str
 ) -> None:
-    known = replace(totals("E", "F_Y"), concentration=GAMMA)
+    known = replace(totals("E", "F_Y"), concentration=CONCENTRATION)
     with pytest.raises(ConfigError, match=message):
         prepare(
             world(2000), ErrorModel("base", Method.ACCOUNTS, errors(), (known,)), QUESTION, seed=5
@@ -538,7 +538,7 @@ def test_entries_without_a_size_need_such_a_total() -> None:
     one = of_shares("E", own(Yearly()))
     with pytest.raises(ConfigError, match="no known total has Dirichlet shares"):
         ErrorModel("base", Method.ACCOUNTS, (one,), (totals("E"),))
-    some = replace(totals("E", only={"region": ("R0",)}), concentration=GAMMA)
+    some = replace(totals("E", only={"region": ("R0",)}), concentration=CONCENTRATION)
     errors = ErrorModel("base", Method.ACCOUNTS, (one,), (some,))
     with pytest.raises(ConfigError, match="no known total of which they are"):
         prepare(world(2000), errors, QUESTION, seed=5)
@@ -638,7 +638,7 @@ def test_what_is_realised_is_the_shares_rsd_and_the_totals() -> None:
     assert known is not None
     for members in known.members:
         p = members.share
-        expected = (1 + (1 - p) / (p * (GAMMA + 1))) * 1.0004 - 1
+        expected = (1 + (1 - p) / (p * (CONCENTRATION + 1))) * 1.0004 - 1
         assert np.square(members.rsd) == pytest.approx(expected, rel=1e-6)
 
 

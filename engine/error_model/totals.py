@@ -5,8 +5,8 @@ A group of non-negative cells of emissions carries a total T' with an error of i
     q'_i = T' c_i q_i w_i / sum_j c_j q_j w_j,
 
 w the cells' own mean-one factors, which T' knows nothing of. The c_i keep every cell's mean. Or the
-shares of T' are Dirichlet with means p_i, those of the estimate, and a concentration gamma: a share
-has variance p_i (1 - p_i) / (gamma + 1), and two have covariance -p_i p_j / (gamma + 1).
+shares of T' are Dirichlet with means p_i, those of the estimate, and a concentration kappa: a share
+has variance p_i (1 - p_i) / (kappa + 1), and two have covariance -p_i p_j / (kappa + 1).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class KnownTotals:
             where the table's own are taken.
         rescale: whether cells are scaled to the stated totals where they differ; an error if not.
         provisional: by year, how many times larger `size` is there.
-        concentration: gamma of Dirichlet shares, whose cells have errors of the size
+        concentration: kappa of Dirichlet shares, whose cells have errors of the size
             `DirichletShares`; None where shares come of the sizes of the cells' errors.
     """
 

@@ -1,13 +1,13 @@
 """Dirichlet shares of a known total, drawn as gamma factors through their logarithms.
 
-Let w_i be independent gamma factors of mean one and shapes a_i = gamma p_i. Then
+Let w_i be independent gamma factors of mean one and shapes a_i = kappa p_i. Then
 
-    p_i w_i / sum_j p_j w_j  ~  Dirichlet(gamma p_1, gamma p_2, ...)
+    p_i w_i / sum_j p_j w_j  ~  Dirichlet(kappa p_1, kappa p_2, ...)
 
-exactly: p_i w_i gamma has the gamma law of shape a_i and scale one. So the shares keep their means
+exactly: kappa p_i w_i has the gamma law of shape a_i and scale one. So the shares keep their means
 p_i without being centred, and
 
-    var share_i = p_i (1 - p_i) / (gamma + 1),   cov(share_i, share_j) = -p_i p_j / (gamma + 1).
+    var share_i = p_i (1 - p_i) / (kappa + 1),   cov(share_i, share_j) = -p_i p_j / (kappa + 1).
 
 A small cell has a small shape, where w scatters over hundreds of orders of magnitude. Tabulated is
 therefore log2 w as a function of eps, w the gamma law's quantile at Phi(eps): in cubic pieces, as
@@ -120,16 +120,16 @@ def _pieces(shape: float) -> F32:
 
 
 def rsd_of_shares(p: F64, concentration: F64 | float) -> F64:
-    """Relative standard deviations sqrt((1 - p) / (p (gamma + 1))) of shares, (shares,)."""
+    """Relative standard deviations sqrt((1 - p) / (p (kappa + 1))) of shares, (shares,)."""
     found: F64 = np.sqrt((1 - p) / (p * (concentration + 1)))
     return found
 
 
 def first_order_sizes(p: F64, concentration: F64) -> F64:
     """sigma_i with which `p_i (sigma_i eps_i - sum_j p_j sigma_j eps_j)` has the shares' own
-    variances and covariances, (shares,): 1 / sqrt(p (gamma + 1)).
+    variances and covariances, (shares,): 1 / sqrt(p (kappa + 1)).
 
-    They are a little smaller than the rsd of w, 1 / sqrt(p gamma), for the sum takes part of it.
+    They are a little smaller than the rsd of w, 1 / sqrt(kappa p), for the sum takes part of it.
     """
     found: F64 = 1 / np.sqrt(np.maximum(p, _SMALLEST_SHARE) * (concentration + 1))
     return found

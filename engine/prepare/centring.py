@@ -138,19 +138,19 @@ def concentrations_of(
     shares: Sequence[F64],
     concentration: F64,
 ) -> list[F64]:
-    """gamma / f^2 of the cells of each entry, of first-order sizes f times those of their total's
-    gamma, (cells,) each; NaN where shares are not Dirichlet.
+    """kappa / f^2 of the cells of each entry, of first-order sizes f times those of their total's
+    kappa, (cells,) each; NaN where shares are not Dirichlet.
 
     All f are one, but where errors were taken away (`engine.budget.freezing`): with one f for all
     cells of a total its shares are Dirichlet again.
     """
     found = []
     for cells, total, share in zip(entries, totals, shares, strict=True):
-        gamma = concentration[total]
-        f = cells.log2_sd.astype(np.float64) / LOG2E / first_order_sizes(share, gamma)
+        kappa = concentration[total]
+        f = cells.log2_sd.astype(np.float64) / LOG2E / first_order_sizes(share, kappa)
         f[np.abs(f - 1) < _ROUNDED] = 1.0
         with np.errstate(divide="ignore"):
-            found.append(gamma / np.square(f))
+            found.append(kappa / np.square(f))
     return found
 
 

@@ -40,7 +40,7 @@ class Known:
 
     Attributes:
         totals: of each entry of the error model, packed as cells with their own errors.
-        concentration: gamma of the Dirichlet shares of every total, counted over all entries,
+        concentration: kappa of the Dirichlet shares of every total, counted over all entries,
             (totals,); NaN where shares come of lognormal errors.
         quantities, entries, members: the cells with a known total, by quantity and by entry of
             its errors, and what they are in their totals.
