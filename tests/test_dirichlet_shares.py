@@ -630,6 +630,21 @@ def test_check_tells_what_shares_become(tmp_path: Path) -> None:
     assert "rsd 2 %, Dirichlet shares of concentration 60" in text
     assert "emissions of industries E: Dirichlet shares of their known totals" in text
     assert "cells of 1 % of their total or more: Dirichlet, realised" in text
+    assert "of eps 0, of factors 0 at the smallest share of 1 % or more, 0 at the largest" in text
+
+
+def test_factors_of_moderate_shapes_correlate_as_their_eps_and_others_less() -> None:
+    """Of shape one, exponential factors: E[f f'] by two-dimensional Gauss-Hermite quadrature."""
+    z, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    a, b = np.meshgrid(z, z)
+    f = [-stats.norm.logsf(eps) for eps in (a, 0.8 * a + 0.6 * b)]
+    expected = float(weights @ (f[0] * f[1]) @ weights) - 1
+    assert dirichlet.correlation(1.0, 1.0, 0.8) == pytest.approx(expected, abs=1e-6)
+    assert dirichlet.correlation(0.02, 0.02, 1.0) == pytest.approx(1, abs=1e-12)
+    falling = [dirichlet.correlation(shape, shape, 0.8) for shape in (1e3, 2, 0.1, 0.005)]
+    assert (np.diff(falling) < 0).all()
+    assert falling[0] == pytest.approx(0.8, abs=1e-3)
 
 
 def test_what_is_realised_is_the_shares_rsd_and_the_totals() -> None:

@@ -33,7 +33,17 @@ from scipy.special import gammainccinv, gammaincinv, gammaln, log_ndtr, ndtr, ze
 
 from engine.kernels.arrays import F32, F64, readonly
 from engine.kernels.compiling import inline
-from engine.kernels.laws import NEARLY_NORMAL, PIECES, Quantile, hermite, nearly_normal, polynomial
+from engine.kernels.laws import (
+    NEARLY_NORMAL,
+    PIECES,
+    Quantile,
+    correlation_of,
+    cubic,
+    hermite,
+    nearly_normal,
+    nodes,
+    polynomial,
+)
 from engine.kernels.shares import ACCURACY, Centred
 from engine.kernels.streams import Single, exp2
 
@@ -46,6 +56,7 @@ _MOST = Single(125.0)
 _DEEPEST = -1000.0  # log2 of what is tabulated: far below any factor that is not held at _LEAST
 _SMALLEST_SHARE = 1e-30  # whose first-order size is still a float32
 _SMALLEST_SHAPE = 1e-30  # its factors are below 2^-125 in every draw, as those of any smaller one
+_HERMITE_TERMS = 200
 _STEP = 0.2  # of ln t
 _NOTHING = -60.0  # ln L below which an integrand adds nothing
 _ITERATIONS = 2000
@@ -133,6 +144,15 @@ def first_order_sizes(p: F64, concentration: F64) -> F64:
     """
     found: F64 = 1 / np.sqrt(np.maximum(p, _SMALLEST_SHARE) * (concentration + 1))
     return found
+
+
+def correlation(first: float, second: float, rho: float) -> float:
+    """Correlation of gamma factors of two shapes, .005 or more, whose eps correlate by rho."""
+    eps, _ = nodes()
+    one, other = (
+        np.exp2(cubic(pieces, eps)) for pieces in log2_quantiles(np.array([first, second]))
+    )
+    return correlation_of(one, other, rho, _HERMITE_TERMS)
 
 
 # --- some cells with smaller errors than Dirichlet shares have -----------------------------------

@@ -237,11 +237,17 @@ def correlation(first: F32, second: F32, rho: float) -> float:
     With a_k, b_k the coefficients of the factors in normalised Hermite polynomials of eps it is
     `sum_k rho^k a_k b_k / (sd_1 sd_2)`, k >= 1 (Mehler's formula).
     """
+    eps, _ = nodes()
+    return correlation_of(evaluate(first, eps), evaluate(second, eps), rho, _HERMITE_TERMS)
+
+
+def correlation_of(first: F64, second: F64, rho: float, terms: int) -> float:
+    """The same, by the values of both factors at `nodes` and so many polynomials."""
     eps, weights = nodes()
-    one, other = ((weights * evaluate(pieces, eps)) for pieces in (first, second))
+    one, other = weights * first, weights * second
     before, now = np.zeros_like(eps), np.ones_like(eps)
     total, squares = 0.0, [0.0, 0.0]
-    for k in range(1, _HERMITE_TERMS + 1):
+    for k in range(1, terms + 1):
         before, now = now, (eps * now - math.sqrt(k - 1) * before) / math.sqrt(k)
         a, b = float(one @ now), float(other @ now)
         total += rho**k * a * b

@@ -9,7 +9,10 @@ import numpy as np
 from engine import wording
 from engine.error_model import ErrorModel, Errors, Period, largest
 from engine.kernels.arrays import F64
+from engine.kernels.dirichlet import correlation
 from engine.prepare import Known, Prepared, entries_of
+
+_LARGE = 0.01  # a share of a total that is told apart from smaller ones
 
 
 def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]:
@@ -49,8 +52,11 @@ def _realised(known: Known, year: int) -> Iterator[str]:
         ]
         entered = np.concatenate([rsd for rsd, _ in alike])
         realised = np.concatenate([members.rsd for _, members in alike])
-        large = np.concatenate([members.share for _, members in alike]) >= 0.01
-        for words, some in (("1 % of their total or more", large), ("less", ~large)):
+        large = np.concatenate([members.share for _, members in alike]) >= _LARGE
+        for words, some in (
+            (f"{100 * _LARGE:g} % of their total or more", large),
+            ("less", ~large),
+        ):
             if some.any():
                 said = "Dirichlet" if dirichlet else f"entered {_range(entered[some])}"
                 yield (
@@ -79,6 +85,34 @@ def has_known_totals(scenario: ErrorModel, entry: Errors, prepared: Prepared) ->
     place = entries_of(scenario, entry.quantity).index(entry)
     free, cells = prepared.free(entry.quantity)[place], prepared.cells[entry.quantity][place]
     return len(free.value) < len(cells.value)
+
+
+def of_shares(
+    scenario: ErrorModel, entry: Errors, rho: float, first: Prepared, second: Prepared
+) -> str:
+    """How far factors of Dirichlet shares correlate where eps of two years do by `rho`."""
+    sizes = [_sizable(scenario, entry, prepared) for prepared in (first, second)]
+    large = f"share of {100 * _LARGE:g} % or more"
+    if not all(len(shapes) for shapes in sizes):
+        return f"no cell has a {large}"
+    (low_1, high_1), (low_2, high_2) = ((shapes.min(), shapes.max()) for shapes in sizes)
+    return (
+        f"{correlation(low_1, low_2, rho):.4g} at the smallest {large}, "
+        f"{correlation(high_1, high_2, rho):.4g} at the largest"
+    )
+
+
+def _sizable(scenario: ErrorModel, entry: Errors, prepared: Prepared) -> F64:
+    """Shapes of the cells of an entry that are large shares of their totals."""
+    known = prepared.known
+    assert known is not None
+    place = entries_of(scenario, entry.quantity).index(entry)
+    of_quantity = [
+        one for q, one in zip(known.quantities, known.members, strict=True) if q is entry.quantity
+    ]
+    members = of_quantity[place]
+    shapes: F64 = members.share * known.concentration[members.total]
+    return shapes[members.share >= _LARGE]
 
 
 def _alone(known: Known) -> int:
