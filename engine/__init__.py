@@ -26,6 +26,7 @@ _HOME = {
     "Constant": "engine.error_model",
     "Consumer": "engine.question",
     "DetectionRule": "engine.kernels.changes",
+    "DirichletShares": "engine.error_model",
     "Draws": "engine.draws",
     "Empirical": "engine.error_model",
     "ErrorModel": "engine.error_model",

@@ -23,6 +23,7 @@ from engine.error_model import (
     ByLabel,
     Component,
     Constant,
+    DirichletShares,
     Empirical,
     ErrorModel,
     Errors,
@@ -37,7 +38,7 @@ from engine.error_model import (
     refuse_more_draws,
 )
 from engine.errors import TableError
-from engine.kernels import laws
+from engine.kernels import dirichlet, laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
 from engine.plan import SamplingPlan, tasks
@@ -354,10 +355,18 @@ def _totals(entry: KnownTotals, years: tuple[int, ...]) -> dict[str, Any]:
         "size": _size(entry.size, years),
         **_provisional(entry.provisional, years),
         "components": _components(entry.components),
+        **_shares(entry),
         "scaled_to": {
             str(year): _by_label(entry.by, stated[year]) for year in years if year in stated
         },
     }
+
+
+def _shares(entry: KnownTotals) -> dict[str, Any]:
+    """Of Dirichlet shares, with what is tabulated of them to the last bit."""
+    if entry.concentration is None:
+        return {}
+    return {"dirichlet": {"concentration": entry.concentration, "tables": dirichlet.fingerprint()}}
 
 
 def _size(size: ErrorSize, years: tuple[int, ...]) -> dict[str, Any]:
@@ -382,7 +391,7 @@ def _size(size: ErrorSize, years: tuple[int, ...]) -> dict[str, Any]:
                 "ceiling": size.ceiling,
                 "per_table_unit": rates[years[0]] if alike else _listed(rates),
             }
-        case Constant():
+        case Constant() | DirichletShares():
             sized = _fields(size)
     return {"kind": type(size).__name__, **sized}
 

@@ -55,6 +55,8 @@ _NUMPY = 1800  # applications in the time that all of numpy takes with one numbe
 _OVERHEAD = 2e-3  # seconds of Python, a group
 _WRITING = 0.03  # seconds to write a block and enter it
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
+_TABLE = 2 * 16 * 257  # bytes of a Dirichlet share's table, kept with all cells and once more
+_A_TABLE = 5e-4  # seconds to tabulate one
 _A_MEMBER = 1e-4  # seconds to centre a cell with a known total
 _MEMBER = 70  # bytes of such a cell: once more packed, and its share, centring and rsd
 _OF_TOTALS, _OF_LINES = 8, 6  # arrays in 64 draws: of all known totals, of sums along lines
@@ -153,6 +155,7 @@ class Shape:
         negative: whether any delivery is, so that magnitudes are factorised too.
         shared: normals that groups of cells share in one draw.
         tabulated: cells whose factors have a law that is tabulated.
+        shares: cells that are Dirichlet shares, each with a table of its own.
         realised: cells whose factors come from files.
         realisations: in these files.
         totals: known totals of emissions in one year.
@@ -173,6 +176,7 @@ class Shape:
     negative: bool = False
     shared: int = 0
     tabulated: int = 0
+    shares: int = 0
     realised: int = 0
     realisations: int = 0
     totals: int = 0
@@ -253,7 +257,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     # The packed cells, the inverse, and the slopes of every part.
     year = _CELL * cells + 4 * whole + _ENTRY * matter
     year += 8 * n * (columns + shape.q * (2 + shape.c)) + 8 * small + _MEMBER * shape.members
-    year += 4 * shape.realised * shape.realisations
+    year += 4 * shape.realised * shape.realisations + _TABLE * shape.shares
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     group = _rebalanced(shape, rates) if shape.rebalanced else _group(shape, rates)
@@ -291,7 +295,7 @@ def _preparing(shape: Shape) -> int:
 def _year(shape: Shape, rates: Rates) -> float:
     """Seconds to prepare one year: a factorisation, an inverse, and each cell in its place."""
     factorising = 2 / 3 * shape.n**3 / rates.double + 2 * shape.n**3 / (0.5 * rates.single)
-    sharing = _A_MEMBER * shape.members
+    sharing = _A_MEMBER * shape.members + _A_TABLE * shape.shares
     return factorising + sharing + _A_CELL * shape.cells + _AN_ENTRY * shape.n**2 + 0.05
 
 

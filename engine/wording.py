@@ -8,6 +8,7 @@ from engine.error_model import (
     ByLabel,
     Component,
     Constant,
+    DirichletShares,
     Empirical,
     ErrorModel,
     Errors,
@@ -62,7 +63,7 @@ def assumptions(scenario: ErrorModel, *, purchases: bool = False) -> tuple[dict[
 def _known_totals(entry: KnownTotals) -> dict[str, str]:
     return {
         "quantity": known_totals(entry),
-        "size": sized(entry) + scaled(entry),
+        "size": sized(entry) + shares(entry) + scaled(entry),
         "correlation": "; ".join(component(one) for one in entry.components),
         "source": entry.source,
     }
@@ -134,6 +135,13 @@ def scaled(entry: KnownTotals) -> str:
     return ", cells scaled to stated totals" if entry.rescale else ", stated totals agree"
 
 
+def shares(entry: KnownTotals) -> str:
+    """The law of Dirichlet shares, where that is what the totals have."""
+    if entry.concentration is None:
+        return ""
+    return f", Dirichlet shares of concentration {entry.concentration:g}"
+
+
 def sized(entry: Errors | KnownTotals) -> str:
     """An entry's size in words, with the years in which it is larger."""
     return size(entry.size) + provisional_in_words(entry.provisional)
@@ -158,6 +166,8 @@ def size(error: ErrorSize) -> str:
         case Empirical(path, _, realisations, rescale):
             scaled = ", each cell's divided by their mean" if rescale else ""
             return f"factors of {realisations} realisations from {path.name}{scaled}"
+        case DirichletShares():
+            return "Dirichlet shares of their known totals"
 
 
 def law(entry: Errors) -> str:

@@ -8,11 +8,11 @@ import sys
 import engine
 
 PUBLIC = """
-AR1 ByLabel ClusterSpec Component Config Constant Consumer DetectionRule Draws Empirical ErrorModel
-Errors Executor FootfallError FromFile Indicator KnownTotals Labels Law MRIO Method Period
-Persistent PowerLaw Provenance Quantity Question Run Verdict Yearly attributed changes characterise
-check draw findings levels load_config open_run open_table plan_run preview run run_until status
-verdicts write_report
+AR1 ByLabel ClusterSpec Component Config Constant Consumer DetectionRule DirichletShares Draws
+Empirical ErrorModel Errors Executor FootfallError FromFile Indicator KnownTotals Labels Law MRIO
+Method Period Persistent PowerLaw Provenance Quantity Question Run Verdict Yearly attributed changes
+characterise check draw findings levels load_config open_run open_table plan_run preview run
+run_until status verdicts write_report
 """
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.analysis.rebalancing import is_rebalanced
 from engine.analysis.selection import CELL, Names, Selection, select
 from engine.analysis.split_error import is_split
-from engine.error_model import Law
+from engine.error_model import DIRICHLET, Law
 from engine.errors import InputError
 from engine.kernels import first_order, monte_carlo
 from engine.kernels.arrays import F64, Bool
@@ -154,7 +154,7 @@ def _is_control(ensemble: xr.Dataset, name: str) -> bool:
         return False
     if name == "G" and ensemble.attrs.get("known_totals", False):
         return False
-    return laws(ensemble) <= ({"lognormal"} if name == "G" else set(map(str, Law)))
+    return laws(ensemble) <= ({"lognormal"} if name == "G" else {DIRICHLET, *map(str, Law)})
 
 
 def _stored(ensemble: xr.Dataset, name: str, labels: dict[str, Any]) -> F64 | None:

@@ -116,7 +116,8 @@ def _without_component(cells: Cells, keys: set[bytes], factor: float) -> Cells:
 def _scaled(cells: Cells, chosen: Bool, factor: float) -> Cells:
     """The errors of the chosen cells, (cells,), times `factor`.
 
-    A factor that is not lognormal becomes `1 + factor (f - 1)`, which keeps its mean.
+    A factor that is not lognormal becomes `1 + factor (f - 1)`, which keeps its mean. Dirichlet
+    shares are drawn with a larger concentration (`engine.prepare.recentred`).
     """
     times = np.float32(factor)
     sizes = np.where(chosen, times * cells.log2_sd, cells.log2_sd)
@@ -124,7 +125,7 @@ def _scaled(cells: Cells, chosen: Bool, factor: float) -> Cells:
     if len(cells.realised):
         moved = np.where(chosen, 1 + times * (cells.realised - 1), cells.realised)
         return replace(cells, realised=readonly(moved.astype(np.float32)))
-    if len(cells.quantiles):
+    if len(cells.quantiles) and not cells.logarithmic:
         smaller = times * cells.quantiles
         smaller[..., 0] += 1 - times
         both = np.concatenate([cells.quantiles, smaller]).astype(np.float32)

@@ -12,7 +12,13 @@ from engine.config.asked import asked
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.config.totals import known_totals
-from engine.error_model import ErrorModel, Method, Rebalance, refuse_more_draws
+from engine.error_model import (
+    ErrorModel,
+    Method,
+    Rebalance,
+    of_dirichlet_shares,
+    refuse_more_draws,
+)
 from engine.errors import ConfigError, within
 from engine.kernels.changes import DetectionRule
 from engine.plan import GROUP, SamplingPlan, whole_blocks
@@ -115,11 +121,13 @@ def _scenario(
     name: str, scenario: schema.Scenario, method: schema.Method, path: Path, years: tuple[int, ...]
 ) -> ErrorModel:
     with within(f"scenario {name}"):
+        totals = tuple(known_totals(entry, path) for entry in scenario.known_totals)
+        shares = of_dirichlet_shares(totals)
         return ErrorModel(
             name,
             Method(method.perturb),
-            tuple(errors(entry, path, years) for entry in scenario.errors),
-            tuple(known_totals(entry, path) for entry in scenario.known_totals),
+            tuple(errors(entry, path, years, shares) for entry in scenario.errors),
+            totals,
             None if method.rebalance is None else Rebalance(method.rebalance),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engine.config import schema
@@ -15,6 +15,7 @@ from engine.error_model import (
     ByLabel,
     Component,
     Constant,
+    DirichletShares,
     Empirical,
     Errors,
     ErrorSize,
@@ -61,9 +62,28 @@ def check_scenario_names(scenarios: Mapping[str, schema.Scenario]) -> None:
             )
 
 
-def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
+def errors(
+    entry: schema.Errors,
+    path: Path,
+    years: tuple[int, ...],
+    shares: Collection[Quantity] = (),
+) -> Errors:
+    """An entry of the errors of a scenario.
+
+    Args:
+        shares: the quantities of which some cells are Dirichlet shares of known totals: an entry
+            of theirs without a size is about these cells.
+    """
     where = f"errors of {entry.quantity}"
-    _refuse_two_sizes(entry, where)
+    of_shares = entry.quantity in shares and not _sizes_of(entry)
+    if of_shares and entry.law is not None:
+        raise ConfigError(
+            f"Dirichlet shares have their own law, not `{entry.law}`",
+            where=where,
+            remedy="leave `law` out, or give a size where the cells are no such shares",
+        )
+    if not of_shares:
+        _refuse_two_sizes(entry, where)
     given = None if entry.components is None else tuple(map(_component, entry.components))
     others_exact = True
     if entry.preset is not None:
@@ -76,7 +96,8 @@ def errors(entry: schema.Errors, path: Path, years: tuple[int, ...]) -> Errors:
         size = _empirical(entry.factors, path, years, f"{where}, factors")
         components, source = given or (), entry.source
     else:
-        size, components, source = _size(entry, path, where), given, entry.source
+        size = DirichletShares() if of_shares else _size(entry, path, where)
+        components, source = given, entry.source
     if components is None:
         raise ConfigError(
             "no `components` say what shares this error",
@@ -112,8 +133,12 @@ def provisional(given: Mapping[str, float], where: str) -> dict[int, float]:
 _SIZES = ("rsd", "power_law", "table", "file", "factors", "preset")
 
 
+def _sizes_of(entry: schema.Errors) -> list[str]:
+    return [key for key in _SIZES if getattr(entry, key) is not None]
+
+
 def _refuse_two_sizes(entry: schema.Errors, where: str) -> None:
-    given = [key for key in _SIZES if getattr(entry, key) is not None]
+    given = _sizes_of(entry)
     if len(given) != 1:
         raise ConfigError(
             f"the size of the error is given {len(given)} times",

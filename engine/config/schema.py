@@ -291,6 +291,8 @@ class KnownTotals(_Section):
     preset: Annotated[Schulte2024 | Netherlands2000, Field(discriminator="name")] | None = None
     totals: str | None = None
     rescale: bool = False
+    shares: Literal["dirichlet"] | None = None
+    concentration: float | None = None
     provisional: dict[str, float] = {}
     components: list[TotalComponent] | None = None
     source: str | None = None

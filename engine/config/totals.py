@@ -40,7 +40,25 @@ def known_totals(entry: schema.KnownTotals, path: Path) -> KnownTotals:
         rescale=entry.rescale,
         provisional=provisional(entry.provisional, _WHERE),
         others_exact=chosen.others_exact,
+        concentration=_concentration(entry),
     )
+
+
+def _concentration(entry: schema.KnownTotals) -> float | None:
+    if entry.shares is not None and entry.concentration is None:
+        raise ConfigError(
+            "Dirichlet shares have no concentration",
+            where=f"{_WHERE}, concentration",
+            remedy="give one number, 1 or more; a share p has the relative standard deviation "
+            "sqrt((1 - p) / (p (concentration + 1))): 10 % has 30 % at 99",
+        )
+    if entry.shares is None and entry.concentration is not None:
+        raise ConfigError(
+            "only Dirichlet shares have a concentration",
+            where=f"{_WHERE}, concentration",
+            remedy='write shares = "dirichlet" beside it, or leave it out',
+        )
+    return entry.concentration
 
 
 def _chosen(entry: schema.KnownTotals, path: Path) -> ChosenOfTotals:

@@ -7,7 +7,8 @@ mean is kept. The standardised error eps is a sum of independent components,
 
 each u standard normal, shared by the cells of a group and by the years of a time key. The pi are
 correlations of eps; factors correlate a little less (`factor_correlation`). Factors of another law
-(`Law`) are its quantile at Phi(eps); those of an `Empirical` size are read from files.
+(`Law`) are its quantile at Phi(eps); those of an `Empirical` size are read from files. Emissions
+can be shares of totals that are known better than they are (`KnownTotals`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from engine.error_model.laws import (
     check_law,
 )
 from engine.error_model.model import (
+    DIRICHLET,
     ErrorModel,
     law_names,
     most_draws,
+    of_dirichlet_shares,
     only_independent_cells,
     refuse_more_draws,
 )
@@ -47,6 +50,7 @@ from engine.error_model.sizes import (
     WIDEST_HALF_WIDTH,
     ByLabel,
     Constant,
+    DirichletShares,
     ErrorSize,
     FromFile,
     PowerLaw,
@@ -69,6 +73,7 @@ from engine.error_model.totals import OWNER, KnownTotals
 __all__ = [
     "AR1",
     "AR1_WINDOW",
+    "DIRICHLET",
     "EMISSIONS",
     "KEYS",
     "LARGEST_RSD",
@@ -85,6 +90,7 @@ __all__ = [
     "ByLabel",
     "Component",
     "Constant",
+    "DirichletShares",
     "Empirical",
     "ErrorModel",
     "ErrorSize",
@@ -110,6 +116,7 @@ __all__ = [
     "largest",
     "law_names",
     "most_draws",
+    "of_dirichlet_shares",
     "only_independent_cells",
     "provisional_in_words",
     "refuse_more_draws",

@@ -13,6 +13,7 @@ from engine.error_model.sizes import (
     SMALLEST_RSD,
     ByLabel,
     Constant,
+    DirichletShares,
     ErrorSize,
     FromFile,
     PowerLaw,
@@ -72,6 +73,8 @@ def check_size(size: ErrorSize, quantity: Quantity, where: str) -> None:
             _check_power_law(size, quantity, f"{where}, power_law")
         case FromFile() | Empirical():
             return  # checked where the file is read
+        case DirichletShares():
+            return  # checked with the totals
 
 
 def _check_power_law(law: PowerLaw, quantity: Quantity, where: str) -> None:

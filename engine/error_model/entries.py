@@ -10,7 +10,7 @@ from engine.error_model.checks import check_key, check_name, check_only, check_s
 from engine.error_model.laws import Empirical, Law, check_law
 from engine.error_model.provisional import check_provisional
 from engine.error_model.quantities import Quantity
-from engine.error_model.sizes import ErrorSize, largest
+from engine.error_model.sizes import DirichletShares, ErrorSize, largest
 from engine.error_model.times import TimeKey
 from engine.errors import ConfigError
 
@@ -46,7 +46,8 @@ class Errors:
         size: the relative standard deviation.
         components: how the error's variance is shared, weights adding up to one.
         source: a citation, or "assumption".
-        law: of the factors; whatever it says, those of an `Empirical` size have the files' own.
+        law: of the factors; whatever it says, those of an `Empirical` size have the files' own, and
+            those of `DirichletShares` are gamma.
         provisional: by year, how many times larger `size` is there.
         others_exact: whether cells of the stressors that `only` lists may have no error at all;
             where not, a table with any is refused (`engine.prepare`).
@@ -75,6 +76,8 @@ class Errors:
             _refuse_provisional(self.provisional, where)
             _refuse_components(self.components, where)
             return
+        if isinstance(self.size, DirichletShares):
+            _refuse_of_shares(self.law, self.provisional, where)
         check_weights(self.components, where)
         for component in self.components:
             _check_group(component, self.quantity, f"{where}, component {component.name}")
@@ -93,6 +96,22 @@ def _refuse_provisional(provisional: Mapping[int, float], where: str) -> None:
             "factors from files have no size to enlarge",
             where=f"{where}, provisional",
             remedy="let the files of those years scatter more",
+        )
+
+
+def _refuse_of_shares(law: Law, provisional: Mapping[int, float], where: str) -> None:
+    """Dirichlet shares say by themselves what their errors look like."""
+    if law is not Law.LOGNORMAL:
+        raise ConfigError(
+            f"Dirichlet shares have their own law, not `{law}`",
+            where=f"{where}, law",
+            remedy="leave `law` out",
+        )
+    if provisional:
+        raise ConfigError(
+            "Dirichlet shares have no size to enlarge",
+            where=f"{where}, provisional",
+            remedy="leave it out here; `provisional` of the known total enlarges the total's error",
         )
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from engine.error_model.entries import Errors
 from engine.error_model.laws import Empirical
-from engine.error_model.quantities import PERTURBED, Method, Rebalance
+from engine.error_model.quantities import PERTURBED, Method, Quantity, Rebalance
 from engine.error_model.sharing import check_shared, refuse_one_error_twice
+from engine.error_model.sizes import DirichletShares
 from engine.error_model.totals import WHERE, KnownTotals
 from engine.errors import ConfigError
+
+DIRICHLET = "dirichlet"  # the law of shares, among the names of laws
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,26 @@ class ErrorModel:
                     remedy="name every component of known totals differently",
                 )
 
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        """Dirichlet shares need totals that have them, and the other way round."""
+        given = {e.quantity for e in self.errors if isinstance(e.size, DirichletShares)}
+        asked = of_dirichlet_shares(self.totals)
+        for quantity in sorted(given - asked):
+            raise ConfigError(
+                "the size of the error is not given, and no known total has Dirichlet shares",
+                where=f"scenario {self.name}, errors of {quantity}",
+                remedy="give a size, or a known total with a concentration",
+            )
+        for quantity in sorted(asked - given):
+            raise ConfigError(
+                f"shares are Dirichlet, and no errors of {quantity} say which years have their "
+                "normals in common",
+                where=f"scenario {self.name}, {WHERE}",
+                remedy=f"add an entry of errors of {quantity} with components and no size",
+            )
+
     def __iter__(self) -> Iterator[Errors]:
         return iter(self.errors)
 
@@ -106,11 +129,24 @@ def only_independent_cells(model: ErrorModel) -> bool:
     return groups <= {("cell",)} and most_draws(model) is None and not model.totals
 
 
+def of_dirichlet_shares(totals: tuple[KnownTotals, ...]) -> frozenset[Quantity]:
+    """The quantities of which some cells are Dirichlet shares."""
+    return frozenset(q for one in totals if one.concentration is not None for q in one.quantities)
+
+
 def law_names(model: ErrorModel) -> tuple[str, ...]:
     """The laws of all factors, "empirical" for those from files."""
-    return tuple(
-        sorted({"empirical" if isinstance(e.size, Empirical) else str(e.law) for e in model.errors})
-    )
+    return tuple(sorted({_law_name(entry) for entry in model}))
+
+
+def _law_name(entry: Errors) -> str:
+    match entry.size:
+        case Empirical():
+            return "empirical"
+        case DirichletShares():
+            return DIRICHLET
+        case _:
+            return str(entry.law)
 
 
 def most_draws(model: ErrorModel) -> int | None:

@@ -78,7 +78,15 @@ class FromFile:
     sha256: str
 
 
-ErrorSize = Constant | ByLabel | PowerLaw | FromFile | Empirical
+@dataclass(frozen=True, slots=True)
+class DirichletShares:
+    """No size of its own: the concentration of the cells' known totals says how shares scatter.
+
+    The components say which years have normals in common; cells of one total may share none.
+    """
+
+
+ErrorSize = Constant | ByLabel | PowerLaw | FromFile | Empirical | DirichletShares
 
 
 def rsd_of_half_widths(below: float, above: float) -> float:
@@ -95,5 +103,5 @@ def largest(size: ErrorSize) -> float:
             return max(rsds.values(), default=0.0)
         case PowerLaw(ceiling=ceiling):
             return ceiling
-        case FromFile() | Empirical():
+        case FromFile() | Empirical() | DirichletShares():
             return 0.0

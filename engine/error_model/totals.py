@@ -4,11 +4,14 @@ A group of non-negative cells of emissions carries a total T' with an error of i
 
     q'_i = T' c_i q_i w_i / sum_j c_j q_j w_j,
 
-w the cells' own mean-one factors, which T' knows nothing of. The c_i keep every cell's mean.
+w the cells' own mean-one factors, which T' knows nothing of. The c_i keep every cell's mean. Or the
+shares of T' are Dirichlet with means p_i, those of the estimate, and a concentration kappa: a share
+has variance p_i (1 - p_i) / (kappa + 1), and two have covariance -p_i p_j / (kappa + 1).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +21,7 @@ from engine.error_model.provisional import check_provisional
 from engine.error_model.quantities import EMISSIONS, Quantity
 from engine.error_model.sizes import ByLabel, Constant
 from engine.errors import ConfigError
+from engine.kernels.dirichlet import SMALLEST_CONCENTRATION
 
 KEYS_OF_TOTALS = ("stressor", "region", "sector")
 OWNER = "total"  # in the place of a quantity, in the keys of the totals' random numbers
@@ -41,6 +45,8 @@ class KnownTotals:
         rescale: whether cells are scaled to the stated totals where they differ; an error if not.
         provisional: by year, how many times larger `size` is there.
         others_exact: as in `engine.error_model.Errors`.
+        concentration: kappa of Dirichlet shares, whose cells have errors of the size
+            `DirichletShares`; None where shares come of the sizes of the cells' errors.
     """
 
     quantities: tuple[Quantity, ...]
@@ -53,9 +59,11 @@ class KnownTotals:
     rescale: bool = False
     provisional: Mapping[int, float] = field(default_factory=dict)
     others_exact: bool = True
+    concentration: float | None = None
 
     def __post_init__(self) -> None:
         check_source(self.source, WHERE)
+        _check_concentration(self.concentration)
         check_provisional(self.provisional, WHERE)
         self._check_cells()
         self._check_size()
@@ -128,6 +136,18 @@ class KnownTotals:
 
 
 WHERE = "known_totals"
+
+
+def _check_concentration(concentration: float | None) -> None:
+    if concentration is None or SMALLEST_CONCENTRATION <= concentration < math.inf:
+        return
+    raise ConfigError(
+        f"Dirichlet shares cannot have a concentration of {concentration:g}",
+        where=f"{WHERE}, concentration",
+        remedy=f"give a number of {SMALLEST_CONCENTRATION:g} or more: below it, one cell taken at "
+        "random has nearly all of its total; a share p has the relative standard deviation "
+        "sqrt((1 - p) / (p (concentration + 1)))",
+    )
 
 
 def _check_key(key: str, quantities: tuple[Quantity, ...], where: str) -> None:

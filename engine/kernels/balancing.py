@@ -13,7 +13,7 @@ cells keep their signs. With z the balanced cells relative to the given ones q, 
 1)` is least among the tables of these margins, and it converges wherever one of them has cells of
 the same signs in the same places.
 
-Equations of docs/method.md: 2.11 and 2.12.
+Equations of docs/method.md: 2.13 and 2.14.
 """
 
 from __future__ import annotations

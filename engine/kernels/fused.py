@@ -32,6 +32,7 @@ import numpy as np
 
 from engine.kernels.arrays import F32, F64, I32, I64, U32, readonly
 from engine.kernels.compiling import compiled, inline
+from engine.kernels.dirichlet import factor_of_logarithm
 from engine.kernels.lanes import (
     add_magnitudes,
     add_plain,
@@ -74,6 +75,7 @@ class _Packed(NamedTuple):
     columns: U32
     quantiles: F32
     size_of: I32
+    logarithmic: bool
 
 
 class _Streams(NamedTuple):
@@ -193,10 +195,17 @@ def draw_chunk(
 
 
 @compiled
-def _other_factors(
-    factors: F32, eps: F32, quantiles: F32, size_of: I32, realised: F32, wanted: I64, count: int
+def other_factors(
+    factors: F32,
+    eps: F32,
+    quantiles: F32,
+    size_of: I32,
+    logarithmic: bool,
+    realised: F32,
+    wanted: I64,
+    count: int,
 ) -> None:
-    """By the quantiles of a law, or from a file, in the place of lognormal ones.
+    """By quantiles of a law or of its logarithm, or from a file, in the place of lognormal ones.
 
     Args:
         size_of, realised: of the chunk's cells.
@@ -206,6 +215,8 @@ def _other_factors(
         for lane in range(LANES):
             if realised.shape[0] > 0:
                 factors[q, lane] = realised[q, lane]
+            elif logarithmic:
+                factors[q, lane] = factor_of_logarithm(quantiles[size_of[q]], eps[q, lane])
             else:
                 factors[q, lane] = factor_of(quantiles[size_of[q]], eps[q, lane])
 
@@ -252,7 +263,16 @@ def _pass(  # noqa: PLR0912  # numba: one loop nest, or arrays leave the registe
             draw_chunk(factors, eps, cells, streams, line, first, wanted, count)
             if other:
                 of_cells, of_file = cells.size_of[first:last], streams.realised[first:last]
-                _other_factors(factors, eps, cells.quantiles, of_cells, of_file, wanted, count)
+                other_factors(
+                    factors,
+                    eps,
+                    cells.quantiles,
+                    of_cells,
+                    cells.logarithmic,
+                    of_file,
+                    wanted,
+                    count,
+                )
             for q in range(size):
                 if slot[q] < filled:
                     widen(v, q, cells.value[first + q], kept, slot[q], less)

@@ -48,7 +48,7 @@ from engine.kernels.streams import Single, Word
 
 LARGEST_TRUNCATED = 0.99  # rsd: nearer to 1 lies an exponential law that only a gamma states well
 LARGEST_GAMMA = 5.0  # beyond, one cell in 10^4 carries the mean
-_NEARLY_NORMAL = 5e-3
+NEARLY_NORMAL = 5e-3  # rsd below which a gamma law is its expansion
 _PER_UNIT, _REACH = 16, 8
 _MIDDLE = _PER_UNIT * _REACH
 PIECES = 2 * _MIDDLE + 1
@@ -63,11 +63,17 @@ Quantile = Callable[[F64], tuple[F64, F64]]
 @inline
 def factor_of(pieces: Any, eps: Any) -> Any:
     """The factor of a float32 eps, by the pieces of its size, (PIECES,4); never negative."""
+    return max(polynomial(pieces, eps), Single(0.0))
+
+
+@inline
+def polynomial(pieces: Any, eps: Any) -> Any:
+    """The cubic around a float32 eps, by the pieces, (PIECES,4)."""
     y = min(max(eps * _STEP, -_LAST), _LAST)
     whole = nearest_integer(y)
     f = y - whole
     p = pieces[add(signed_of_float(whole), _PLACE)]
-    return max(fma(fma(fma(p[3], f, p[2]), f, p[1]), f, p[0]), Single(0.0))
+    return fma(fma(fma(p[3], f, p[2]), f, p[1]), f, p[0])
 
 
 # --- the laws, in float64 -----------------------------------------------------------------------
@@ -108,8 +114,8 @@ def _truncation(rsd: float) -> float:
 
 def gamma(rsd: float) -> Quantile:
     """The gamma law of mean 1."""
-    if rsd < _NEARLY_NORMAL:
-        return partial(_nearly_normal, rsd)
+    if rsd < NEARLY_NORMAL:
+        return partial(nearly_normal, rsd)
     shape = 1 / (rsd * rsd)
 
     def quantile(eps: F64) -> tuple[F64, F64]:
@@ -123,7 +129,7 @@ def gamma(rsd: float) -> Quantile:
     return quantile
 
 
-def _nearly_normal(rsd: float, eps: F64) -> tuple[F64, F64]:
+def nearly_normal(rsd: float, eps: F64) -> tuple[F64, F64]:
     """A gamma law of so small an rsd that its quantile function is its expansion.
 
     Cornish & Fisher's in Hermite polynomials H_k of eps, right to g^3: the law's skewness is
@@ -196,10 +202,16 @@ def hermite(quantile: Quantile) -> F64:
 
 def evaluate(pieces: NDArray[Any], eps: F64) -> F64:
     """`factor_of` in float64, (...)."""
+    found: F64 = np.maximum(cubic(pieces, eps), 0.0)
+    return found
+
+
+def cubic(pieces: NDArray[Any], eps: F64) -> F64:
+    """`polynomial` in float64, (...)."""
     y = np.clip(eps * _PER_UNIT, -_MIDDLE, _MIDDLE)
     whole = np.rint(y)
     p, f = pieces[whole.astype(np.int64) + _MIDDLE].astype(np.float64), y - whole
-    found: F64 = np.maximum(((p[..., 3] * f + p[..., 2]) * f + p[..., 1]) * f + p[..., 0], 0.0)
+    found: F64 = ((p[..., 3] * f + p[..., 2]) * f + p[..., 1]) * f + p[..., 0]
     return found
 
 
@@ -226,11 +238,17 @@ def correlation(first: F32, second: F32, rho: float) -> float:
     With a_k, b_k the coefficients of the factors in normalised Hermite polynomials of eps it is
     `sum_k rho^k a_k b_k / (sd_1 sd_2)`, k >= 1 (Mehler's formula).
     """
+    eps, _ = nodes()
+    return correlation_of(evaluate(first, eps), evaluate(second, eps), rho, _HERMITE_TERMS)
+
+
+def correlation_of(first: F64, second: F64, rho: float, terms: int) -> float:
+    """The same, by the values of both factors at `nodes` and so many polynomials."""
     eps, weights = nodes()
-    one, other = ((weights * evaluate(pieces, eps)) for pieces in (first, second))
+    one, other = weights * first, weights * second
     before, now = np.zeros_like(eps), np.ones_like(eps)
     total, squares = 0.0, [0.0, 0.0]
-    for k in range(1, _HERMITE_TERMS + 1):
+    for k in range(1, terms + 1):
         before, now = now, (eps * now - math.sqrt(k - 1) * before) / math.sqrt(k)
         a, b = float(one @ now), float(other @ now)
         total += rho**k * a * b

@@ -25,6 +25,7 @@ import numpy as np
 
 from engine.kernels.arrays import F32, F64, I32, I64, U32, Bool, readonly
 from engine.kernels.compiling import compiled
+from engine.kernels.dirichlet import factor_of_logarithm
 from engine.kernels.elementary import log_sd
 from engine.kernels.laws import PIECES, factor_of
 from engine.kernels.machine import fma
@@ -85,13 +86,16 @@ class Cells:
         across: position of each cell on its line, ascending in a segment, (cells,).
         value: the estimate, (cells,).
         log2_sd: sigma log2(e) of each, (cells,); for factors that are not lognormal
-            rsd log2(e), their first-order size in the place of sigma.
+            rsd log2(e), their first-order size in the place of sigma; for Dirichlet shares that
+            of `engine.kernels.dirichlet.first_order_sizes`.
         rows, columns: hashes of the row and column labels, one each.
         terms: what the errors are made of, in the order of summation; none where the cells
             carry no error, or one from a file.
         quantiles: factors as functions of eps, by size (`engine.kernels.laws`),
             (sizes,PIECES,4); none where they are lognormal.
         size_of: which of the sizes each cell has, (cells,); none likewise.
+        logarithmic: whether `quantiles` are those of the factors' binary logarithms, as Dirichlet
+            shares have them.
         realised: factors from a file, (realisations,cells): draw d has those of realisation d,
             and beyond the last one the estimate; none where factors are drawn.
     """
@@ -107,6 +111,7 @@ class Cells:
     terms: tuple[Term, ...]
     quantiles: F32 = field(default_factory=lambda: NO_QUANTILES)
     size_of: I32 = field(default_factory=lambda: NO_SIZES)
+    logarithmic: bool = False
     realised: F32 = field(default_factory=lambda: NO_REALISATIONS)
 
     @property
@@ -136,6 +141,7 @@ class Cells:
         before = np.concatenate([[0], np.cumsum(chosen)])
         return replace(
             self,
+            quantiles=self.quantiles if before[-1] else NO_QUANTILES,
             starts=readonly(before[self.starts]),
             across=readonly(self.across[chosen]),
             value=readonly(self.value[chosen]),
@@ -156,6 +162,7 @@ def pack(
     by_row: bool,
     quantiles: F32 = NO_QUANTILES,
     size_of: I32 = NO_SIZES,
+    logarithmic: bool = False,
     realised: F32 = NO_REALISATIONS,
 ) -> Cells:
     """Cells (i, j) of `values`, brought into the order of their lines.
@@ -163,7 +170,7 @@ def pack(
     Args:
         i, j: rows and columns in row-major order, as `numpy.nonzero` gives them.
         hashes: of the row and of the column labels.
-        quantiles, size_of, realised: as in `Cells`, the cells in the order of i and j.
+        quantiles, size_of, logarithmic, realised: as in `Cells`, the cells in the order of i and j.
     """
     along, across = (i, j) if by_row else (j, i)
     lines, positions = values.shape if by_row else values.shape[::-1]
@@ -183,6 +190,7 @@ def pack(
         terms=terms,
         quantiles=quantiles,
         size_of=readonly(size_of[order]) if len(size_of) else NO_SIZES,
+        logarithmic=logarithmic,
         realised=readonly(realised[:, order]) if len(realised) else NO_REALISATIONS,
     )
 
@@ -215,6 +223,13 @@ def _multiply(out: F64, value: F64, log2_sd: F32, eps: F32) -> None:
 def _multiply_by_law(out: F64, value: F64, quantiles: F32, size_of: I32, eps: F32) -> None:
     for cell in range(eps.size):
         out[cell] = value[cell] * np.float64(factor_of(quantiles[size_of[cell]], eps[cell]))
+
+
+@compiled
+def _multiply_by_logarithm(out: F64, value: F64, quantiles: F32, size_of: I32, eps: F32) -> None:
+    for cell in range(eps.size):
+        factor = factor_of_logarithm(quantiles[size_of[cell]], eps[cell])
+        out[cell] = value[cell] * np.float64(factor)
 
 
 def standard_errors(cells: Cells, draw: int) -> F32:
@@ -271,6 +286,8 @@ def _perturbed(cells: Cells, draw: int) -> F64:
     value, eps = np.empty(len(cells.value)), standard_errors(cells, draw)
     if cells.lognormal:
         _multiply(value, cells.value, cells.log2_sd, eps)
+    elif cells.logarithmic:
+        _multiply_by_logarithm(value, cells.value, cells.quantiles, cells.size_of, eps)
     else:
         _multiply_by_law(value, cells.value, cells.quantiles, cells.size_of, eps)
     return value

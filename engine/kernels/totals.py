@@ -11,7 +11,8 @@ what the estimate's cells add up to, in every draw, and E q' = q. To first order
     q'_i - q_i  ->  q_i (sigma_i eps_i - sum_j p_j sigma_j eps_j + sigma_tau eps_tau).
 
 Sums run in the order of the cells, one entry after the other, each product rounded: one draw at a
-time or 64 of them, the bits of a cell are the same.
+time or 64 of them, the bits of a cell are the same. Factors are lognormal, or gamma for Dirichlet
+shares (`engine.kernels.dirichlet`), which need no c.
 
 Equations of docs/method.md: 2.8.
 """
@@ -24,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.arrays import F64, I32
-from engine.kernels.compiling import compiled
-from engine.kernels.fused import CHUNK, Bound, bind, draw_chunk
+from engine.kernels.arrays import F32, F64, I32
+from engine.kernels.compiling import compiled, inline
+from engine.kernels.fused import CHUNK, Bound, bind, draw_chunk, other_factors
 from engine.kernels.perturb import Cells, factors
 from engine.kernels.streams import LANES, Single
 
@@ -150,6 +151,17 @@ def _drawn(bound: Bound) -> tuple[F64, F64]:
     return found, errors
 
 
+@inline
+def _draw(
+    w: F32, eps: F32, cells: Any, streams: Any, line: int, first: int, wanted: Any, size: int
+) -> None:
+    """Factors of a chunk of one line in 64 draws, and their errors."""
+    draw_chunk(w, eps, cells, streams, line, first, wanted, size)
+    if cells.quantiles.shape[0] > 0:
+        of_cells, no_file = cells.size_of[first : first + size], streams.realised[:0]
+        other_factors(w, eps, cells.quantiles, of_cells, cells.logarithmic, no_file, wanted, size)
+
+
 @compiled
 def _list(cells: Any, streams: Any, found: F64, errors: F64) -> None:
     w, eps = np.empty((CHUNK, LANES), Single), np.empty((CHUNK, LANES), Single)
@@ -159,7 +171,7 @@ def _list(cells: Any, streams: Any, found: F64, errors: F64) -> None:
         first, last = cells.starts[segment], cells.starts[segment + 1]
         while first < last:
             size = min(CHUNK, last - first)
-            draw_chunk(w, eps, cells, streams, segment % lines, first, wanted, size)
+            _draw(w, eps, cells, streams, segment % lines, first, wanted, size)
             for q in range(size):
                 for lane in range(LANES):
                     found[first + q, lane] = w[q, lane]
@@ -179,7 +191,7 @@ def _add_parts(
         first, last = cells.starts[segment], cells.starts[segment + 1]
         while first < last:
             size = min(CHUNK, last - first)
-            draw_chunk(w, eps, cells, streams, segment % lines, first, wanted, size)
+            _draw(w, eps, cells, streams, segment % lines, first, wanted, size)
             for q in range(size):
                 at = first + q
                 t, part = total[at], centring[at] * share[at]
@@ -211,7 +223,7 @@ def _add_lines(
         first, last = cells.starts[segment], cells.starts[segment + 1]
         while first < last:
             size = min(CHUNK, last - first)
-            draw_chunk(w, eps, cells, streams, line, first, wanted, size)
+            _draw(w, eps, cells, streams, line, first, wanted, size)
             for q in range(size):
                 at = first + q
                 t, value, c = total[at], cells.value[at], centring[at]

@@ -6,15 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.error_model import EMISSIONS, KEYS, Component, ErrorModel, Errors, Quantity
+from engine.error_model import (
+    EMISSIONS,
+    KEYS,
+    Component,
+    DirichletShares,
+    ErrorModel,
+    Errors,
+    Quantity,
+)
 from engine.errors import ConfigError
 from engine.kernels.arrays import F64, I32, Bool
 from engine.kernels.perturb import Cells, Groups, Term, pack
 from engine.kernels.streams import stream_key
 from engine.mrio import MRIO
 from engine.plan import Direction
-from engine.prepare.factors import factors_of
+from engine.prepare.factors import Factors, factors_of, factors_of_shares
 from engine.prepare.labels import Addresses, Label, addressed, axis_labels, hashes_of
+from engine.prepare.totals import Resolved
 from engine.question import Question
 
 
@@ -26,8 +35,14 @@ def cells_of(
     seed: int,
     hashes: Addresses,
     way: Direction,
+    totals: Resolved,
 ) -> dict[Quantity, tuple[Cells, ...]]:
-    """All nonzero cells of every quantity: those with errors by entry, then those without."""
+    """All nonzero cells of every quantity: those with errors by entry, then those without.
+
+    Args:
+        values: of every quantity, scaled to stated totals.
+        totals: the known totals.
+    """
     found: dict[Quantity, tuple[Cells, ...]] = {}
     for quantity, value in values.items():
         labels = axis_labels(quantity, table, question)
@@ -40,7 +55,10 @@ def cells_of(
             if not free[i, j].all():
                 _refuse_overlap(errors.name, quantity)
             free[i, j] = False
-            sized = factors_of(entry, flows, i, j, labels, table.year)
+            if isinstance(entry.size, DirichletShares):
+                sized = _as_shares(entry, i, j, table, totals)
+            else:
+                sized = factors_of(entry, flows, i, j, labels, table.year)
             terms = _terms_of(entry, table.year, seed, labels, hashes)
             packed.append(
                 pack(
@@ -53,6 +71,7 @@ def cells_of(
                     by_row=by_row,
                     quantiles=sized.quantiles,
                     size_of=sized.size_of,
+                    logarithmic=sized.logarithmic,
                     realised=sized.realised,
                 )
             )
@@ -62,6 +81,20 @@ def cells_of(
             packed.append(pack(value, i, j, none, own, (), by_row=by_row))
         found[quantity] = tuple(packed)
     return found
+
+
+def _as_shares(entry: Errors, i: I32, j: I32, table: MRIO, totals: Resolved) -> Factors:
+    p, concentration = (grid[i, j] for grid in totals.shares(entry.quantity, table))
+    without = int(np.isnan(concentration).sum())
+    if without:
+        raise ConfigError(
+            f"{without} cells have an error without a size, and no known "
+            "total of which they are Dirichlet shares",
+            where=f"errors of {entry.quantity}, year {table.year}",
+            remedy="narrow the entry with `only` to the cells of such totals, and give the others "
+            "an entry with a size",
+        )
+    return factors_of_shares(p, concentration)
 
 
 def entries_of(errors: ErrorModel, quantity: Quantity) -> list[Errors]:

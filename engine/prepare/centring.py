@@ -17,11 +17,13 @@ from itertools import pairwise
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.kernels.arrays import F32, F64, I32, I64
+from engine.kernels.arrays import F32, F64, I32, I64, Bool
+from engine.kernels.dirichlet import centred_gammas, first_order_sizes, rsd_of_shares
 from engine.kernels.perturb import LOG2E, Cells
-from engine.kernels.shares import Spread, centred
+from engine.kernels.shares import Centred, Spread, centred
 
 _EQUAL = 1e-9  # relative: errors that differ by less are equal
+_ROUNDED = 1e-5  # relative: float32 sizes that differ by less are equal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +45,7 @@ def centred_members(
     entries: Sequence[Cells],
     totals: Sequence[I32],
     shares: Sequence[F64],
+    concentration: F64,
     names: Sequence[str],
     components: Mapping[bytes, str],
 ) -> Centring:
@@ -51,21 +54,32 @@ def centred_members(
     Args:
         entries: cells with known totals.
         totals, shares: which total each of them belongs to, and its share of it.
+        concentration: of the Dirichlet shares of each total, which need no centring; NaN where
+            they come of lognormal errors, (totals,).
         names: of the totals.
         components: names of components by stream key.
 
     Raises:
-        ConfigError: cells of one total whose errors overlap in more ways than can be computed.
+        ConfigError: cells of one total whose errors overlap in more ways than can be computed,
+            or Dirichlet shares of one total that have errors in common.
     """
     total, share = np.concatenate(totals), np.concatenate(shares)
     records, own = _records(entries, total)
     factors, rsd = np.ones(len(total)), np.zeros(len(total))
+    dirichlet = ~np.isnan(concentration)
+    _refuse_shared(records, total, dirichlet, names, components)
+    concentrations = np.concatenate(concentrations_of(entries, totals, shares, concentration))
     order = np.argsort(total, kind="stable").astype(np.int64)
     ends = np.searchsorted(total[order], np.arange(len(names) + 1))
     members = [order[first:last] for first, last in pairwise(ends)]
     shared, cancelled = _shared(records, own, total, [len(some) for some in members])
     for which, inside in enumerate(members):
         if len(inside) < 2:
+            continue
+        if dirichlet[which]:
+            p = share[inside] / share[inside].sum()
+            found = _dirichlet(p, concentrations[inside])
+            factors[inside], rsd[inside] = _rounded(found.factor), found.rsd
             continue
         sets = [
             _Set(np.searchsorted(inside, one.members).astype(np.int64), one.loadings)
@@ -96,6 +110,57 @@ def centred_members(
         tuple(np.split(rsd, cuts)),
         tuple(sorted({components.get(key, "a component") for key in cancelled})),
     )
+
+
+def _refuse_shared(
+    records: _Records,
+    total: I32,
+    dirichlet: Bool,
+    names: Sequence[str],
+    components: Mapping[bytes, str],
+) -> None:
+    """Dirichlet shares are those of independent gamma variates (2.10)."""
+    of = total[records.member]
+    fields = np.stack([of, records.key, records.address])[:, dirichlet[of]]
+    distinct, users = np.unique(fields, axis=1, return_counts=True)
+    for which, key, _ in distinct[:, users > 1].T:
+        raise ConfigError(
+            f"{components.get(records.keys[key], 'a component')} is shared by cells of one total, "
+            "whose shares are then not Dirichlet",
+            where=f"known_totals, {names[which]}",
+            remedy='use group = "cell", or keys of which every cell of a total has its own',
+        )
+
+
+def concentrations_of(
+    entries: Sequence[Cells],
+    totals: Sequence[I32],
+    shares: Sequence[F64],
+    concentration: F64,
+) -> list[F64]:
+    """kappa / f^2 of the cells of each entry, of first-order sizes f times those of their total's
+    kappa, (cells,) each; NaN where shares are not Dirichlet.
+
+    All f are one, but where errors were taken away (`engine.budget.freezing`): with one f for all
+    cells of a total its shares are Dirichlet again.
+    """
+    found = []
+    for cells, total, share in zip(entries, totals, shares, strict=True):
+        kappa = concentration[total]
+        f = cells.log2_sd.astype(np.float64) / LOG2E / first_order_sizes(share, kappa)
+        f[np.abs(f - 1) < _ROUNDED] = 1.0
+        with np.errstate(divide="ignore"):
+            found.append(kappa / np.square(f))
+    return found
+
+
+def _dirichlet(p: F64, concentrations: F64) -> Centred:
+    """Of one total: nothing is to be centred where one concentration is that of all its cells."""
+    if np.isinf(concentrations).all():
+        return Centred(np.ones(len(p)), np.zeros(len(p)), 0)
+    if np.ptp(concentrations) <= _ROUNDED * concentrations.min():
+        return Centred(np.ones(len(p)), rsd_of_shares(p, float(concentrations[0])), 0)
+    return centred_gammas(p, concentrations * p)
 
 
 def _rounded(factors: F64) -> F32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from engine.error_model import (
 )
 from engine.errors import ConfigError
 from engine.kernels.arrays import F32, F64, I32, I64, Bool
+from engine.kernels.dirichlet import first_order_sizes, log2_quantiles
 from engine.kernels.elementary import log_sd
 from engine.kernels.laws import quantiles
 from engine.kernels.perturb import LOG2E, NO_QUANTILES, NO_REALISATIONS, NO_SIZES
@@ -35,6 +36,7 @@ class Factors(NamedTuple):
     log2_sd: F32
     quantiles: F32 = NO_QUANTILES
     size_of: I32 = NO_SIZES
+    logarithmic: bool = False
     realised: F32 = NO_REALISATIONS
 
 
@@ -72,6 +74,27 @@ def factors_of(
     if not len(distinct):
         return Factors(log2_sd)
     return Factors(log2_sd, quantiles(entry.law, distinct), size_of.astype(np.int32))
+
+
+def factors_of_shares(p: F64, concentration: F64) -> Factors:
+    """What the factors of Dirichlet shares are drawn with.
+
+    Args:
+        p: the cells' shares of their totals, (cells,).
+        concentration: of their totals, (cells,); infinity for factors of one.
+    """
+    log2_sd = (first_order_sizes(p, concentration) * LOG2E).astype(np.float32)
+    return Factors(log2_sd, **drawn_as_shares(p, concentration))
+
+
+def drawn_as_shares(p: F64, concentration: F64) -> dict[str, Any]:
+    """The tables of Dirichlet shares by the names of `Factors`; arguments as above."""
+    distinct, size_of = np.unique(concentration * p, return_inverse=True)
+    return {
+        "quantiles": log2_quantiles(distinct),
+        "size_of": size_of.astype(np.int32),
+        "logarithmic": True,
+    }
 
 
 def _from_file(entry: Errors, size: Empirical, flows: F64, i: I32, j: I32, year: int) -> Factors:

@@ -40,6 +40,8 @@ class Known:
 
     Attributes:
         totals: of each entry of the error model, packed as cells with their own errors.
+        concentration: kappa of the Dirichlet shares of every total, counted over all entries,
+            (totals,); NaN where shares come of lognormal errors.
         quantities, entries, members: the cells with a known total, by quantity and by entry of
             its errors, and what they are in their totals.
         free: of every quantity that has such cells, those that have none.
@@ -47,6 +49,7 @@ class Known:
     """
 
     totals: tuple[Cells, ...]
+    concentration: F64
     quantities: tuple[Quantity, ...]
     entries: tuple[Cells, ...]
     members: tuple[Members, ...]

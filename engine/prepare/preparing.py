@@ -64,7 +64,7 @@ def prepare(
     with within(f"scenario {errors.name}"):
         totals = resolved(errors, table)
         values = totals.rescaled(values)
-        cells = cells_of(errors, values, table, question, seed, hashes, way)
+        cells = cells_of(errors, values, table, question, seed, hashes, way, totals)
         known = known_of(totals, errors, cells, table, seed, hashes)
     matrix, emissions = values[method.matrix], asked.characterisation @ values[method.emissions]
     solution = solution_of(way, matrix, emissions, table, asked, cells, known, method)

@@ -17,6 +17,7 @@ from engine.error_model import (
     SMALLEST_RSD,
     ByLabel,
     Constant,
+    DirichletShares,
     Empirical,
     Errors,
     FromFile,
@@ -61,8 +62,10 @@ def sizes(
             return _by_power(entry.size, flows[i, j], year)
         case FromFile():
             return _from_file(entry.size, flows.shape)[i, j]
-        case Empirical():
-            raise AssertionError("factors from a file have no size beside them")
+        case Empirical() | DirichletShares():
+            raise AssertionError(
+                "factors from files and shares of totals have no size of their own"
+            )
 
 
 def enlarged(rsd: F64, provisional: Mapping[int, float], year: int, where: str) -> F64:

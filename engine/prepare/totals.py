@@ -24,7 +24,8 @@ from engine.kernels.perturb import LOG2E, Cells, Groups, Term, pack
 from engine.kernels.streams import stream_key
 from engine.kernels.totals import Members
 from engine.mrio import MRIO, Labels
-from engine.prepare.centring import centred_members
+from engine.prepare.centring import centred_members, concentrations_of
+from engine.prepare.factors import drawn_as_shares
 from engine.prepare.labels import Addresses, Label
 from engine.prepare.prepared import Known
 from engine.prepare.sizes import enlarged
@@ -66,6 +67,22 @@ class Resolved:
                 if (factor != 1.0).any():
                     scaled[quantity] = scaled[quantity] * factor
         return scaled
+
+    def shares(self, quantity: Quantity, table: MRIO) -> tuple[F64, F64]:
+        """Shares of totals, and the concentration of Dirichlet ones, of every cell of a quantity.
+
+        Both are NaN where there is no total with Dirichlet shares.
+        """
+        flows = table.F_Y if quantity is Quantity.F_Y else table.E
+        p, concentration = np.full(flows.shape, np.nan), np.full(flows.shape, np.nan)
+        for grid in self.grids:
+            if quantity in grid.of and grid.entry.concentration is not None:
+                of = grid.of[quantity]
+                inside = (of >= 0) & (flows > 0)
+                amounts = (grid.amounts / grid.stated).ravel()
+                p[inside] = flows[inside] / amounts[of[inside]]
+                concentration[inside] = grid.entry.concentration
+        return p, concentration
 
 
 def resolved(errors: ErrorModel, table: MRIO) -> Resolved:
@@ -257,10 +274,17 @@ def known_of(
             both = list(zip(entries, own, strict=True))
             pieces += [_piece(quantity, one, which, table) for one, which in both]
             free[quantity] = tuple(one.only(which < 0) for one, which in both)
-    _refuse_other_laws(pieces)
+    concentration = np.concatenate(
+        [
+            np.full(len(one.value), grid.entry.concentration or np.nan)
+            for grid, one in zip(found.grids, totals, strict=True)
+        ]
+    )
+    _refuse_other_laws(pieces, concentration)
     amounts = np.concatenate([one.value for one in totals])
     members, cancelled = _members(
         totals,
+        concentration,
         [piece.cells for piece in pieces],
         [piece.total for piece in pieces],
         [piece.flows / amounts[piece.total] for piece in pieces],
@@ -269,6 +293,7 @@ def known_of(
     )
     return Known(
         totals=totals,
+        concentration=readonly(concentration),
         quantities=tuple(piece.quantity for piece in pieces),
         entries=tuple(piece.cells for piece in pieces),
         members=members,
@@ -283,8 +308,10 @@ def recentred(known: Known) -> Known:
     Raises:
         ConfigError: as `known_of`, of errors that hang together in other ways than before.
     """
+    known = replace(known, entries=_drawn_anew(known))
     members, cancelled = _members(
         known.totals,
+        known.concentration,
         known.entries,
         [one.total for one in known.members],
         [one.share for one in known.members],
@@ -294,8 +321,21 @@ def recentred(known: Known) -> Known:
     return replace(known, members=members, cancelled=cancelled)
 
 
+def _drawn_anew(known: Known) -> tuple[Cells, ...]:
+    """Entries whose Dirichlet shares have the tables that belong to their first-order sizes."""
+    totals, shares = ([getattr(one, name) for one in known.members] for name in ("total", "share"))
+    found = concentrations_of(known.entries, totals, shares, known.concentration)
+    return tuple(
+        replace(cells, **drawn_as_shares(share, concentration), log2_sd=cells.log2_sd)
+        if cells.logarithmic
+        else cells
+        for cells, share, concentration in zip(known.entries, shares, found, strict=True)
+    )
+
+
 def _members(
     totals: Sequence[Cells],
+    concentration: F64,
     entries: Sequence[Cells],
     total: Sequence[I32],
     shares: Sequence[F64],
@@ -303,7 +343,7 @@ def _members(
     components: Mapping[bytes, str],
 ) -> tuple[tuple[Members, ...], tuple[str, ...]]:
     """What the cells of each entry are in their totals, and which components cancel there."""
-    centring = centred_members(entries, total, shares, names, components)
+    centring = centred_members(entries, total, shares, concentration, names, components)
     sigma2 = np.square(np.concatenate([one.log2_sd.astype(np.float64) for one in totals]) / LOG2E)
     found = tuple(
         Members(
@@ -319,16 +359,32 @@ def _members(
     return found, centring.cancelled
 
 
-def _refuse_other_laws(pieces: Sequence[_Piece]) -> None:
-    """Shares are centred by the law of lognormal factors."""
+def _refuse_other_laws(pieces: Sequence[_Piece], concentration: F64) -> None:
+    """Shares are centred by the law of lognormal factors, or Dirichlet ones of their own law."""
     for piece in pieces:
-        if len(piece.total) and not piece.cells.lognormal:
+        shares = ~np.isnan(concentration[piece.total])
+        where = f"errors of {piece.quantity}"
+        if not piece.cells.logarithmic and shares.any():
+            contradiction = (
+                "their errors have another size than the concentration says"
+                if piece.cells.drawn
+                else "no entry says which years have their errors in common"
+            )
+            raise ConfigError(
+                f"{int(shares.sum())} cells are Dirichlet shares of known totals, and "
+                f"{contradiction}",
+                where=where,
+                remedy="give these cells an entry with components and without a size, and leave "
+                "them out of every other one with `only`",
+            )
+        if len(piece.total) and not (piece.cells.lognormal or piece.cells.logarithmic):
             raise ConfigError(
                 "cells with a known total have errors that are not lognormal, and the means of "
                 "their shares are not known",
-                where=f"errors of {piece.quantity}",
-                remedy="use the law `lognormal` for them, or leave them out of the known totals "
-                "with `only`",
+                where=where,
+                remedy="use the law `lognormal` for them, or give the known total "
+                '`shares = "dirichlet"` and a `concentration` in the place of their size, or '
+                "leave them out of the known totals with `only`",
             )
 
 

@@ -132,7 +132,13 @@ def _save_cells(cells: Cells, folder: Path, name: str) -> dict[str, Any]:
     for array in laws:
         np.save(folder / f"{name}_{array}.npy", getattr(cells, array))
     terms = [_save_term(term, folder, f"{name}_term{t}") for t, term in enumerate(cells.terms)]
-    return {"shape": cells.shape, "by_row": cells.by_row, "terms": terms, "laws": laws}
+    return {
+        "shape": cells.shape,
+        "by_row": cells.by_row,
+        "terms": terms,
+        "laws": laws,
+        "logarithmic": cells.logarithmic,
+    }
 
 
 def _save_term(term: Term, folder: Path, name: str) -> dict[str, Any]:
@@ -220,6 +226,7 @@ def _load_split(described: dict[str, Any], folder: Path) -> Split:
 
 
 def _save_known(known: Known, folder: Path) -> dict[str, Any]:
+    np.save(folder / "known_concentration.npy", known.concentration)
     for e, members in enumerate(known.members):
         for array in _OF_MEMBERS:
             np.save(folder / f"known{e}_{array}.npy", getattr(members, array))
@@ -238,6 +245,7 @@ def _save_known(known: Known, folder: Path) -> dict[str, Any]:
 def _load_known(described: dict[str, Any], folder: Path) -> Known:
     return Known(
         totals=_load_all(described["totals"], folder, "totals"),
+        concentration=_map(folder, "known_concentration"),
         quantities=tuple(Quantity(quantity) for quantity in described["quantities"]),
         entries=_load_all(described["entries"], folder, "known"),
         members=tuple(
@@ -262,6 +270,7 @@ def _load_cells(described: dict[str, Any], folder: Path, name: str) -> Cells:
     return Cells(
         shape=(rows, columns),
         by_row=described["by_row"],
+        logarithmic=described["logarithmic"],
         terms=tuple(_load_term(t, folder, f"{name}_term{i}") for i, t in enumerate(terms)),
         **{array: _map(folder, f"{name}_{array}") for array in (*_OF_CELLS, *described["laws"])},
     )

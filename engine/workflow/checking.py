@@ -10,6 +10,7 @@ from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
     ByLabel,
+    DirichletShares,
     Empirical,
     ErrorModel,
     Period,
@@ -21,7 +22,7 @@ from engine.mrio import MRIO, findings
 from engine.prepare import Exact, Prepared, exact_in_words, prepare, taken_as_exact
 from engine.question import Consumer, Question, with_units
 from engine.workflow.implied import implied, implied_text, kept_means, of_factors, years_shown
-from engine.workflow.known_totals import has_known_totals, known_totals_text
+from engine.workflow.known_totals import has_known_totals, known_totals_text, of_shares
 from engine.workflow.reading import Reader
 
 
@@ -129,6 +130,12 @@ def _described_errors(
         if isinstance(entry.size, Empirical):
             yield f"    correlation of {first} and {second}: {wording.correlation(entry)}"
             yield f"    means kept from the files in {first}: {kept_means(scenario, entry, one)}"
+        elif isinstance(entry.size, DirichletShares):
+            factors = of_shares(scenario, entry, rho, one, other)
+            yield (
+                f"    correlation of {first} and {second} before known totals: of eps {rho:.4g}, "
+                f"of factors {factors}"
+            )
         else:
             factors = of_factors(scenario, entry, rho, one, other)
             before = " before known totals" if has_known_totals(scenario, entry, one) else ""

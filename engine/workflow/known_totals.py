@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine import wording
-from engine.error_model import ErrorModel, Errors, Period, Quantity, largest
+from engine.error_model import ErrorModel, Errors, Period, largest
 from engine.kernels.arrays import F64
-from engine.kernels.perturb import LOG2E
+from engine.kernels.dirichlet import correlation
 from engine.prepare import Known, Prepared, entries_of
+
+_LARGE = 0.01  # a share of a total that is told apart from smaller ones
 
 
 def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]:
@@ -22,7 +24,10 @@ def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]
     if prepared.known is None:
         return
     for entry, totals in zip(scenario.totals, prepared.known.totals, strict=True):
-        yield f"  {wording.known_totals(entry)}: {wording.sized(entry)}{wording.scaled(entry)}"
+        yield (
+            f"  {wording.known_totals(entry)}: {wording.sized(entry)}{wording.shares(entry)}"
+            f"{wording.scaled(entry)}"
+        )
         yield f"    {len(totals.value)} totals in {prepared.year}"
         for component in entry.components:
             yield f"    {wording.component(component)}"
@@ -35,26 +40,28 @@ def known_totals_text(scenario: ErrorModel, prepared: Prepared) -> Iterator[str]
 
 
 def _realised(known: Known, year: int) -> Iterator[str]:
-    entered: dict[Quantity, list[F64]] = {}
-    realised: dict[Quantity, list[F64]] = {}
-    weights: dict[Quantity, list[F64]] = {}
-    for quantity, cells, members in zip(
-        known.quantities, known.entries, known.members, strict=True
-    ):
-        sigma = cells.log2_sd.astype(np.float64) / LOG2E
-        entered.setdefault(quantity, []).append(np.sqrt(np.expm1(np.square(sigma))))
-        realised.setdefault(quantity, []).append(members.rsd)
-        weights.setdefault(quantity, []).append(members.share)
+    """What becomes of the cells, those of Dirichlet shares apart: their size is not entered."""
+    each = list(zip(known.quantities, known.entries, known.members, strict=True))
+    kinds = sorted({(quantity, cells.logarithmic) for quantity, cells, _ in each})
     yield f"  cells with known totals in {year}, rsd entered and realised (not the same):"
-    for quantity, sizes in entered.items():
-        share = np.concatenate(weights[quantity])
-        large = share >= 0.01
-        for words, some in (("1 % of their total or more", large), ("less", ~large)):
+    for quantity, dirichlet in kinds:
+        alike = [
+            (np.sqrt(cells.variance().astype(np.float64)), members)
+            for of, cells, members in each
+            if (of, cells.logarithmic) == (quantity, dirichlet)
+        ]
+        entered = np.concatenate([rsd for rsd, _ in alike])
+        realised = np.concatenate([members.rsd for _, members in alike])
+        large = np.concatenate([members.share for _, members in alike]) >= _LARGE
+        for words, some in (
+            (f"{100 * _LARGE:g} % of their total or more", large),
+            ("less", ~large),
+        ):
             if some.any():
+                said = "Dirichlet" if dirichlet else f"entered {_range(entered[some])}"
                 yield (
-                    f"    {quantity}, {int(some.sum())} cells of {words}: "
-                    f"entered {_range(np.concatenate(sizes)[some])}, "
-                    f"realised {_range(np.concatenate(realised[quantity])[some])}"
+                    f"    {quantity}, {int(some.sum())} cells of {words}: {said}, realised "
+                    f"{_range(realised[some])}"
                 )
     alone = _alone(known)
     if alone:
@@ -78,6 +85,34 @@ def has_known_totals(scenario: ErrorModel, entry: Errors, prepared: Prepared) ->
     place = entries_of(scenario, entry.quantity).index(entry)
     free, cells = prepared.free(entry.quantity)[place], prepared.cells[entry.quantity][place]
     return len(free.value) < len(cells.value)
+
+
+def of_shares(
+    scenario: ErrorModel, entry: Errors, rho: float, first: Prepared, second: Prepared
+) -> str:
+    """How far factors of Dirichlet shares correlate where eps of two years do by `rho`."""
+    sizes = [_sizable(scenario, entry, prepared) for prepared in (first, second)]
+    large = f"share of {100 * _LARGE:g} % or more"
+    if not all(len(shapes) for shapes in sizes):
+        return f"no cell has a {large}"
+    (low_1, high_1), (low_2, high_2) = ((shapes.min(), shapes.max()) for shapes in sizes)
+    return (
+        f"{correlation(low_1, low_2, rho):.4g} at the smallest {large}, "
+        f"{correlation(high_1, high_2, rho):.4g} at the largest"
+    )
+
+
+def _sizable(scenario: ErrorModel, entry: Errors, prepared: Prepared) -> F64:
+    """Shapes of the cells of an entry that are large shares of their totals."""
+    known = prepared.known
+    assert known is not None
+    place = entries_of(scenario, entry.quantity).index(entry)
+    of_quantity = [
+        one for q, one in zip(known.quantities, known.members, strict=True) if q is entry.quantity
+    ]
+    members = of_quantity[place]
+    shapes: F64 = members.share * known.concentration[members.total]
+    return shapes[members.share >= _LARGE]
 
 
 def _alone(known: Known) -> int:

@@ -12,6 +12,7 @@ from engine import readers
 from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
 from engine.error_model import (
+    DirichletShares,
     Empirical,
     ErrorModel,
     Law,
@@ -109,6 +110,7 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
         if component.group == ("cell",)
     ]
     from_files = [entry for entry in scenario if isinstance(entry.size, Empirical)]
+    of_shares = [entry for entry in scenario if isinstance(entry.size, DirichletShares)]
     tabulated = [entry for entry in scenario if entry.law is not Law.LOGNORMAL]
     perturbed = sum(cells.get(entry.quantity, 0) for entry in scenario)
     return Shape(
@@ -130,7 +132,8 @@ def _shape(table: MRIO, question: Question, scenario: ErrorModel, years: tuple[i
             + len(question.by_product) * len(table.labels.sectors)
         ),
         negative=bool(table.Z.min(initial=0.0) < 0),
-        tabulated=sum(cells.get(entry.quantity, 0) for entry in tabulated),
+        tabulated=sum(cells.get(entry.quantity, 0) for entry in (*tabulated, *of_shares)),
+        shares=sum(cells.get(entry.quantity, 0) for entry in of_shares),
         realised=sum(cells.get(entry.quantity, 0) for entry in from_files),
         realisations=most_draws(scenario) or 0,
         rebalanced=scenario.rebalance is not None,
