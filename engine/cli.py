@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from engine import studies, workflow
 from engine.clusters import ClusterSpec, Executor
-from engine.config import Config, load_config
+from engine.config import Config, load_config, load_names
 from engine.errors import FootfallError
 from engine.runs import Progress as RunProgress
 from engine.studies import freezing
@@ -400,11 +400,17 @@ def detect(
 @_run
 @_scenario
 @click.option("--output", type=click.Path(path_type=Path), help="Folder; RUN/report-<scenario>.")
+@click.option(
+    "--names",
+    type=click.Path(path_type=Path),
+    help="TOML file whose table [names] says what codes are called; the run's own if not given.",
+)
 @_speaks_plainly
-def report(run: Path, scenario: str | None, output: Path | None) -> None:
+def report(run: Path, scenario: str | None, output: Path | None, names: Path | None) -> None:
     """One self-contained HTML page with figures, their data beside it."""
-    page = workflow.report(workflow.open_run(workflow.folder_of(run)), scenario, output)
-    click.echo(f"report: {page}")
+    called = None if names is None else load_names(names)
+    found = workflow.open_run(workflow.folder_of(run))
+    click.echo(f"report: {workflow.report(found, scenario, output, names=called)}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from matplotlib.ticker import FuncFormatter
 
 from engine import workflow
 from engine.analysis.tables import number, places, probability, signed
+from engine.config import load_names
 from engine.report.figures.canvas import (
     FALL,
     INK,
@@ -33,6 +34,7 @@ from engine.report.figures.canvas import (
     style,
 )
 from engine.report.figures.labels import width
+from engine.report.naming import Names
 from engine.report.numbers import MINUS, NBSP
 from engine.report.numbers import correlation as shown
 
@@ -48,13 +50,8 @@ NAMES = {
     "CHN": "China",
     "USA": "the United States",
 }
+CALLED = Names(load_names(Path(__file__).parents[1] / "configs" / "finding.toml"))
 SHORT = {"NLD": "Netherlands", "DEU": "Germany", "EU27_2007": "EU27", "CHN": "China", "USA": "USA"}
-SCENARIOS = {
-    "base": "base",
-    "short_memory": "short memory",
-    "long_memory": "long memory",
-    "large_errors": "large errors",
-}
 WHAT = {
     "short_memory": "half of every error is new each year",
     "long_memory": "all but a twentieth of every error lasts",
@@ -171,14 +168,14 @@ def context(told: dict[str, Told], run: workflow.Run) -> dict[str, Any]:
         "consumers": [in_words(told, consumer) for consumer in consumers],
         "hangs": what_it_hangs_on(told, consumers),
         "changes": [line for consumer in consumers for line in change_lines(base, consumer)],
-        "scenarios": [SCENARIOS[name] for name in told],
+        "scenarios": [CALLED.scenario(name) for name in told],
         "mdcs": [mdc_line(told, consumer) for consumer in consumers],
         "years": [years_line(told, consumer) for consumer in consumers],
         "improvements": [
             improvement(row, consumer) for consumer in consumers for row in best(base, consumer)
         ],
         "assumptions": run.record.assumptions[BASE],
-        "around": [(SCENARIOS[name], what) for name, what in WHAT.items()],
+        "around": [(CALLED.scenario(name), what) for name, what in WHAT.items()],
     }
 
 
@@ -294,20 +291,20 @@ def change_lines(base: Told, consumer: str) -> Iterator[list[str]]:
             str(row["to_year"]),
             f"{signed(100 * row['relative_change'], decimals)} %",
             f"{low} to {high} %",
-            probability(row["p_decrease"], row["draws"]),
+            probability(row["p_decrease"], row["draws"], (1 - row["confidence"]) / 2),
             number(row["rho"], 3),
-            correlation(row["rho_break_even"]),
+            correlation(row["rho_break_even"], row["rho_break_even_mcse"] or 0.0),
             row["verdict"],
             together[row["to_year"]],
             over(base, consumer)[row["to_year"]],
         ]
 
 
-def correlation(rho: float) -> str:
+def correlation(rho: float, error: float) -> str:
     """A break-even correlation, in words where there is none."""
     if not -1 <= rho <= 1:
         return "always" if rho < -1 else "never"
-    return shown(rho).replace(NBSP, " ").replace(MINUS, "-")
+    return shown(rho, error).replace(NBSP, " ").replace(MINUS, "-")
 
 
 def mdc_line(told: dict[str, Told], consumer: str) -> list[str]:
@@ -360,9 +357,9 @@ def named(row: Row) -> str:
     entry = str(row["entry"])
     match row["by"]:
         case "region":
-            return f"all data of {NAMES.get(entry, entry)}"
+            return f"all data of {NAMES.get(entry, CALLED.within(entry))}"
         case "sector":
-            return f"all data of the sector {entry}"
+            return f"all data of the sector {CALLED.of(entry)}"
         case _:
             return QUANTITIES.get(entry, entry)
 

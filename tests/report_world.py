@@ -12,7 +12,7 @@ import xarray as xr
 
 from engine.analysis import changes, levels
 from engine.kernels.changes import DetectionRule
-from engine.report import Assumption, Subject
+from engine.report import Assumption, Other, Subject
 
 PARTS = ("total", "domestic", "foreign", "direct")
 SHARES = (0.38, 0.45, 0.17)  # of domestic, foreign and direct in the total
@@ -131,7 +131,7 @@ def subject(
     made = Subject(
         title="Consumption footprint of a small country",
         scenario="central",
-        other_scenarios=("careful", "bold"),
+        other_scenarios=(Other("careful"), Other("bold")),
         ensemble=drawn,
         changes=found,
         levels=levels(drawn, rule),

@@ -146,7 +146,8 @@ def test_the_page_says_what_the_json_says(run: workflow.Run, tmp_path: Path) -> 
     said = words(page)
     told: dict[str, list[dict[str, Any]]] = json.loads((tmp_path / "verdicts.json").read_text())
     target = next(row for row in told["target"] if row["consumer"] == "R0")
-    assert "Target a fifth less: at most 80 % of 2000 in 2002 (source: assumption)" in said
+    assert "Target a fifth less: at most 80 % of 2000 in 2002. The estimate" in said
+    assert said.count("Target a fifth less, source: assumption.") == 1
     away = 100 * (1 - target["estimate_share"] / 0.8)
     assert target["overshoot_percent"] == pytest.approx(away)
     assert f"% {'below' if away > 0 else 'above'} the target" in said

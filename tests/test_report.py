@@ -23,7 +23,17 @@ from report_world import World, ensemble, subject
 from engine.analysis import Target, target_table, verdict_table
 from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule, Verdict, sigma_of_rho
-from engine.report import numbers, page, sentences, words, write
+from engine.report import (
+    Assumption,
+    Other,
+    assumed,
+    naming,
+    numbers,
+    page,
+    sentences,
+    words,
+    write,
+)
 from engine.report.figures import canvas, funnel, labels
 from engine.report.figures.matrix import PAINTS
 from engine.report.rows import Change, Level, as_change
@@ -257,7 +267,7 @@ def test_labels_are_text_wherever_they_show(tmp_path: Path) -> None:
         made,
         title=HOSTILE,
         scenario=HOSTILE,
-        other_scenarios=(HOSTILE,),
+        other_scenarios=(Other(HOSTILE, (row,)),),
         assumptions=(row,),
         indicators=({"name": HOSTILE, "unit": HOSTILE, "weights": HOSTILE, "source": HOSTILE},),
     )
@@ -300,9 +310,10 @@ def test_every_number_of_the_headline_is_a_rounded_number_of_the_json(
     assert [row["verdict"] for row in yearly].count("increase") == 1
     decimals = 1  # sigma is between 0.95 and 9.5 %
     falls, rises = (
-        sorted(round(row[f"mdc_{word}_percent"], 1) for row in yearly)
-        for word in ("decrease", "increase")
+        [abs(row[f"mdc_{word}_percent"]) for row in yearly] for word in ("decrease", "increase")
     )
+    middle = float(np.median(falls + rises))
+    assert all(abs(size / middle - 1) < 0.1 for size in falls + rises)  # so one number is told
     expected = [
         *(2000, 2005),
         round(100 * whole["relative_change"], decimals),
@@ -311,7 +322,7 @@ def test_every_number_of_the_headline_is_a_rounded_number_of_the_json(
         round(100 * whole["relative_high"], decimals),
         round(100 * (1 - whole["p_decrease"])),
         2003,
-        *(falls[0], falls[-1], rises[0], rises[-1]),
+        round(middle, 1),
     ]
     (headline,) = verdicts(path)["headlines"]
     assert digits(headline.removeprefix("NLD, CO2")) == expected
@@ -442,17 +453,58 @@ def test_a_headline_rounds_and_never_overstates(
     decimals = numbers.places(100 * sigma)
     _, _, size, level, low, high, p = digits(text)
     assert (size, level) == (round(abs(100 * relative), decimals), 95)
-    assert low == round(100 * change.relative_low, decimals)
-    assert high == round(100 * change.relative_high, decimals)
+    of_ends = min(decimals, 0)  # their Monte Carlo standard error is 1 %
+    assert low == round(100 * change.relative_low, of_ends)
+    assert high == round(100 * change.relative_high, of_ends)
     assert 0 < p < 100
     assert "100" + numbers.NBSP not in text.rpartition("probability")[2]
+
+
+@pytest.mark.parametrize(
+    ("falls", "rises", "said"),
+    [
+        ((2.8, 2.9, 2.86), (2.9, 3.0, 2.96), "change of about 2.9 %"),
+        ((2.9,), (2.9,), "change of 2.9 %"),
+        ((4.5, 4.7), (5.5, 5.9), "fall of about 4.6 % or rise of about 5.7 %"),
+        ((2.0, 2.9), (2.1, 3.0), "fall of 2.0 to 2.9 % or rise of 2.1 to 3.0 %"),
+    ],
+)
+def test_sizes_within_a_tenth_of_their_median_are_told_as_one(
+    falls: tuple[float, ...], rises: tuple[float, ...], said: str
+) -> None:
+    years = [
+        a_change(mdc_decrease_percent=fall, mdc_increase_percent=rise)
+        for fall, rise in zip(falls, rises, strict=True)
+    ]
+    text = str(sentences.headline(years[0], years, RULE)).replace(numbers.NBSP, " ")
+    depending = ", depending on the year," if "to" in said else ""
+    assert f"{said}{depending} would be missed" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "open_", "said"),
+    [
+        (5, 0, "All five yearly changes are detectable (rise: 2001, 2002, 2003, 2004, 2005)."),
+        (0, 0, "None of the five yearly changes is detectable."),
+        (0, 1, "None of the five yearly changes is detectable, and one needs more draws (2001)."),
+        (1, 0, "Of five yearly changes one is detectable (rise: 2001)."),
+        (2, 3, "two are detectable (rise: 2001, 2002), and three need more draws (2003, 2004"),
+    ],
+)
+def test_detectable_changes_are_counted_in_plain_words(found: int, open_: int, said: str) -> None:
+    kinds = ["increase"] * found + ["needs more draws"] * open_
+    kinds += ["not detectable"] * (5 - len(kinds))
+    years = [
+        a_change(from_year=2000 + i, to_year=2001 + i, verdict=kind) for i, kind in enumerate(kinds)
+    ]
+    assert said in str(sentences.headline(years[0], years, RULE))
 
 
 # --- numbers --------------------------------------------------------------------------------------
 
 
 def test_the_examples_of_the_docstrings() -> None:
-    for module in (numbers, words, labels):
+    for module in (numbers, words, labels, naming, assumed):
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0
@@ -471,6 +523,28 @@ def test_a_probability_is_never_printed_as_none_or_certain(draws: int, data: st.
         assert 100 * counted / draws <= value
     else:
         assert abs(value - 100 * counted / draws) <= 0.5 + 1e-9
+
+
+@given(st.integers(20, 10**6), st.sampled_from([0.025, 0.05, 0.95]), st.data())
+def test_rounding_does_not_hide_on_which_side_of_its_limit_a_probability_lies(
+    draws: int, limit: float, data: st.DataObject
+) -> None:
+    """As far as the draws tell: where their standard error is below one per cent."""
+    near = min(limit, 1 - limit)
+    p = data.draw(st.floats(near - 0.0099, near + 0.0099))
+    (value,) = digits(numbers.probability(p, draws, limit))
+    assert abs(value - 100 * p) <= (0.05 if math.sqrt(p * (1 - p) / draws) < 0.01 else 0.5) + 1e-9
+    (coarse,) = digits(numbers.probability(near + 0.02, draws, limit))
+    assert coarse == round(coarse)
+
+
+@given(st.integers(-3, 5), st.floats(1e-9, 1e6))
+def test_no_digit_is_printed_below_the_first_of_its_monte_carlo_error(
+    decimals: int, error: float
+) -> None:
+    shown = numbers.supported(decimals, error)
+    assert shown <= decimals
+    assert shown == decimals or float(f"{error:.1e}") < 10 * 10.0**-shown
 
 
 @given(st.floats(1e-12, 1e12), st.floats(-1e12, 1e12))
@@ -554,6 +628,78 @@ def test_the_page_says_what_it_leaves_out_and_what_it_rests_on(pages: dict[str, 
     assert "footfall run configs/toy.toml" in read
     assert "negative cells of Y, sign kept".capitalize()[:8] in read
     assert verdicts(pages["usual"])["digest"] == "ab12" * 8
+
+
+def test_words_are_explained_once_for_the_page(pages: dict[str, Path]) -> None:
+    read = Page(pages["two of each"]).words
+    for said in ("a state of knowledge, not a p-value", "their mirror images", "Break-even: the"):
+        assert read.count(said) == 1
+    met = {row["verdict"] for row in verdicts(pages["two of each"])["changes"]}
+    for verdict in Verdict:
+        assert (
+            f'id="read-{str(verdict).replace(" ", "-")}"'
+            in pages["two of each"].read_text(encoding="utf-8")
+        ) == (str(verdict) in met)
+
+
+def test_what_needs_more_draws_is_explained_on_the_first_screen(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        first = path.read_text(encoding="utf-8").split('<nav aria-label="Contents">')[0]
+        told = [h for h in verdicts(path)["headlines"] if "more draws" in h]
+        assert ("for so many draws to tell on which side" in first) == bool(told)
+
+
+def test_codes_have_their_names_on_the_page_and_stay_codes_in_the_files(tmp_path: Path) -> None:
+    made = subject(
+        World(consumers=("NLD", "BEL"), draws=128), names={"NLD": "Netherlands", "CO2": "carbon"}
+    )
+    path = write(made, tmp_path)
+    read = Page(path)
+    first, second = verdicts(path)["headlines"]
+    assert first.startswith("Netherlands (NLD), carbon, 2000–2005: ")
+    assert second.startswith("BEL, carbon, 2000–2005: ")
+    assert "Netherlands, carbon" in read.words
+    assert all("NLD" not in a["aria-label"] for a in read.all("svg"))
+    assert {row["consumer"] for row in verdicts(path)["changes"]} == {"NLD", "BEL"}
+    for file in (tmp_path / "report-data").glob("*.csv"):
+        assert not {"Netherlands", "carbon"} & set(file.read_text(encoding="utf-8").split(","))
+        assert file.name.startswith(("01-nld-co2", "02-bel-co2"))
+
+
+def test_other_scenarios_are_told_by_what_differs(tmp_path: Path) -> None:
+    made = subject(World(draws=64))
+    same, other = made.assumptions
+    changed = dataclasses.replace(other, size="from 10 to 400 %", source="assumption: twice")
+    shared = dataclasses.replace(same, correlation="70 % cell, lasting; 30 % cell, yearly")
+    more = Assumption("Y, final demand", "rsd 3 %", "cell", "assumption")
+    told = assumed.assumed(
+        dataclasses.replace(
+            made,
+            assumptions=(
+                dataclasses.replace(same, correlation="70 % cell, lasting; 30 % x"),
+                other,
+            ),
+            other_scenarios=(
+                Other("as_it_is", made.assumptions[1:]),
+                Other("bold_one", (shared, changed, more), "../report-bold_one/report.html"),
+            ),
+        ),
+        naming.Names(),
+    )
+    missing, bold = told.others
+    assert [(line.quantity, line.size) for line in missing.lines] == [
+        (same.quantity, "not in this scenario")
+    ]
+    assert bold.name == "bold one"
+    assert [(line.size, line.correlation) for line in bold.lines] == [
+        ("as here", "30 % cell, yearly"),
+        ("from 10 to 400 %", "as here"),
+        ("rsd 3 %", "cell"),
+    ]
+    assert [told.sources[line.source - 1] for line in bold.lines] == [
+        "assumption", "assumption: twice", "assumption",
+    ]  # fmt: skip
+    assert len(set(told.sources)) == len(told.sources) == 3
 
 
 # --- figures --------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from engine.plan import Direction
 from engine.prepare import Prepared, prepare, solution
 from engine.question import Consumer, Indicator, Question
 from engine.readers import toy
+from engine.report.solving import first_order_section
 from engine.split import Keep, split
 from engine.twin import linearised, twin, uncertain
 
@@ -467,7 +468,24 @@ def test_an_exact_run_says_so_and_shows_the_first_order(
     page = workflow.report(exact_run, folder=tmp_path).read_text()
     assert "<h3>Split mode</h3>" not in page
     assert "<h3>Would a first-order formula have done?</h3>" in page
-    assert "Plain and controlled estimates" in page
+    assert "plain and controlled estimates" in page
+
+
+def test_controls_that_are_off_everywhere_are_a_sentence_and_no_table(
+    exact_run: workflow.Run,
+) -> None:
+    ensemble, rule = exact_run.load(), workflow.rule_of(exact_run)
+    found = analysis.of_ensemble(ensemble, rule)
+    assert found is not None
+    on = first_order_section(found, rule, split=False)
+    gains = [str(name) for name in found.data_vars if str(name).endswith("_gain")]
+    off = first_order_section(
+        found.assign({name: xr.ones_like(found[name]) for name in gains}), rule, split=False
+    )
+    assert len(on.folded) == 6
+    assert len(off.folded) == 1
+    assert "Control variates are off" in off.sentences[-1]
+    assert "Control variates are off" not in " ".join(on.sentences)
 
 
 def test_controlled_estimates_stand_beside_the_plain_ones(exact_run: workflow.Run) -> None:

@@ -216,7 +216,9 @@ def test_two_years_tell_a_bracket_and_say_so() -> None:
     assert fading["fading"] == 1
     assert lasting["fit_ratio"] == pytest.approx(1, abs=1e-3)
     matter = Matter("NLD", "CO2", rows, RULE, "SYNTHETIC", "stem", drawn=False)
-    said = " ".join(years_section(matter).sentences).replace(NBSP, " ")
+    section = years_section(matter)
+    told = (*section.sentences, *section.notes, *(s for s in section.folded if isinstance(s, str)))
+    said = " ".join(told).replace(NBSP, " ")
     for row, what in ((lasting, "lasts for good"), (fading, "it fades with the years")):
         assert f"{number(row['fit_ratio'], 2)} times the draws' own, if " in said
         assert what in said
@@ -378,7 +380,7 @@ def test_the_figure_has_a_line_a_scenario_and_its_data(tmp_path: Path) -> None:
 def test_every_case_has_words(tmp_path: Path, world: World, said: str) -> None:
     words, _ = page_of(world, tmp_path, Trend((0.3, 3.0)))
     assert said in words
-    section = words.partition("Is it declining?")[2].partition("Is the answer numerically")[0]
+    section = words.rpartition("Is it declining?")[2].partition("Is the answer numerically")[0]
     assert not re.search(r"\b(nan|inf|None)\b", section)
     assert not re.search(r"significan|\bprove|cannot be seen", section)
     assert not re.search(r"probability[^.;]*[^.\d]100 %", section)

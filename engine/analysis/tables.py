@@ -27,6 +27,7 @@ LABELS = (
     "from_year",
     "to_year",
 )  # of a change, first in its row
+_NEAR = 0.01  # of a limit: rounding to whole per cents could hide on which side of it one is
 _COUNTED = 9.5  # draws in a tail; with fewer, what is printed is a bound
 
 
@@ -146,11 +147,15 @@ def _line(row: Row) -> list[str]:
         f"{row['from_year']}-{row['to_year']}",
         _with(signed(change, decimals), unit),
         interval if assessed and low is not None and high is not None else NOTHING,
-        probability(row["p_decrease"], row["draws"]) if assessed else NOTHING,
+        _p_decrease(row) if assessed else NOTHING,
         _with(number(sigma, decimals), unit) if assessed else NOTHING,
         _with(number(least, places(least)), unit) if assessed else NOTHING,
         row["verdict"] + (" (asymmetric)" if row["asymmetric"] else ""),
     ]
+
+
+def _p_decrease(row: Row) -> str:
+    return probability(row["p_decrease"], row["draws"], (1 - row["confidence"]) / 2)
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -237,17 +242,30 @@ def signed(value: float | None, decimals: int) -> str:
     return f"+{shown}" if value is not None and round(value, decimals) > 0 else shown
 
 
-def probability(p: float | None, draws: int) -> str:
+def _near(tail: float, draws: int, limit: float | None) -> int:
+    """Decimals, in per cent: one within a percent of the limit, if the draws tell so much."""
+    if limit is None or abs(tail - min(limit, 1 - limit)) >= _NEAR:
+        return 0
+    return 1 if math.sqrt(tail * (1 - tail) / draws) < _NEAR else 0
+
+
+def probability(p: float | None, draws: int, limit: float | None = None) -> str:
     """In per cent: `96 %`, `> 99.9 %`, never 0 or 100, and no more than `draws` can tell.
+
+    Args:
+        limit: what it, or one minus it, is judged by: near it one more digit is printed, so that
+            rounding does not hide on which side it lies.
 
     >>> probability(0.962, 1000), probability(1.0, 100_000), probability(1.0, 1000)
     ('96 %', '> 99.9 %', '> 99.4 %')
+    >>> probability(0.0229, 4096), probability(0.0229, 4096, 0.025)
+    ('2 %', '2.3 %')
     """
     if p is None or draws < 1:
         return NOTHING
     tail = min(p, 1 - p)
     if tail >= 0.01:
-        return f"{100 * p:.0f} %"
+        return f"{100 * p:.{_near(tail, draws, limit)}f} %"
     if tail >= 0.0005 and tail * draws >= _COUNTED:
         return f"{100 * p:.1f} %"
     _, upper = clopper_pearson(np.array(round(tail * draws)), draws, 0.99)

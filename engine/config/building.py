@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from engine.analysis import Asked
 from engine.clusters import ClusterSpec, Executor
 from engine.config import schema, tables
 from engine.config.asked import asked
+from engine.config.names import names
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.config.totals import known_totals
@@ -37,6 +39,7 @@ class Config:
     Attributes:
         path: the file it was read from.
         title: what the user calls the run.
+        names: what codes are called on the page; no part of what a run is.
         tables: where the tables come from.
         question: whose footprint, of what, in which parts; the unit of a plain stressor is empty
             until a table has told it (`engine.question.with_units`).
@@ -53,6 +56,7 @@ class Config:
 
     path: Path
     title: str
+    names: Mapping[str, str]
     tables: Source
     question: Question
     scenarios: tuple[ErrorModel, ...]
@@ -98,6 +102,7 @@ def config(file: schema.File, path: Path) -> Config:
     return Config(
         path=path,
         title=file.title,
+        names=names(file.names, path),
         tables=tables.source(file.tables, path),
         question=whose,
         scenarios=scenarios,

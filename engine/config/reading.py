@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from engine.config import schema
 from engine.config.building import Config, config
 from engine.config.explaining import explained
+from engine.config.names import names
 from engine.errors import ConfigError
 
 
@@ -31,6 +32,24 @@ def load_config(path: str | Path) -> Config:
             raise
         where = f"{path}, {error.where}" if error.where else str(path)
         raise type(error)(error.what, where=where, remedy=error.remedy) from error
+
+
+def load_names(path: str | Path) -> dict[str, str]:
+    """The names that a TOML file gives to codes: its table `[names]`, whatever else it holds.
+
+    Raises:
+        ConfigError: the file cannot be read, or has no such table of words.
+        TableError: a CSV file it names is malformed.
+    """
+    path = Path(path)
+    given = _parsed(path).get("names")
+    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
+        raise ConfigError(
+            "there is no table `[names]` of codes and their names",
+            where=str(path),
+            remedy='write [names] and below it lines such as NLD = "Netherlands"',
+        )
+    return names(given, path)
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -305,6 +305,7 @@ class Scenario(_Section):
 
 class File(_Section):
     title: str
+    names: dict[str, str] = {}
     tables: Tables
     question: Question
     groups: dict[str, Group] = {}

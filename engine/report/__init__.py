@@ -1,6 +1,6 @@
 """The page people read: one self-contained HTML file, its numbers as JSON and CSV beside it."""
 
-from engine.report.page import write
-from engine.report.subject import Assumption, Subject
+from engine.report.page import PAGE, write
+from engine.report.subject import Assumption, Other, Subject
 
-__all__ = ["Assumption", "Subject", "write"]
+__all__ = ["PAGE", "Assumption", "Other", "Subject", "write"]

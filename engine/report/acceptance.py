@@ -59,7 +59,7 @@ def _figure(matter: Matter, curves: Sequence[tuple[tuple[str, str], list[Row]]])
         for (name, rule), rows in curves
     ]
     spoken = " ".join(_sentence(name, rule, rows) for (name, rule), rows in curves)
-    about = f"Probability of acceptance: {matter.consumer}, {matter.stressor} ({matter.data})"
+    about = f"Probability of acceptance: {matter.subject} ({matter.data})"
     picture = acceptance(drawn, key=key, data=matter.data, alt=f"{about}. {spoken}")
     often = max(_accepted_at(rows, rows[0]["share"]) for _, rows in curves)
     caption = (

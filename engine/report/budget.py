@@ -20,13 +20,15 @@ from engine.error_model import Quantity
 from engine.report.figures import budget as drawing
 from engine.report.figures.budget import Bar, Panel
 from engine.report.matter import Illustration, Matter, Section
+from engine.report.naming import Names, listed
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, two_digits
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import miss
 from engine.wording import QUANTITIES
 
-TITLE = "Where the uncertainty of the change comes from, and what better data would buy"
+TITLE = "What the uncertainty comes from, and what better data would buy"
+_YEARS = "How long until a decline shows"
 _SHOWN = 6
 _SEEN = 0.02  # of the variance: less is not drawn by itself where halving it changes nothing
 _KINDS = (By.QUANTITY, By.REGION, By.SECTOR)
@@ -41,27 +43,30 @@ def budget_section(matter: Matter) -> Section:
         return Section(TITLE, (_nothing(matter, yearly),))
     if yearly[0]["mdc"] is None:
         return Section(TITLE, (_rejected(yearly[0]),))
-    sentences = (
-        _most(yearly),
-        _better(yearly, matter),
-        *_harm(yearly),
-        *_whole(matter.rows),
-        _meaning(yearly),
-        *_off(yearly[0]),
-        *_some_rejected(yearly[0]),
-        *_other_scale(yearly),
-        *_years_ahead(yearly, matter),
+    return Section(
+        TITLE,
+        (
+            f"{_most(yearly, matter.names)} {_better(yearly, matter)}",
+            *_harm(yearly, matter.names),
+            *_off(yearly[0]),
+            *_some_rejected(yearly[0]),
+            *_other_scale(yearly),
+        ),
+        (_illustration(yearly, matter),) if matter.drawn else (),
+        folded=(
+            *_whole(matter.rows, matter.names),
+            *_checked(yearly),
+            *_years_compared(yearly, matter),
+            _table(yearly, matter.names, _KINDS, _CAPTION),
+            _table(yearly, matter.names, _ERRORS, _COMPONENTS),
+        ),
+        summary="Every entry, and the components of the error model",
+        notes=_notes(yearly),
     )
-    tables = (
-        _table(yearly, matter, _KINDS, _CAPTION),
-        _table(yearly, matter, _ERRORS, _COMPONENTS),
-    )
-    figures = (_illustration(yearly, matter),) if matter.drawn else ()
-    return Section(TITLE, sentences, figures, tables)
 
 
 def _nothing(matter: Matter, yearly: Sequence[Row]) -> str:
-    about = f"For {matter.consumer}, {matter.stressor},"
+    about = f"For {matter.subject},"
     if not yearly:
         return (
             f"{about} some changes are relative and others are not, so that they have no average."
@@ -73,26 +78,35 @@ def _nothing(matter: Matter, yearly: Sequence[Row]) -> str:
 # --- sentences ----------------------------------------------------------------------------------
 
 
-def _most(yearly: Sequence[Row]) -> str:
+def _most(yearly: Sequence[Row], names: Names) -> str:
     first = yearly[0]
     span = f"{first['from_year']}{EN_DASH}{first['to_year']}"
     parts = []
     for by in _KINDS:
-        chosen, _ = shown_entries(_of_kind(yearly, by), 1)
-        parts.append(f"by {_OF[by]}, from {_called(chosen[0])} ({_percent(chosen[0]['share'])})")
+        largest = _largest(yearly, by)
+        parts.append(f"by {_OF[by]}, from {_called(largest, names)} ({_percent(largest['share'])})")
     return (
         f"Of the variance of {change_in_words(first)}, on average over {span}, most comes, "
         f"{'; '.join(parts)}."
     )
 
 
+def _largest(rows: Sequence[Row], by: By) -> Row:
+    """The largest entry of a kind; known totals, which are a kind of data, are of no sector."""
+    own = _of_kind(rows, by)
+    of_sectors = [row for row in own if row["entry"] != ALL_SECTORS]
+    chosen, _ = shown_entries(of_sectors or own, 1)
+    return chosen[0]
+
+
 def _better(yearly: Sequence[Row], matter: Matter) -> str:
     """The entry whose halving helps most, of a region's or a kind of data."""
     best = _helping_most(yearly)
     unit = "year" if best["change"] == YEARLY else "case"
-    visible = f"{_smallest(best)} (missed {miss(matter.rule, unit)})"
+    least = f"{_smallest(best)} (missed {miss(matter.rule, unit)})"
+    called = _called(best, matter.names)
     return (
-        f"Halving the error of {_called(best)} would take {visible} from {_least(best)} to "
+        f"Halving the error of {called} would take {least} from {_least(best)} to "
         f"{_least(best, '_halved')}; if its errors were the same in all years instead, it would be "
         f"{_least(best, '_lasting')}."
     )
@@ -104,7 +118,7 @@ def _helping_most(yearly: Sequence[Row]) -> Row:
     return min(listed, key=lambda row: row["sigma_halved"])
 
 
-def _harm(yearly: Sequence[Row]) -> tuple[str, ...]:
+def _harm(yearly: Sequence[Row], names: Names) -> tuple[str, ...]:
     """What offsets other errors makes the change less certain when it alone is better known."""
     worse = [
         row
@@ -115,45 +129,46 @@ def _harm(yearly: Sequence[Row]) -> tuple[str, ...]:
     ]
     if not worse:
         return ()
-    names = ", ".join(_called(row) for row in worse[:3])
+    called = ", ".join(_called(row, names) for row in worse[:3])
     return (
-        f"Halving the error of {names} alone would make changes harder to see, because it offsets "
+        f"Halving the error of {called} alone would make changes harder to see, because it offsets "
         "the errors of other data.",
     )
 
 
-def _whole(rows: Sequence[Row]) -> tuple[str, ...]:
+def _whole(rows: Sequence[Row], names: Names) -> tuple[str, ...]:
     whole = [row for row in rows if row["change"] == WHOLE]
     if not whole or not whole[0]["sigma"]:
         return ()
     years = f"{whole[0]['from_year']}{EN_DASH}{whole[0]['to_year']}"
-    named = []
-    for by in _KINDS:
-        chosen, _ = shown_entries(_of_kind(whole, by), 1)
-        named.append(f"{_called(chosen[0])} ({_percent(chosen[0]['share'])})")
+    largest = [_largest(whole, by) for by in _KINDS]
+    named = [f"{_called(row, names)} ({_percent(row['share'])})" for row in largest]
+    return (f"Over the whole span {years} the largest are {listed(named)}.",)
+
+
+def _checked(yearly: Sequence[Row]) -> tuple[str, ...]:
+    """First order against the draws."""
+    first = yearly[0]
+    if first["sigma_drawn"] is None:
+        return ()
+    error = first["sigma_drawn_mcse"] or 0.0
     return (
-        f"Over the whole span {years} the largest are {', '.join(named[:-1])} and {named[-1]}.",
+        f"To first order {change_in_words(first)} has a standard uncertainty of "
+        f"{_sigma(first, first['sigma'])}, among the draws {_sigma(first, first['sigma_drawn'])} "
+        f"(Monte Carlo standard error {_sigma(first, error, own=True)}).",
     )
 
 
-def _meaning(yearly: Sequence[Row]) -> str:
-    first = yearly[0]
-    drawn = ""
-    if first["sigma_drawn"] is not None:
-        error = first["sigma_drawn_mcse"] or 0.0
-        drawn = (
-            f" it gives {change_in_words(first)} a standard uncertainty of "
-            f"{_sigma(first, first['sigma'])}, the draws {_sigma(first, first['sigma_drawn'])} "
-            f"(Monte Carlo standard error {_sigma(first, error, own=True)})."
-        )
+def _notes(yearly: Sequence[Row]) -> tuple[str, ...]:
+    ahead = main_decline(yearly) is not None
     return (
-        "These shares are to first order, without draws"
-        + (f":{drawn}" if drawn else ".")
-        + " A cell belongs to the region and sector that sell, or that emit; direct emissions to "
-        "the consumer's region."
-        + (_OF_TOTALS if any(row["entry"] == TOTALS for row in yearly) else "")
-        + " Shares can be negative where errors offset each other. What "
-        "becomes the same in all years is shared with other data only where it was so before."
+        "Shares of the variance, and what halving an error would leave, are to first order, "
+        "without draws. A cell belongs to the region and sector that sell, or that emit; direct "
+        "emissions to the consumer's region. Shares can be negative where errors offset each "
+        "other. What becomes the same in all years is shared with other data only where it was so "
+        "before.",
+        *([_OF_TOTALS] if any(row["entry"] == TOTALS for row in yearly) else []),
+        *([_AHEAD] if ahead else []),
     )
 
 
@@ -175,8 +190,8 @@ def _some_rejected(row: Row) -> tuple[str, ...]:
     return (
         f"Warning: {100 * (1 - row['acceptance']):.2g}{NBSP}% of the draws were rejected, of which "
         "first order knows nothing. The shares are those of the error model without rejection; "
-        "smallest falls and years count the rejected draws against detection, as many of them with "
-        "better data as now.",
+        "minimum detectable falls and years count the rejected draws against detection, as many of "
+        "them with better data as now.",
     )
 
 
@@ -190,8 +205,8 @@ def _rejected(row: Row) -> str:
 
 def _smallest(row: Row) -> str:
     if row["change"] == YEARLY:
-        return "the smallest visible yearly fall"
-    return "the smallest visible fall from one year of the run to the next"
+        return "the minimum detectable yearly fall"
+    return "the minimum detectable fall from one year of the run to the next"
 
 
 def _other_scale(yearly: Sequence[Row]) -> tuple[str, ...]:
@@ -201,45 +216,34 @@ def _other_scale(yearly: Sequence[Row]) -> tuple[str, ...]:
     return (
         "Some draws are not positive, so that verdicts are about differences in "
         f"{first['unit']}; this budget, to first order, is about relative changes, and its "
-        "smallest visible falls are not those beside the verdicts.",
+        "minimum detectable falls are not those beside the verdicts.",
     )
 
 
-def _years_ahead(yearly: Sequence[Row], matter: Matter) -> tuple[str, ...]:
-    """What the years here assume, and whether the topic that asks the draws says the same."""
+def _years_compared(yearly: Sequence[Row], matter: Matter) -> tuple[str, ...]:
+    """Where the years here are not those of the topic that asks the draws."""
     column = main_decline(yearly)
     if column is None:
         return ()
     percent, now = column.split("_")[1], yearly[0][column]
-    assumed = (
-        "Years in these tables are to first order: errors to come are of the last year's size, "
-        "those of each component as alike from year to year as the error model states, and those "
-        "that last count as changing no slope."
-    )
     told = [
         row
         for row in matter.beside.get("years_to_detect", ())
         if row["own"] and row["part"] == "total" and is_told(row) and not row["real_sd"]
         if f"{row['decline_percent']:g}" == percent and not row["reason"]
     ]
-    if not told:
-        return (assumed,)
+    if not told or any(_within(now, row) for row in told):
+        return ()
     here = f"more than{NBSP}{MOST_YEARS}" if now is None else str(now)
     there = " or ".join(
         dict.fromkeys(years_in_short(row).replace("> ", f"more than{NBSP}") for row in told)
     )
-    compared = (
-        "Under “How long until a decline shows” size and correlation are those of the draws over "
-        f"all years of the run: the years that a fall of {percent}{NBSP}% a year takes are {there} "
-        f"there, and {here} here."
+    return (
+        f"A fall of {percent}{NBSP}% a year takes {here} years here, and {there} under “{_YEARS}”. "
+        "The two differ where the last year's errors are not of "
+        "the usual size, where errors that last move with the structure of the economy, or where "
+        "first order falls short; the draws are the ones to believe.",
     )
-    if not any(_within(now, row) for row in told):
-        compared += (
-            " The two differ where the last year's errors are not of the usual size, where errors "
-            "that last move with the structure of the economy, or where first order falls short; "
-            "the draws are the ones to believe."
-        )
-    return (f"{assumed} {compared}",)
 
 
 def _within(now: int | None, row: Row) -> bool:
@@ -251,8 +255,14 @@ def _within(now: int | None, row: Row) -> bool:
 
 
 _OF_TOTALS = (
-    " Where cells are shares of a known total, theirs is what moves emissions between them; the "
-    "total's own error stands apart, with the total's region and sector where it is of one."
+    "Where cells are shares of a known total, theirs is what moves emissions between them; the "
+    "known total's own error stands apart, with its region and sector where it is of one."
+)
+_AHEAD = (
+    "Years in the tables of the budget are to first order: errors to come are of the last year's "
+    "size, those of each component as alike from year to year as the error model states, and those "
+    f"that last count as changing no slope. Under “{_YEARS}” size and correlation are those of "
+    "the draws over all years of the run."
 )
 
 
@@ -264,7 +274,7 @@ def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
     for by in _KINDS:
         drawn = _drawn(_of_kind(yearly, by))
         data += drawn
-        panels.append(Panel(f"by {_OF[by]}", tuple(_bar(row) for row in drawn)))
+        panels.append(Panel(f"by {_OF[by]}", tuple(_bar(row, matter.names) for row in drawn)))
     spoken = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.name} {bar.shown}" for bar in panel.bars)
         for panel in panels
@@ -272,19 +282,19 @@ def _illustration(yearly: Sequence[Row], matter: Matter) -> Illustration:
     best = _helping_most(yearly)
     key = f"{matter.stem}-budget"
     message = (
-        f"Halving the error of {_called(best)} would lower {_smallest(best)} from {_least(best)} "
-        f"to {_least(best, '_halved')}."
+        f"Halving the error of {_called(best, matter.names)} would lower {_smallest(best)} "
+        f"from {_least(best)} to {_least(best, '_halved')}."
     )
     alt = (
-        f"Where the uncertainty of {change_in_words(yearly[0])} comes from: {matter.consumer}, "
-        f"{matter.stressor} ({matter.data}). {spoken}. {message}"
+        f"Where the uncertainty of {change_in_words(yearly[0])} comes from: {matter.subject} "
+        f"({matter.data}). {spoken}. {message}"
     )
     picture = drawing.budget(
         panels, _number(yearly[0]), _least(yearly[0]), key=key, data=matter.data, alt=alt
     )
     caption = (
-        f"{message} Bars: share of the variance of {change_in_words(best)}; dots: the smallest "
-        "visible fall if that error alone were halved, shown where it differs from now."
+        f"{message} Bars: share of the variance of {change_in_words(best)}; dots: the minimum "
+        "detectable fall if that error alone were halved, shown where it differs from now."
     )
     return Illustration(picture, caption, ((key, data),))
 
@@ -307,15 +317,15 @@ def _drawn(rows: Sequence[Row]) -> list[Row]:
 
 
 def _halving_shows(row: Row) -> bool:
-    """Whether the smallest visible fall, as printed, is another with the error halved."""
+    """Whether the minimum detectable fall, as printed, is another with the error halved."""
     return row["sigma_halved"] is not None and _least(row, "_halved") != _least(row)
 
 
-def _bar(row: Row) -> Bar:
+def _bar(row: Row, names: Names) -> Bar:
     rest = row["sigma_halved"] is None
     better = _halving_shows(row)
     return Bar(
-        str(row["entry"]) if rest else _called(row, short=True),
+        str(row["entry"]) if rest else _called(row, names, short=True),
         row["share"],
         _percent(row["share"]),
         _number(row, "_halved") if better else None,
@@ -325,16 +335,16 @@ def _bar(row: Row) -> Bar:
 
 
 _CAPTION = (
-    "What the uncertainty of {change} comes from, and the smallest visible fall if that error were "
-    "half as large, or the same in all years."
+    "What the uncertainty of {change} comes from, and the minimum detectable fall if that error "
+    "were half as large, or the same in all years."
 )
 _COMPONENTS = (
-    "The same by component of the error model, wherever it is shared, then by the groups of cells "
-    "that share an error; these are independent of each other."
+    "The same by component of the error model, then by groups of cells that share an error; these "
+    "are independent of each other."
 )
 
 
-def _table(yearly: Sequence[Row], matter: Matter, kinds: Sequence[By], caption: str) -> Table:
+def _table(yearly: Sequence[Row], names: Names, kinds: Sequence[By], caption: str) -> Table:
     years, caption = main_decline(yearly), caption.format(change=change_in_words(yearly[0]))
     head: tuple[str, ...] = ("From", "Share of the variance", "Halved", "The same in all years")
     if years:
@@ -348,7 +358,7 @@ def _table(yearly: Sequence[Row], matter: Matter, kinds: Sequence[By], caption: 
     lines = []
     for by in kinds:
         chosen, others = shown_entries(_of_kind(yearly, by), _SHOWN)
-        lines += [_line(row, years) for row in chosen]
+        lines += [_line(row, years, names) for row in chosen]
         if abs(others) >= 0.005:
             empty = (NOTHING,) * (len(head) - 2)
             lines.append(Line((f"other {_PLURAL[by]}", _percent(others), *empty)))
@@ -364,9 +374,9 @@ _PLURAL = {
 }
 
 
-def _line(row: Row, years: str | None) -> Line:
+def _line(row: Row, years: str | None, names: Names) -> Line:
     cells = [
-        _called(row),
+        _called(row, names),
         _percent(row["share"]),
         _least(row, "_halved"),
         _least(row, "_lasting"),
@@ -385,20 +395,22 @@ def _of_kind(rows: Sequence[Row], by: By) -> list[Row]:
     return [row for row in rows if row["by"] == by]
 
 
-def _called(row: Row, *, short: bool = False) -> str:
-    match row["by"]:
-        case By.QUANTITY if row["entry"] == TOTALS:
-            return TOTALS if short else f"{TOTALS} of emissions"
-        case By.QUANTITY:
-            words = QUANTITIES[Quantity(row["entry"])]
-            return words if not short else words.replace("of final consumers ", "")
-        case By.REGION if not short:
-            totals = "totals" if row["entry"] == SEVERAL_REGIONS else "data"
-            return f"{totals} of {row['entry']}"
-        case By.SECTOR if not short and row["entry"] not in (DIRECT, ALL_SECTORS):
-            return f"sector {row['entry']}"
-        case _:
-            return str(row["entry"])
+def _called(row: Row, names: Names, *, short: bool = False) -> str:
+    """An entry of the budget in words; `short` where what it is of stands above it."""
+    entry, by = str(row["entry"]), row["by"]
+    if by == By.QUANTITY and entry != TOTALS:
+        words = QUANTITIES[Quantity(entry)]
+        return words.replace("of final consumers ", "") if short else words
+    if by == By.GROUP and ": " in entry:
+        component, cells = entry.split(": ", 1)
+        return f"{component}: {names.each(cells)}"
+    if entry in (TOTALS, ALL_SECTORS):  # these are the same, as a kind of data and as no sector
+        return TOTALS if short else f"{TOTALS} of emissions"
+    if short or by not in (By.REGION, By.SECTOR) or entry == DIRECT:
+        return names.of(entry)
+    if by == By.SECTOR:
+        return f"sector {names.in_full(entry)}"
+    return f"totals of {entry}" if entry == SEVERAL_REGIONS else f"data of {names.within(entry)}"
 
 
 def _percent(share: float) -> str:

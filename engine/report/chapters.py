@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, Verdict
+from engine.kernels.changes import DetectionRule
 from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
 from engine.report.matter import Illustration, Section
+from engine.report.naming import Names
 from engine.report.numbers import correlation
 from engine.report.rows import Change, Level, Row, as_change, as_level
 from engine.report.scenarios import over_scenarios
@@ -27,6 +28,7 @@ from engine.report.targets import limits
 from engine.report.words import estimate, step, years
 
 _ALL_SHOWN = 12
+_CODES = Names()
 PART_TITLES = {"domestic": "Domestic", "foreign": "Foreign", "direct": "Direct"}
 
 
@@ -84,21 +86,25 @@ class Chapter:
     matrix: Illustration | None
     funnel: Illustration | None
     levels: Table
-    part_levels: Table | None
-    successive: Table | None
+    changes: Table | None
     longer: Table | None
-    part_changes: Table | None
     break_even: Table | None
-    meanings: tuple[tuple[str, str], ...]
+    verdicts: frozenset[str]
     told: tuple[Told, ...]
     sections: tuple[Section, ...]
     curves: tuple[Row, ...] = ()
 
     @property
+    def notes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """How to read its sections, by their titles."""
+        yield from ((one.title, one.notes) for one in self.told)
+        yield from ((section.title, section.notes) for section in self.sections)
+
+    @property
     def illustrations(self) -> tuple[Illustration, ...]:
-        """The figures this chapter has."""
+        """The figures this chapter has, folded ones included."""
         drawn = (self.fan, self.matrix, self.funnel)
-        others = (figure for section in self.sections for figure in section.figures)
+        others = (figure for section in self.sections for figure in section.illustrations)
         return (*(figure for figure in drawn if figure is not None), *others)
 
 
@@ -114,6 +120,7 @@ def chapter(
     topics: Mapping[str, Sequence[Row]] = MappingProxyType({}),
     along: xr.Dataset | None = None,
     scenario: str = "this error model",
+    names: Names = _CODES,
 ) -> Chapter:
     """Everything the page says about one consumer and stressor.
 
@@ -126,36 +133,42 @@ def chapter(
         along: `engine.analysis.along_correlation` of the successive years; without it nothing is
             drawn over the correlation.
         scenario: of the error model, that the page is about.
+        names: what codes are called.
     """
     stem = f"{number:02d}-{_slug(findings.consumer)}-{_slug(findings.stressor)}"
     worst, judged = sentences.gap(findings.totals), _judged(findings.successive)
     drawable = tuple(change for change in judged if change.decidable)
     asked = about(topics.get("target", ()), findings.consumer, findings.stressor)
-    easel = _Easel(findings, rule, data, stem, limits(asked))
+    easel = _Easel(findings, rule, data, stem, limits(asked), names)
     over = _over(findings, drawable, along) if drawn and drawable and along is not None else None
     scenarios = about(topics.get("scenarios", ()), findings.consumer, findings.stressor)
     return Chapter(
         anchor=f"chapter-{number}",
-        title=f"{findings.consumer}, {findings.stressor}",
+        title=f"{names.of(findings.consumer)}, {names.of(findings.stressor)}",
         verdict=findings.whole.verdict if findings.whole else "",
-        headline=_headline(findings, rule),
+        headline=_headline(findings, rule, names),
         over_scenarios=over_scenarios(
-            about(topics.get("scenarios", ()), findings.consumer, findings.stressor)
+            about(topics.get("scenarios", ()), findings.consumer, findings.stressor), names
         ),
         gap=sentences.gap_explained(worst, method) if worst else "",
         fan=easel.fan(median=worst is not None) if drawn else None,
         matrix=easel.matrix() if drawn and findings.changes else None,
         funnel=easel.funnel(drawable, over, scenario, scenarios) if over else None,
-        levels=tables.levels_table(findings.totals),
-        part_levels=tables.parts_table(findings.parts) if findings.parts else None,
-        successive=_successive(findings, rule),
+        levels=tables.levels_table(findings.totals, findings.parts),
+        changes=_changes(findings, rule),
         longer=_longer(findings, rule),
-        part_changes=_part_changes_table(findings, rule),
         break_even=tables.break_even_table(judged) if judged else None,
-        meanings=_meanings(findings, told),
+        verdicts=_verdicts(findings, told),
         told=tuple(told),
         sections=sections(
-            topics, findings.consumer, findings.stressor, rule, data, stem, drawn=drawn
+            topics,
+            findings.consumer,
+            findings.stressor,
+            rule,
+            data,
+            stem,
+            drawn=drawn,
+            names=names,
         ),
         curves=tuple(_curve_rows(over, drawable[0])) if over else (),
     )
@@ -175,17 +188,16 @@ def _over(findings: Findings, changes: Sequence[Change], along: xr.Dataset) -> f
     return funnel.curves(chosen["rho"].to_numpy(), limit, fall, rise)
 
 
-def _meanings(findings: Findings, told: Sequence[Told]) -> tuple[tuple[str, str], ...]:
-    """What each verdict of the chapter means, once."""
+def _verdicts(findings: Findings, told: Sequence[Told]) -> frozenset[str]:
+    """The verdicts that the chapter shows."""
     met = {change.verdict for change in (*findings.changes, *findings.part_changes)}
-    met |= {line.verdict for one in told for line in one.table.lines}
-    return tuple((str(verdict), verdict.meaning) for verdict in Verdict if verdict in met)
+    return frozenset(met | {line.verdict for one in told for line in one.table.lines})
 
 
-def _headline(findings: Findings, rule: DetectionRule) -> Headline:
+def _headline(findings: Findings, rule: DetectionRule, names: Names) -> Headline:
     if findings.whole is None:
-        return sentences.level_headline(findings.totals[0])
-    return sentences.headline(findings.whole, findings.successive, rule)
+        return sentences.level_headline(findings.totals[0], names)
+    return sentences.headline(findings.whole, findings.successive, rule, names)
 
 
 def _slug(name: str) -> str:
@@ -200,31 +212,34 @@ def _judged(changes: Sequence[Change]) -> tuple[Change, ...]:
     return judged if len({change.scale for change in judged}) == 1 else ()
 
 
+def _changes(findings: Findings, rule: DetectionRule) -> Table | None:
+    """From one year to the next, over the longest time, and that by part."""
+    whole = findings.whole
+    if whole is None:
+        return None
+    longest = [] if whole in findings.successive else [whole]
+    shown = [*findings.successive, *longest, *findings.part_changes]
+    return tables.changes_table(shown, rule, _CHANGES if len(shown) > 1 else _ONE_CHANGE)
+
+
+_CHANGES = "From one year to the next, over the longest time, and that by part."
+_ONE_CHANGE = "The change between the two years."
+
+
 def _longer(findings: Findings, rule: DetectionRule) -> Table | None:
-    """Changes over more than one step; of many only those from the first year on."""
-    longer = [change for change in findings.changes if change not in findings.successive]
+    """Other changes over more than one step; of many only those from the first year on."""
+    told = (*findings.successive, findings.whole)
+    longer = [change for change in findings.changes if change not in told]
     if not longer:
         return None
     if len(longer) <= _ALL_SHOWN:
-        return tables.changes_table(longer, rule, "Over longer times.")
+        return tables.changes_table(longer, rule, "Between other years.")
     first = findings.totals[0].year
     caption = (
         f"From {first} on. The other pairs of years are in the figure, and in the files beside "
         "this page."
     )
     return tables.changes_table([c for c in longer if c.from_year == first], rule, caption)
-
-
-def _successive(findings: Findings, rule: DetectionRule) -> Table | None:
-    if not findings.successive:
-        return None
-    return tables.changes_table(findings.successive, rule, "From one year to the next.")
-
-
-def _part_changes_table(findings: Findings, rule: DetectionRule) -> Table | None:
-    if not findings.part_changes:
-        return None
-    return tables.part_changes_table(findings.part_changes, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +251,7 @@ class _Easel:
     data: str
     stem: str
     limits: tuple[fan.Limit, ...]
+    names: Names
 
     def fan(self, *, median: bool) -> Illustration:
         findings, about = self.findings, self._about("Footprint over time")
@@ -322,7 +338,8 @@ class _Easel:
         return Illustration(picture, caption, tuple(data))
 
     def _about(self, what: str) -> str:
-        return f"{what}: {self.findings.consumer}, {self.findings.stressor} ({self.data})"
+        consumer, stressor = map(self.names.of, (self.findings.consumer, self.findings.stressor))
+        return f"{what}: {consumer}, {stressor} ({self.data})"
 
 
 def _other_scenarios(

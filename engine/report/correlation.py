@@ -9,6 +9,7 @@ from engine.kernels.changes import Verdict
 from engine.kernels.conclusions import Conclusion
 from engine.report.families import MARKS, NONE
 from engine.report.matter import Matter, Section
+from engine.report.naming import listed
 from engine.report.numbers import EN_DASH, NBSP, count
 from engine.report.numbers import correlation as shown
 from engine.report.rows import Row
@@ -29,7 +30,13 @@ def correlation_section(matter: Matter) -> Section:
     return Section(
         "The verdict over the correlation",
         _sentences(changes),
-        tables=(_table(changes),),
+        folded=(_table(changes),),
+        summary="Each change over the correlation",
+        notes=(
+            "What the verdict would be if the errors of the two years correlated otherwise than "
+            "this error model says.",
+        ),
+        conclusions=frozenset(str(row["conclusion"]) for row in totals),
     )
 
 
@@ -43,30 +50,28 @@ def _by_change(rows: Sequence[Row]) -> list[list[Row]]:
 def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
     grid = [row["rho"] for row in changes[0] if row["model"] == "assumed"]
     counts = Counter(_said(own) for own in changes)
-    said = ", ".join(
-        f"{cardinal(counts[words])} {words}"
+    said = [
+        f"{cardinal(counts[words])} {'is' if counts[words] == 1 else 'are'} {words}"
         for words in _WORDS
-        if counts[words] or words in _ALWAYS_SAID
-    )
-    found = [
-        f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
-        f"of {count(len(changes), 'change', 'changes')}: {said}."
+        if counts[words]
     ]
-    found.append(
-        " ".join(filter(None, (_needed(changes, percent) for percent in _declines(changes[0][0]))))
+    found = (
+        f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
+        f"of {count(len(changes), 'change', 'changes')} {listed(said)}."
     )
-    return tuple(sentence for sentence in found if sentence)
+    needed = _needed(changes)
+    return (found, needed) if needed else (found,)
 
 
 _EVERYWHERE, _SOMEWHERE, _NOWHERE = (
     "detectable at every one of them",
-    "at some of them only",
-    "at none",
+    "detectable at some of them only",
+    "detectable at none",
 )
-_OPEN, _OPPOSITE = "open until more draws are made", "in opposite directions at different ones"
+_OPEN = "open until more draws are made"
+_OPPOSITE = "detectable in opposite directions at different ones"
 _PARTLY, _NOT_ASSESSED = "not assessed at some and not detectable at others", "not assessed"
 _WORDS = (_EVERYWHERE, _SOMEWHERE, _OPPOSITE, _NOWHERE, _PARTLY, _NOT_ASSESSED, _OPEN)
-_ALWAYS_SAID = (_EVERYWHERE, _SOMEWHERE, _NOWHERE)
 
 
 def _said(own: Sequence[Row]) -> str:
@@ -92,27 +97,32 @@ def _declines(row: Row) -> list[str]:
     ]
 
 
-def _needed(changes: Sequence[Sequence[Row]], percent: str) -> str:
-    """What correlation a true fall of that size requires, from year to next year."""
+def _needed(changes: Sequence[Sequence[Row]]) -> str:
+    """What correlation a true fall of each size asked requires, from year to next year."""
     steps = [own[0] for own in changes if own[0]["to_year"] == own[0]["from_year"] + 1]
-    known = [
-        value for row in steps if (value := row[f"rho_required_{percent}_percent"]) is not None
-    ]
-    if not known:
+    parts, errors = [], [0.0]
+    for percent in _declines(changes[0][0]):
+        name = f"rho_required_{percent}_percent"
+        if known := [value for row in steps if (value := row[name]) is not None]:
+            parts.append(f"{_needs(min(known), max(known))} for a fall of {percent}{NBSP}%")
+            errors += [row[f"{name}_mcse"] or 0.0 for row in steps]
+    if not parts:
         return ""
-    low, high = shown(_inside(min(known))), shown(_inside(max(known)))
-    between = f"above {low}" if low == high else f"above {low} to {high}, depending on the year"
-    if min(known) <= -1:
-        between = "at any correlation in some years" if max(known) > -1 else "at any correlation"
-    elif min(known) >= 1:
-        between = "at no correlation"
     power = f"{100 * steps[0]['power']:.4g}{NBSP}%"
-    error = max(row[f"rho_required_{percent}_percent_mcse"] or 0.0 for row in steps)
-    known_to = f" (Monte Carlo error {error:.1g})" if error else ""
+    known_to = f" (Monte Carlo error up to {max(errors):.1g})" if max(errors) else ""
     return (
-        f"With errors of the present size, a true yearly fall of {percent}{NBSP}% would be found "
-        f"{power} of the time {between}{known_to}."
+        f"With errors of the present size, a true yearly fall would be found {power} of the time "
+        f"above these correlations, depending on the year: {listed(parts)}{known_to}."
     )
+
+
+def _needs(least: float, most: float) -> str:
+    if least <= -1:
+        return "any in some years" if most > -1 else "any"
+    if least >= 1:
+        return "none"
+    low, high = shown(_inside(least)), shown(_inside(most))
+    return low if low == high else f"{low} to {high}"
 
 
 def _inside(rho: float) -> float:

@@ -16,7 +16,16 @@ def decoupling_section(matter: Matter) -> Section:
     years = f"{row['from_year']}{EN_DASH}{row['to_year']}"
     if row["left_out"]:
         return Section("Did it decouple from output?", (f"{years}: left out, {row['left_out']}.",))
-    return Section("Did it decouple from output?", (_sentence(row, years),), (), (_table(row),))
+    return Section(
+        "Did it decouple from output?",
+        (_sentence(row, years),),
+        tables=(_table(row),),
+        notes=(
+            "Absolute decoupling: the footprint fell while real GDP rose. Relative decoupling: it "
+            "grew less than real GDP. The error of GDP is taken as independent of the footprint's; "
+            f"its source: {row['source']}.",
+        ),
+    )
 
 
 def _sentence(row: Row, years: str) -> str:
@@ -25,9 +34,7 @@ def _sentence(row: Row, years: str) -> str:
         f"{years}: the estimated footprint {footprint} and real GDP "
         f"{_moved(row['gdp_change'], _gdp_places(row))}. With a probability of "
         f"{_p(row, 'p_absolute')} the footprint fell while real GDP rose (absolute decoupling); "
-        f"with {_p(row, 'p_relative')} it grew less than real GDP (relative decoupling). The error "
-        "of GDP is taken as independent of the footprint's, and its source is: "
-        f"{row['source']}."
+        f"with {_p(row, 'p_relative')} it grew less than real GDP (relative decoupling)."
     )
 
 

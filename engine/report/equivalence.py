@@ -17,12 +17,16 @@ def equivalence_section(matter: Matter) -> Section:
     sizes = list(dict.fromkeys(row["percent"] for row in totals))
     return Section(
         "Was there no large change?",
-        (
-            "That a change is not detectable does not show that there was none. This table turns "
-            "the question round: which sizes of change can be ruled out, falls and rises alike.",
-            *(_sentence([row for row in totals if row["percent"] == size]) for size in sizes),
+        tuple(_sentence([row for row in totals if row["percent"] == size]) for size in sizes),
+        folded=(_table(totals, sizes),),
+        summary="Each change, and the smallest size that could be ruled out",
+        notes=(
+            "That a change is not detectable does not show that there was none. This turns the "
+            "question round: which sizes of change can be ruled out, falls and rises alike. A size "
+            "is ruled out when a fall beyond it and a rise beyond it both have a probability below "
+            f"{100 * matter.rule.alpha / 2:.4g}{NBSP}%, among the draws and among their mirror "
+            "images at the estimate.",
         ),
-        tables=(_table(totals, sizes, matter),),
     )
 
 
@@ -43,7 +47,7 @@ def _years(row: Row) -> str:
     return f"{row['from_year']}{EN_DASH}{row['to_year']}"
 
 
-def _table(rows: Sequence[Row], sizes: Sequence[float], matter: Matter) -> Table:
+def _table(rows: Sequence[Row], sizes: Sequence[float]) -> Table:
     by_cell = {(row["from_year"], row["to_year"], row["percent"]): row for row in rows}
     pairs = list(dict.fromkeys((row["from_year"], row["to_year"]) for row in rows))
     lines = []
@@ -56,11 +60,8 @@ def _table(rows: Sequence[Row], sizes: Sequence[float], matter: Matter) -> Table
         for size in sizes
         for head in (f"P(larger than {size:g}{NBSP}%)", f"At {size:g}{NBSP}%")
     ]
-    half = 100 * matter.rule.alpha / 2
     return Table(
-        f"A size is ruled out when a fall beyond it and a rise beyond it both have a probability "
-        f"below {half:.4g}{NBSP}%, among the draws and among their mirror images at the estimate. "
-        "The last column is the smallest size that could be ruled out.",
+        "Which sizes are ruled out; the last column is the smallest that could be.",
         ("Years", *heads, "Smallest"),
         tuple(lines),
     )

@@ -34,6 +34,16 @@ def number(value: float, decimals: int, *, sign: bool = False) -> str:
     return (MINUS if rounded < 0 else "+" if sign else "") + digits
 
 
+def supported(decimals: int, *errors: float) -> int:
+    """No more decimals than Monte Carlo standard errors leave: their own first digit is the last.
+
+    >>> supported(1, 0.03), supported(1, 1.2), supported(1, 0.0)
+    (1, 0, 1)
+    """
+    sampled = [error for error in errors if math.isfinite(error) and error > 0]
+    return min(decimals, places(max(sampled)) - 1) if sampled else decimals
+
+
 def two_digits(uncertainty: float) -> str:
     """An uncertainty, to two significant digits."""
     if uncertainty == 0:
@@ -47,20 +57,27 @@ def percent(value: float, decimals: int, *, sign: bool = False) -> str:
     return shown if shown == NOTHING else f"{shown}{NBSP}%"
 
 
-def probability(p: float, draws: int) -> str:
+def probability(p: float, draws: int, limit: float | None = None) -> str:
     """A probability counted over `draws`, in per cent: `96 %`, `> 99.9 %`, never 0 or 100.
+
+    Near the `limit` by which it, or one minus it, is judged there is one more digit.
 
     >>> probability(0.962, 1000), probability(1.0, 100_000)
     ('96\xa0%', '>\xa099.9\xa0%')
     """
     if not math.isfinite(p) or draws < 1:
         return NOTHING
-    return tables.probability(p, draws).replace(" ", NBSP)
+    return tables.probability(p, draws, limit).replace(" ", NBSP)
 
 
-def correlation(rho: float) -> str:
+def correlation(rho: float, error: float = 0.0) -> str:
     """A correlation: two decimals, up to four the closer it comes to one, which it never rounds to.
 
+    Args:
+        error: its Monte Carlo standard error, which may leave fewer.
+
+    >>> correlation(0.324, 0.02), correlation(0.324, 0.2)
+    ('0.32', '0.3')
     >>> correlation(0.5), correlation(0.993), correlation(-0.2), correlation(1 - 1e-9)
     ('0.50', '0.993', '−0.20', '>\xa00.9999')
     """
@@ -69,7 +86,11 @@ def correlation(rho: float) -> str:
         return NOTHING
     if 0 < gap < 0.5e-4:
         return f">{NBSP}0.9999" if rho > 0 else f"<{NBSP}{MINUS}0.9999"
-    return number(rho, 2 if gap >= 0.095 else 3 if gap >= 0.005 else 4 if gap > 0 else 0)
+    decimals = 2 if gap >= 0.095 else 3 if gap >= 0.005 else 4 if gap > 0 else 0
+    shown = max(supported(decimals, error), 1 if gap else 0)
+    while gap > 0 and shown < decimals and abs(round(rho, shown)) == 1:
+        shown += 1
+    return number(rho, shown)
 
 
 def count(how_many: int, singular: str, plural: str) -> str:
@@ -91,5 +112,6 @@ __all__ = [
     "percent",
     "places",
     "probability",
+    "supported",
     "two_digits",
 ]

@@ -42,9 +42,9 @@ def _sentence(matter: Matter, row: Row) -> str:
             "error."
         )
     return (
-        f"{_years(row)}: emissions within {matter.consumer} {_moved(row, 'home')} and those "
+        f"{_years(row)}: emissions within {matter.whose} {_moved(row, 'home')} and those "
         f"abroad {_moved(row, 'abroad')}. With a probability of {_p(row, 'p_offset')} emissions "
-        f"within {matter.consumer} truly fell while those abroad rose; with "
+        f"within {matter.whose} truly fell while those abroad rose; with "
         f"{_p(row, 'p_both_fell')} both fell. Direct emissions of consumers count as domestic."
     )
 
@@ -131,7 +131,7 @@ def _figure(matter: Matter, row: Row) -> Illustration:
         {name: _p(row, name) for name in ("p_offset", "p_both_fell", "p_both_rose", "p_opposite")},
         str(row["unit"]),
     )
-    about = f"Change at home against change abroad: {matter.consumer}, {matter.stressor}"
+    about = f"Change at home against change abroad: {matter.subject}"
     alt = f"{about} ({matter.data}). {_sentence(matter, row)} {_share_sentence(row)}".rstrip()
     caption = (
         f"Emissions within {matter.consumer} fell while those abroad rose with a probability of "

@@ -15,19 +15,21 @@ from markupsafe import Markup
 from engine.analysis import along_correlation, is_split, verdict_table, with_controlled
 from engine.errors import StoreError
 from engine.prepare import Exact, exact_in_words
+from engine.report.assumed import assumed
 from engine.report.chapters import Chapter, Findings, chapter, gather
 from engine.report.contributions import sorted_out
 from engine.report.files import as_csv, as_json
-from engine.report.numbers import percent
+from engine.report.naming import Names
+from engine.report.reading import anchor, first_words, how_to_read
 from engine.report.rows import Row, level_rows
 from engine.report.safety import safety
 from engine.report.solving import Titled, first_order_section, split_section
 from engine.report.subject import SYNTHETIC, Subject
 from engine.report.tables import monte_carlo_table
 from engine.report.topic_errors import topic_errors
-from engine.report.words import level, miss
 
 DATA_FOLDER = "report-data"
+PAGE = "report.html"
 _ILLUSTRATED = 12  # chapters with figures: some fifty figures keep the page near two megabytes
 
 NOT_IN_THE_INTERVALS = (
@@ -59,7 +61,7 @@ def write(subject: Subject, folder: Path) -> Path:
     curves = [row for each in chapters for row in each.curves]
     tables = {"levels": levels, "changes": changes, "correlation_curves": curves}
     written = _beside(subject, tables, chapters)
-    written["report.html"] = _render(subject, found, chapters, changes)
+    written[PAGE] = _render(subject, found, chapters, changes)
     try:
         (folder / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
         for name, text in written.items():
@@ -70,11 +72,12 @@ def write(subject: Subject, folder: Path) -> Path:
             where=str(folder),
             remedy="free space or choose another folder, then ask for the report again",
         ) from error
-    return folder / "report.html"
+    return folder / PAGE
 
 
 def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
-    method, told = str(subject.ensemble.attrs["method"]), sorted_out(subject.contributions)
+    method, names = str(subject.ensemble.attrs["method"]), Names(subject.names)
+    told = sorted_out(subject.contributions, names)
     along = _along(subject, found[:_ILLUSTRATED])
     return [
         chapter(
@@ -88,6 +91,7 @@ def _chapters(subject: Subject, found: list[Findings]) -> list[Chapter]:
             topics=subject.topics,
             along=along,
             scenario=subject.scenario,
+            names=names,
         )
         for i, each in enumerate(found, start=1)
     ]
@@ -133,18 +137,24 @@ def _render(
     subject: Subject, found: list[Findings], chapters: list[Chapter], changes: list[Row]
 ) -> str:
     headlines = [(each.whole, each.successive) for each in found if each.whole]
+    names, rule = Names(subject.names), subject.rule
+    verdicts = {verdict for each in chapters for verdict in each.verdicts}
+    conclusions = {kind for each in chapters for s in each.sections for kind in s.conclusions}
+    notes = [note for each in chapters for note in each.notes]
+    rejected = any(row["acceptance"] < 1 for row in changes)
     page: str = _template().render(
         subject=subject,
         chapters=chapters,
         illustrated=_ILLUSTRATED,
         data_folder=DATA_FOLDER,
-        confidence=level(subject.rule),
-        rejected=any(row["acceptance"] < 1 for row in changes),
-        limit=percent(100 * (1 - subject.rule.alpha / 2), 1),
-        missed=miss(subject.rule, "case"),
-        monte_carlo=monte_carlo_table(headlines, subject.rule) if headlines else None,
-        safety=safety(subject.ensemble, changes, subject.rule),
-        sections=_solving(subject),
+        names=names,
+        first_words=first_words(found, rule),
+        reading=how_to_read(rule, verdicts, conclusions, notes, rejected=rejected),
+        anchor=anchor,
+        monte_carlo=monte_carlo_table(headlines, rule, names) if headlines else None,
+        safety=safety(subject.ensemble, changes, rule, names),
+        sections=_solving(subject, changes, names),
+        assumed=assumed(subject, names),
         exact=_exact(subject),
         exclusions=NOT_IN_THE_INTERVALS,
         tables=_tables(subject.fact("tables")),
@@ -155,13 +165,18 @@ def _render(
     return page
 
 
-def _solving(subject: Subject) -> list[Titled]:
-    """What split mode costs, what the first order adds, and what chance leaves of the topics."""
+def _solving(subject: Subject, changes: list[Row], names: Names) -> list[Titled]:
+    """What split mode costs, what the first order adds, and what chance among the draws leaves."""
     split = is_split(subject.ensemble)
-    sections = [split_section(subject.ensemble)] if split else []
+    sections = [split_section(subject.ensemble, names)] if split else []
     if subject.controlled is not None:
-        sections.append(first_order_section(subject.controlled, subject.rule, split=split))
-    return sections + topic_errors(subject.topics)
+        sections.append(
+            first_order_section(subject.controlled, subject.rule, split=split, names=names)
+        )
+    told = {"changes": changes, "levels": level_rows(subject.levels), **subject.topics}
+    if subject.contributions:
+        told["contributions"] = list(subject.contributions)
+    return sections + topic_errors(told)
 
 
 def _template() -> Any:

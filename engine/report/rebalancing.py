@@ -25,15 +25,15 @@ def rebalancing_section(matter: Matter) -> Section:
     totals = [row for row in matter.rows if row["part"] == "total"]
     levels = [row for row in totals if row["kind"] == LEVEL]
     changes = [row for row in totals if row["kind"] == CHANGE]
-    sentences = [_what_it_is(), _of_level(max(levels, key=lambda row: row["to_year"]))]
+    sentences = [_of_level(max(levels, key=lambda row: row["to_year"]))]
     if changes:
         sentences.append(_of_change(max(changes, key=_recent)))
-    sentences.append(_assumption())
     return Section(
         "What does balancing the tables do?",
         tuple(sentences),
-        (),
-        tuple(_table(rows) for rows in (levels, changes) if rows),
+        folded=tuple(_table(rows) for rows in (levels, changes) if rows),
+        summary="Every year, without and with balancing",
+        notes=(_what_it_is(), _assumption()),
     )
 
 
@@ -66,13 +66,13 @@ def _of_change(row: Row) -> str:
     if without is None:
         least = f"{number(with_it, places(with_it))}{NBSP}{unit}"
         return (
-            f"It {said}; the smallest fall that would be detected is {least}. Without balancing "
+            f"It {said}; the minimum detectable fall is {least}. Without balancing "
             "there would be none: too many draws are rejected."
         )
     decimals = places(with_it)
     least = f"{number(with_it, decimals)}{NBSP}{unit}"
     return (
-        f"It {said}; the smallest fall that would be detected is {least}, without balancing "
+        f"It {said}; the minimum detectable fall is {least}, without balancing "
         f"{number(without, decimals)}{NBSP}{unit}."
     )
 

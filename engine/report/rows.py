@@ -55,7 +55,9 @@ class Change:
     mdc_increase_percent: float
     mdc_decrease: float
     mdc_decrease_percent: float
+    rho_mcse: float
     rho_break_even: float
+    rho_break_even_mcse: float
     sigma_mcse: float
     mdc_mcse: float
     mdc_decrease_mcse: float
@@ -64,6 +66,7 @@ class Change:
     relative_high_mcse: float
     change_low_mcse: float
     change_high_mcse: float
+    confidence: float
 
     @property
     def logarithmic(self) -> bool:
@@ -108,6 +111,8 @@ class Level:
     mean_mcse: float
     median_mcse: float
     sd_mcse: float
+    q025_mcse: float
+    q975_mcse: float
     q025: float
     q250: float
     q750: float

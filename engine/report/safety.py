@@ -13,11 +13,13 @@ import xarray as xr
 from engine.analysis import is_rebalanced, is_split
 from engine.draws import DIRECTLY, Status
 from engine.kernels.changes import DetectionRule
+from engine.report.naming import Names
 from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
 from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
+_CODES = Names()
 _LISTED = 12
 _HEADS = {  # as the table has them; what is balanced can also fail to be
     Status.ACCEPTED: "Accepted",
@@ -37,7 +39,9 @@ class Safety:
     table: Table
 
 
-def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) -> Safety:
+def safety(
+    ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule, names: Names = _CODES
+) -> Safety:
     """What the ensemble's diagnostics say.
 
     Args:
@@ -51,7 +55,7 @@ def safety(ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule) ->
     return Safety(
         _draws(status),
         _certificate(worst, split=is_split(ensemble)) + f" {solved(ensemble)}",
-        _undecided(changes, rule),
+        _undecided(changes, rule, names),
         _table(ensemble, status, error),
     )
 
@@ -85,7 +89,7 @@ def _draws(status: np.ndarray[Any, Any]) -> str:
     )
 
 
-def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
+def _undecided(changes: Sequence[Row], rule: DetectionRule, names: Names) -> str:
     waiting = [row for row in changes if row["verdict"] == "needs more draws"]
     if not waiting and (near := sum(row["verdict"] == "borderline" for row in changes)):
         return (
@@ -98,7 +102,10 @@ def _undecided(changes: Sequence[Row], rule: DetectionRule) -> str:
             "No verdict waits for more draws: each lies on one side of its limit with "
             f"{100 * (1 - rule.monte_carlo_error):.4g}{NBSP}% confidence in the counting."
         )
-    whose = Counter(f"{row['consumer']}, {row['stressor']}, {row['part']}" for row in waiting)
+    whose = Counter(
+        f"{names.of(row['consumer'])}, {names.of(row['stressor'])}, {row['part']}"
+        for row in waiting
+    )
     listed = [f"{name} ({times})" for name, times in whose.items()]
     more = "; and others" if len(listed) > _LISTED else ""
     return (

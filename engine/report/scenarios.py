@@ -7,15 +7,17 @@ from itertools import pairwise
 
 from engine.kernels.conclusions import Conclusion
 from engine.report.matter import Matter, Section
+from engine.report.naming import Names, listed
 from engine.report.numbers import EN_DASH
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
-from engine.report.words import cardinal
+from engine.report.words import all_of, cardinal, none_of
 
+_CODES = Names()
 _LISTED = 6
 
 
-def over_scenarios(rows: Sequence[Row]) -> str:
+def over_scenarios(rows: Sequence[Row], names: Names = _CODES) -> str:
     """The range of verdicts over the scenarios, for under a headline.
 
     Args:
@@ -28,7 +30,7 @@ def over_scenarios(rows: Sequence[Row]) -> str:
     whole = [row for row in totals if (row["from_year"], row["to_year"]) == (first, last)]
     sentence = (
         f"Over the {cardinal(len(whole))} scenarios of the error model the change "
-        f"{first}{EN_DASH}{last} {_range(whole)}."
+        f"{first}{EN_DASH}{last} {_range(whole, names)}."
     )
     steps = _steps(totals)
     return f"{sentence} {_of_steps(steps)}" if len(steps) > 1 else sentence
@@ -37,36 +39,35 @@ def over_scenarios(rows: Sequence[Row]) -> str:
 def scenarios_section(matter: Matter) -> Section:
     """The verdict on each successive change, and on the whole, in every scenario."""
     totals = [row for row in matter.rows if row["part"] == "total"]
-    names = list(dict.fromkeys(row["scenario"] for row in totals))
+    scenarios = list(dict.fromkeys(row["scenario"] for row in totals))
     pairs = list(dict.fromkeys([*_steps(totals), _span(totals)]))
     by_cell = {(row["from_year"], row["to_year"], row["scenario"]): row for row in totals}
-    met = {by_cell[*pair, names[0]]["conclusion"] for pair in pairs}
+    met = {by_cell[*pair, scenarios[0]]["conclusion"] for pair in pairs}
     lines = tuple(
         Line(
             (
                 f"{pair[0]}{EN_DASH}{pair[1]}",
-                *(str(by_cell[*pair, name]["verdict"]) for name in names),
+                *(str(by_cell[*pair, name]["verdict"]) for name in scenarios),
             ),
-            str(by_cell[*pair, names[0]]["conclusion"]),
+            str(by_cell[*pair, scenarios[0]]["conclusion"]),
         )
         for pair in pairs
     )
     return Section(
         "Over the scenarios",
-        (
-            over_scenarios(matter.rows),
-            "The scenarios are drawn from the same random numbers, so that they differ by what "
-            "they assume and not by chance; they are not averaged.",
-            *(f"{kind.capitalize()}: {kind.meaning}." for kind in Conclusion if kind in met),
-        ),
         tables=(
             Table(
-                "The verdict on each change of the total, scenario by scenario. The files beside "
-                "this page have every pair of years and every part.",
-                ("Years", *names, "Over all"),
+                "The verdict on each change of the total, scenario by scenario.",
+                ("Years", *map(matter.names.scenario, scenarios), "Over all"),
                 lines,
             ),
         ),
+        notes=(
+            "The scenarios are drawn from the same random numbers, so that they differ by what "
+            "they assume and not by chance; they are not averaged. The files beside this page "
+            "have every pair of years and every part.",
+        ),
+        conclusions=frozenset(met),
     )
 
 
@@ -85,16 +86,16 @@ def _steps(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
     }
 
 
-def _range(rows: Sequence[Row]) -> str:
+def _range(rows: Sequence[Row], names: Names) -> str:
     """`is detectable in every one, a fall`: of one change over the scenarios."""
     reached = Conclusion(rows[0]["conclusion"])
     found = {
-        word: [row["scenario"] for row in rows if row["verdict"] == verdict]
+        word: [names.scenario(row["scenario"]) for row in rows if row["verdict"] == verdict]
         for word, verdict in (("fall", "decrease"), ("rise", "increase"))
     }
-    some = " and ".join(f"a {word} in {', '.join(names)}" for word, names in found.items() if names)
+    some = " and ".join(f"a {word} in {listed(those)}" for word, those in found.items() if those)
     if reached is Conclusion.DEPENDS:
-        return _depending(rows, some)
+        return _depending(rows, some, names)
     so_far = f" ({some} so far)" if some else ""
     return {
         Conclusion.ROBUST: f"is detectable in every one, a {'fall' if found['fall'] else 'rise'}",
@@ -105,39 +106,46 @@ def _range(rows: Sequence[Row]) -> str:
     }[reached]
 
 
-def _depending(rows: Sequence[Row], some: str) -> str:
+def _depending(rows: Sequence[Row], some: str, names: Names) -> str:
     """In which scenarios a change is found, and what the verdict is in the others."""
     others: dict[str, list[str]] = {}
     for row in rows:
         if row["verdict"] not in ("decrease", "increase"):
-            others.setdefault(str(row["verdict"]), []).append(row["scenario"])
-    rest = " and ".join(f"{verdict} in {', '.join(names)}" for verdict, names in others.items())
-    return f"is {some + ', ' if some else ''}{rest}: it depends on which of them holds"
+            others.setdefault(str(row["verdict"]), []).append(names.scenario(row["scenario"]))
+    rest = [f"{verdict} in {listed(those)}" for verdict, those in others.items()]
+    return f"is {'; '.join([some, *rest] if some else rest)}: it depends on which of them holds"
 
 
 _SAID = {
-    Conclusion.ROBUST: "{many} {is_} detectable in every scenario",
-    Conclusion.DEPENDS: "{many} in some",
-    Conclusion.CONTRADICTORY: "{many} with opposite directions in two",
-    Conclusion.ROBUSTLY_NOT: "{many} in none",
-    Conclusion.OPEN: "{many} open until more draws are made",
-    Conclusion.NOT_ASSESSED: "{many} assessed in none",
+    Conclusion.ROBUST: "detectable in every scenario",
+    Conclusion.DEPENDS: "detectable in some only",
+    Conclusion.CONTRADICTORY: "detectable with opposite directions in two",
+    Conclusion.ROBUSTLY_NOT: "detectable in none",
+    Conclusion.OPEN: "open until more draws are made",
+    Conclusion.NOT_ASSESSED: "assessed in none",
 }
 
 
 def _of_steps(steps: dict[tuple[int, int], str]) -> str:
+    """`Of five yearly changes one is detectable in every scenario (2003); two in none.`"""
     yearly = all(second == first + 1 for first, second in steps)
-    said = []
+    told = []
     for kind, phrase in _SAID.items():
         own = [second for (_, second), reached in steps.items() if reached == kind]
-        if not own and kind not in (Conclusion.ROBUST, Conclusion.DEPENDS, Conclusion.ROBUSTLY_NOT):
-            continue
-        told = kind is not Conclusion.ROBUSTLY_NOT and 0 < len(own) <= _LISTED
-        listed = f" ({', '.join(map(str, own))})" if told else ""
-        said.append(phrase.format(many=cardinal(len(own)), is_=_is(own)) + listed)
+        if own:
+            few = kind is not Conclusion.ROBUSTLY_NOT and len(own) <= _LISTED
+            which = f" ({', '.join(map(str, own))})" if few else ""
+            told.append((len(own), phrase + which))
     what = "yearly changes" if yearly else "successive changes"
-    return f"Of {cardinal(len(steps))} {what} {', '.join(said)}."
+    if len(told) == 1:
+        phrase = told[0][1]
+        some = phrase.removesuffix(" in none")
+        if some != phrase:
+            return f"{none_of(len(steps), what)} is {some} in any scenario."
+        return f"{all_of(len(steps), what)} are {phrase}."
+    each = [f"{cardinal(many)} {_is(many)} {phrase}" for many, phrase in told]
+    return f"Of {cardinal(len(steps))} {what} {listed(each)}."
 
 
-def _is(those: Sequence[int]) -> str:
-    return "is" if len(those) <= 1 else "are"
+def _is(many: int) -> str:
+    return "is" if many == 1 else "are"

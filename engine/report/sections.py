@@ -14,6 +14,7 @@ from engine.report.decoupling import decoupling_section
 from engine.report.equivalence import equivalence_section
 from engine.report.families import families_section
 from engine.report.matter import Matter, Section
+from engine.report.naming import Names
 from engine.report.numbers import NBSP, two_digits
 from engine.report.offset import offset_section
 from engine.report.rebalancing import rebalancing_section
@@ -23,6 +24,7 @@ from engine.report.targets import target_section
 from engine.report.trend import trend_section
 from engine.report.years import years_section
 
+_CODES = Names()
 _PROBABILITIES = (
     "p_decrease", "p_offset", "p_absolute", "p_larger", "p_conforms", "p_accepted", "false_alarm",
 )  # fmt: skip
@@ -54,16 +56,30 @@ def sections(
     stem: str,
     *,
     drawn: bool,
+    names: Names = _CODES,
 ) -> tuple[Section, ...]:
     """The sections of one chapter, of the topics that say something of it."""
     told = {topic: about(topics.get(topic, ()), consumer, stressor) for topic in SECTIONS}
     made = (
-        (make(Matter(consumer, stressor, own, rule, data, stem, drawn, told)), own)
+        (make(Matter(consumer, stressor, own, rule, data, stem, drawn, names, told)), own)
         for topic, make in SECTIONS.items()
         if (own := told[topic])
     )
-    return tuple(
-        replace(section, sentences=(*section.sentences, *_rejected(own))) for section, own in made
+    return tuple(_with_rejected(section, own) for section, own in made)
+
+
+def _with_rejected(section: Section, rows: Sequence[Row]) -> Section:
+    said = _rejected(rows)
+    if not said:
+        return section
+    return replace(
+        section,
+        sentences=(*section.sentences, *said),
+        notes=(
+            *section.notes,
+            "Whatever rejected draws would have shown, a probability p lies between a p and "
+            "a p + 1 − a, a the share of draws accepted; the files give both ends.",
+        ),
     )
 
 
@@ -74,11 +90,7 @@ def _rejected(rows: Sequence[Row]) -> list[str]:
     least = min((row["acceptance"] for row in rows if row["acceptance"] is not None), default=1.0)
     if least == 1:
         return []
-    return [
-        f"Of the draws up to {two_digits(100 * (1 - least))}{NBSP}% were rejected. Whatever they "
-        "would have shown, a probability p lies between a p and a p + 1 − a, a the share accepted; "
-        "the files give both ends."
-    ]
+    return [f"Of the draws up to {two_digits(100 * (1 - least))}{NBSP}% were rejected."]
 
 
 def about(rows: Sequence[Row], consumer: str, stressor: str) -> list[Row]:

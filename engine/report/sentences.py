@@ -12,22 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.kernels.changes import DetectionRule, sigma_of_rho
-from engine.report.numbers import NBSP, correlation, count, number, places
+from engine.report.naming import Names, listed
+from engine.report.numbers import NBSP, correlation, number, places
 from engine.report.rows import Change, Level
 from engine.report.words import (
     TOO_MANY_REJECTED,
+    all_of,
     cardinal,
     chance,
     direction,
     estimate,
     level,
-    mdc,
     miss,
+    none_of,
     smallest,
     step,
     years,
 )
 
+_CODES = Names()
+_ALIKE = 0.1  # sizes within a tenth of their median are told as one
 _ROUND = (0.5, 0.8, 0.9, 0.95, 0.99)
 _NEARLY_ONE = 1 - 0.5e-4
 _VISIBLE = 0.1  # a gap from the point estimate shows from a tenth of a standard uncertainty on
@@ -59,9 +63,11 @@ class Headline:
         return f"{self.about}: {self.text}"
 
 
-def headline(whole: Change, successive: Sequence[Change], rule: DetectionRule) -> Headline:
+def headline(
+    whole: Change, successive: Sequence[Change], rule: DetectionRule, names: Names = _CODES
+) -> Headline:
     """What changed from the first to the last year, how surely, and what would have been found."""
-    about = f"{whole.consumer}, {whole.stressor}, {years(whole)}"
+    about = f"{names.in_full(whole.consumer)}, {names.of(whole.stressor)}, {years(whole)}"
     sentences = [_what_changed(whole, rule)]
     if len(successive) > 1:
         sentences.append(_how_many(successive))
@@ -69,9 +75,9 @@ def headline(whole: Change, successive: Sequence[Change], rule: DetectionRule) -
     return Headline(about, " ".join([*sentences, smallest] if smallest else sentences))
 
 
-def level_headline(row: Level) -> Headline:
+def level_headline(row: Level, names: Names = _CODES) -> Headline:
     """What is known of a run of one year, which has no change to judge."""
-    about = f"{row.consumer}, {row.stressor}, {row.year}"
+    about = f"{names.in_full(row.consumer)}, {names.of(row.stressor)}, {row.year}"
     return Headline(about, f"the estimated footprint is {measured(row)}.")
 
 
@@ -113,7 +119,7 @@ def _how_many(successive: Sequence[Change]) -> str:
     found = [change for change in successive if change.decided]
     open_ones = [change for change in successive if change.verdict == "needs more draws"]
     if all(change.verdict == "not assessed" for change in successive):
-        return f"None of the {cardinal(len(successive))} {_steps(successive)} is assessed."
+        return f"{none_of(len(successive), _steps(successive))} is assessed."
     verb = _is(len(found))
     which = "; ".join(
         f"{word}: {', '.join(step(change) for change in moved)}"
@@ -130,14 +136,16 @@ def _how_many(successive: Sequence[Change]) -> str:
         if open_ones
         else ""
     )
-    return (
-        f"Of {cardinal(len(successive))} {_steps(successive)} {cardinal(len(found))} {verb} "
-        f"detectable{listed}{waiting}."
-    )
+    steps = f"{cardinal(len(successive))} {_steps(successive)}"
+    if len(found) == len(successive):
+        return f"{all_of(len(found), _steps(successive))} are detectable{listed}."
+    if not found:
+        return f"{none_of(len(successive), _steps(successive))} is detectable{waiting}."
+    return f"Of {steps} {cardinal(len(found))} {verb} detectable{listed}{waiting}."
 
 
 def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> str:
-    """`A true yearly fall of 6.9 % or rise of 7.4 % would be missed in one year out of five.`"""
+    """`A true yearly change of about 2.9 % would be missed in one year out of five.`"""
     assessed = [change for change in successive if change.verdict != "not assessed"]
     if len({change.scale for change in assessed}) != 1:
         return ""  # none, or logarithms and raw differences, which have no common size
@@ -145,18 +153,7 @@ def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> 
     if not told:
         return f"{TOO_MANY_REJECTED.capitalize()}."
     yearly = all(change.to_year == change.from_year + 1 for change in assessed)
-    unit = estimate(told[0]).unit
-    by_fall, by_rise = (sorted(told, key=lambda change: smallest(change)[side]) for side in (0, 1))
-    (fall, largest_fall), (rise, largest_rise) = (
-        (mdc(ordered[0])[side], mdc(ordered[-1])[side])
-        for side, ordered in enumerate((by_fall, by_rise))
-    )
-    varying = (fall, rise) != (largest_fall, largest_rise)
-    fall, rise = _range(fall, largest_fall), _range(rise, largest_rise)
-    size = f"change of {fall}{unit}"
-    if fall != rise:
-        size = f"fall of {fall}{unit} or rise of {rise}{unit}"
-    depending = ", depending on the year," if varying else ""
+    size, depending = _sizes(told)
     opening = "A true yearly" if yearly else _opening(successive)
     often = miss(rule, "year" if yearly else "case")
     untold = [step(change) for change in assessed if not change.decidable]
@@ -164,8 +161,37 @@ def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> 
     return f"{opening} {size}{depending} would be missed {often}{never}."
 
 
-def _range(smallest: str, largest: str) -> str:
-    return smallest if smallest == largest else f"{smallest} to {largest}"
+def _sizes(told: Sequence[Change]) -> tuple[str, str]:
+    """`change of about 2.9 %`: one size where all are alike, one for falls and one for rises where
+    only these differ, and ranges where years do.
+    """
+    unit = estimate(told[0]).unit
+    falls, rises = zip(*map(smallest, told), strict=True)
+    if _alike(*falls, *rises):
+        return f"change of {_about(*falls, *rises)}{unit}", ""
+    if _alike(*falls) and _alike(*rises):
+        return f"fall of {_about(*falls)}{unit} or rise of {_about(*rises)}{unit}", ""
+    return (
+        f"fall of {_range(falls)}{unit} or rise of {_range(rises)}{unit}",
+        ", depending on the year,",
+    )
+
+
+def _alike(*sizes: float) -> bool:
+    middle = float(np.median(sizes))
+    return max(abs(size - middle) for size in sizes) <= _ALIKE * middle
+
+
+def _about(*sizes: float) -> str:
+    """The median of sizes that are alike; `about` where they differ in print."""
+    middle = float(np.median(sizes))
+    shown = {number(size, places(middle)) for size in sizes}
+    return ("about " if len(shown) > 1 else "") + number(middle, places(middle))
+
+
+def _range(sizes: Sequence[float]) -> str:
+    low, high = (number(size, places(size)) for size in (min(sizes), max(sizes)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _opening(successive: Sequence[Change]) -> str:
@@ -302,10 +328,14 @@ def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
 def _message(n: int, falls: int, rises: int) -> str:
     if not falls + rises:
         return f"None of the {cardinal(n)} changes is found detectable."
-    kinds = [count(falls, "decrease", "decreases"), count(rises, "increase", "increases")]
+    kinds = [
+        f"{cardinal(many)} {word if many == 1 else f'{word}s'}"
+        for many, word in ((falls, "decrease"), (rises, "increase"))
+        if many
+    ]
     return (
         f"Of {cardinal(n)} changes {cardinal(falls + rises)} {_is(falls + rises)} detectable: "
-        f"{' and '.join(kinds)}."
+        f"{listed(kinds)}."
     )
 
 
@@ -370,7 +400,9 @@ def break_even(change: Change) -> str:
         return "not assessed"
     if not change.decidable:
         return f"never: {TOO_MANY_REJECTED}"
-    at = "a correlation of nearly 1" if rho > _NEARLY_ONE else correlation(rho)
+    at = "a correlation of nearly 1"
+    if rho <= _NEARLY_ONE:
+        at = correlation(rho, change.rho_break_even_mcse)
     if change.decided:
         return _decided_down_to(rho, change, at)
     if rho >= 1:

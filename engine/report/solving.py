@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from engine.analysis import in_words, is_rebalanced, is_split, solving, split_error, split_summary
 from engine.kernels.changes import DetectionRule
 from engine.kernels.control_variate import Linearity
+from engine.report.naming import Names
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, count, number, places, two_digits
 from engine.report.tables import Line, Table
 
+_CODES = Names()
 _LOGS = "of the logarithm, times 100, or in the unit given"
 _IN_PER_CENT = (
     "Changes are those of the logarithm, times 100; in the unit given where there is no logarithm."
@@ -37,7 +40,7 @@ class Titled:
 
     title: str
     sentences: tuple[str, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[Table, ...] = ()
     folded: tuple[Table, ...] = ()
     summary: str = ""
 
@@ -49,7 +52,7 @@ def solved(ensemble: xr.Dataset) -> str:
         return ""
     directly = (
         f"Of {number(how.draws, 0)} accepted draws, counted in each year, "
-        f"{number(how.directly, 0)} were solved directly."
+        f"{count(how.directly, 'was', 'were').replace('no ', 'none ')} solved directly."
     )
     if how.directly == how.draws:
         balanced = " Each was first balanced back to the published margins (RAS)."
@@ -66,7 +69,7 @@ def solved(ensemble: xr.Dataset) -> str:
 # --- split mode ---------------------------------------------------------------------------------
 
 
-def split_section(ensemble: xr.Dataset) -> Titled:
+def split_section(ensemble: xr.Dataset, names: Names = _CODES) -> Titled:
     """The error of split mode as it was measured, and two-level estimates beside the plain ones."""
     measured = split_error(ensemble)
     found = split_summary(ensemble, measured)
@@ -95,15 +98,15 @@ def split_section(ensemble: xr.Dataset) -> Titled:
     return Titled(
         "Split mode",
         tuple(sentences),
-        tuple(_measured_table(measured, prefix, what) for prefix, what in kinds),
-        tuple(_two_level_table(measured, prefix, what) for prefix, what in kinds),
+        tuple(_measured_table(measured, prefix, what, names) for prefix, what in kinds),
+        tuple(_two_level_table(measured, prefix, what, names) for prefix, what in kinds),
         "Plain and two-level estimates",
     )
 
 
-def _measured_table(measured: xr.Dataset, prefix: str, what: str) -> Table:
+def _measured_table(measured: xr.Dataset, prefix: str, what: str, names: Names) -> Table:
     lines = []
-    for name, one in _totals(measured, "pair" if prefix else "year"):
+    for name, one in _totals(measured, "pair" if prefix else "year", names):
         ratio = _give_or_take(one, f"{prefix}sd_ratio", 1.0)
         errors = (float(one[f"{prefix}error_{kind}"]) for kind in ("rms", "largest"))
         off = (two_digits(x) if math.isfinite(x) else NOTHING for x in errors)
@@ -113,9 +116,9 @@ def _measured_table(measured: xr.Dataset, prefix: str, what: str) -> Table:
     return _limited(caption, head, lines)
 
 
-def _two_level_table(measured: xr.Dataset, prefix: str, what: str) -> Table:
+def _two_level_table(measured: xr.Dataset, prefix: str, what: str, names: Names) -> Table:
     lines = []
-    for name, one in _totals(measured, "pair" if prefix else "year"):
+    for name, one in _totals(measured, "pair" if prefix else "year", names):
         scale = _scale(one, f"{prefix}scale" if prefix else "")
         keys = ("plain_mean", "mean", "plain_sd", "sd")
         lines.append(Line((name, *(_give_or_take(one, prefix + key, scale) for key in keys))))
@@ -127,36 +130,55 @@ def _two_level_table(measured: xr.Dataset, prefix: str, what: str) -> Table:
 # --- control variates and linearity -------------------------------------------------------------
 
 
-def first_order_section(found: xr.Dataset, rule: DetectionRule, *, split: bool) -> Titled:
+def first_order_section(
+    found: xr.Dataset, rule: DetectionRule, *, split: bool, names: Names = _CODES
+) -> Titled:
     """Controlled estimates beside plain ones, and whether the first order would have done.
 
     Args:
         found: `engine.analysis.of_ensemble`.
         split: whether the run is in split mode, where controls are off.
     """
+    keys = _CONTROLLED if found.sizes.get("pair") else _CONTROLLED[:2]
+    controlled = [(key, what) for key, what in keys if not split and _steadied(found, key)]
     sentences = [_linearity(found, rule)] if found.sizes.get("pair") else []
-    sentences.append(
-        "Controls are off in split mode; the two-level estimates above take their place."
-        if split
-        else "What the errors do to first order is known without a draw. Where draws follow it, "
+    sentences += _controls(found, controlled, split=split)
+    folded = [_linearity_table(found, names)] if found.sizes.get("pair") else []
+    folded += [_controlled_table(found, key, what, names) for key, what in controlled]
+    title = "Would a first-order formula have done?"
+    summary = "Each change to first order and drawn"
+    if controlled:
+        summary += ", and plain and controlled estimates"
+    return Titled(title, tuple(sentences), (), tuple(folded), summary)
+
+
+def _steadied(found: xr.Dataset, key: str) -> bool:
+    """Whether the controls of a quantity are on for any total."""
+    gains = found.sel(part="total")[f"{key}_gain"].to_numpy()
+    return bool(((gains != 1) & np.isfinite(gains)).any())
+
+
+def _controls(
+    found: xr.Dataset, controlled: list[tuple[str, str]], *, split: bool
+) -> tuple[str, ...]:
+    """What steadies estimates beside the plain ones, and why where nothing does."""
+    if split:
+        return ("Controls are off in split mode; the two-level estimates above take their place.",)
+    why = (
+        " Some factors of this run are not lognormal, or shares of known totals: the controls of "
+        "standard deviations and probabilities are off, and with factors from files those of means "
+        "as well."
+        if "G" not in json.loads(str(found.attrs["controls"]))
+        else ""
+    )
+    if not controlled:
+        return (f"Control variates are off in this run and no estimate uses them.{why}",)
+    return (
+        "What the errors do to first order is known without a draw. Where draws follow it, "
         "estimates can be steadied by it: the gain says how many times the draws a plain estimate "
         "would need. It is what this run shows, and no other is promised; it is 1, and the "
         "controls are off, where a draw was rejected. Verdicts count draws and use none of this."
-    )
-    if not split and "G" not in json.loads(str(found.attrs["controls"])):
-        sentences.append(
-            "Some factors of this run are not lognormal, or shares of known totals: the controls "
-            "of standard deviations and probabilities are off, and with factors from files those "
-            "of means as well."
-        )
-    tables = [_linearity_table(found)] if found.sizes.get("pair") else []
-    folded: list[Table] = []
-    if not split:
-        keys = _CONTROLLED if found.sizes.get("pair") else _CONTROLLED[:2]
-        folded = [_controlled_table(found, key, what) for key, what in keys]
-    title = "Would a first-order formula have done?"
-    return Titled(
-        title, tuple(sentences), tuple(tables), tuple(folded), "Plain and controlled estimates"
+        f"{why}",
     )
 
 
@@ -177,9 +199,9 @@ _DONE = {
 }
 
 
-def _linearity_table(found: xr.Dataset) -> Table:
+def _linearity_table(found: xr.Dataset, names: Names) -> Table:
     lines = []
-    for name, one in _totals(found, "pair"):
+    for name, one in _totals(found, "pair", names):
         scale = _scale(one, "scale")
         keys = ("first_order_sigma", "plain_sigma", "d_low", "d_high", "tolerance")
         shown = [scale * float(one[key]) for key in keys]
@@ -190,11 +212,11 @@ def _linearity_table(found: xr.Dataset) -> Table:
     return _limited(caption, (*head, "Tolerance", "Would have done"), lines)
 
 
-def _controlled_table(found: xr.Dataset, key: str, what: str) -> Table:
+def _controlled_table(found: xr.Dataset, key: str, what: str, names: Names) -> Table:
     """Plain and controlled estimates of one quantity, of years or of pairs."""
     dim = "year" if key in ("mean", "sd") else "pair"
     lines = []
-    for name, one in _totals(found, dim):
+    for name, one in _totals(found, dim, names):
         scale = 100.0 if key == "p_decrease" else _scale(one, "scale" if dim == "pair" else "")
         plain, better = (_give_or_take(one, kind, scale) for kind in (f"plain_{key}", key))
         gain = float(one[f"{key}_gain"])
@@ -207,7 +229,7 @@ def _controlled_table(found: xr.Dataset, key: str, what: str) -> Table:
 # --- shared -------------------------------------------------------------------------------------
 
 
-def _totals(found: xr.Dataset, dim: str) -> Iterator[tuple[str, xr.Dataset]]:
+def _totals(found: xr.Dataset, dim: str, names: Names) -> Iterator[tuple[str, xr.Dataset]]:
     """Each year or pair of every consumer and stressor, total only, with its name and unit."""
     totals = found.sel(part="total")
     for c in range(totals.sizes["consumer"]):
@@ -223,7 +245,8 @@ def _totals(found: xr.Dataset, dim: str) -> Iterator[tuple[str, xr.Dataset]]:
                     str(one[scale].item()) for scale in ("scale", "delta_scale") if scale in one
                 }
                 unit = "" if logs else f" [{one['stressor_unit'].item()}]"
-                whose = f"{one['consumer'].item()}, {one['stressor'].item()}{unit}, "
+                labels = (names.of(str(one[dim].item())) for dim in ("consumer", "stressor"))
+                whose = f"{', '.join(labels)}{unit}, "
                 yield whose + when, one
 
 

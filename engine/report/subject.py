@@ -24,6 +24,19 @@ class Assumption:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another scenario of the run: its error model in words, and its page, if it is written.
+
+    Attributes:
+        page: relative to this one; empty if there is none.
+    """
+
+    name: str
+    model: tuple[Assumption, ...] = ()
+    page: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """Everything one page is about: one scenario of one run.
@@ -31,7 +44,7 @@ class Subject:
     Attributes:
         title: what the user calls the run.
         scenario: the scenario of the error model this page shows.
-        other_scenarios: the scenarios of the run that have pages of their own.
+        other_scenarios: the other scenarios of the run.
         ensemble: the opened ensemble, with its facts as attributes.
         changes: `engine.analysis.changes.changes` of the ensemble.
         levels: `engine.analysis.changes.levels` of the ensemble.
@@ -42,12 +55,13 @@ class Subject:
         contributions: `engine.analysis.contribution_table` of the longest change, of each kind of
             contributions that the ensemble holds.
         controlled: `engine.analysis.of_ensemble`; None where the ensemble keeps no first order.
+        names: what codes are called.
         topics: what is told beside the verdicts, rows by topic (`engine.workflow.topics`).
     """
 
     title: str
     scenario: str
-    other_scenarios: tuple[str, ...]
+    other_scenarios: tuple[Other, ...]
     ensemble: xr.Dataset
     changes: xr.Dataset
     levels: xr.Dataset
@@ -57,6 +71,7 @@ class Subject:
     reproduce: Mapping[str, str]
     contributions: tuple[dict[str, Any], ...] = ()
     controlled: xr.Dataset | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     topics: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
     @property

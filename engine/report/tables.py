@@ -7,11 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.kernels.changes import DetectionRule
-from engine.report.numbers import NBSP, NOTHING, correlation, number, places, two_digits
+from engine.report.naming import Names
+from engine.report.numbers import (
+    NBSP,
+    NOTHING,
+    correlation,
+    number,
+    places,
+    supported,
+    two_digits,
+)
 from engine.report.rows import Change, Level
 from engine.report.sentences import break_even
 from engine.report.words import TOO_MANY_REJECTED, chance, estimate, level, mdc, step, years
 
+_CODES = Names()
 _VISIBLE = 0.1  # a bias of a change is spoken of from a tenth of a standard uncertainty on
 
 
@@ -36,51 +46,41 @@ class Table:
 # --- levels -------------------------------------------------------------------------------------
 
 
-def levels_table(levels: Sequence[Level]) -> Table:
-    """Point estimates with their standard uncertainties, and what the draws centre on."""
-    unit = levels[0].unit
+def levels_table(
+    levels: Sequence[Level], parts: Sequence[tuple[str, Sequence[Level]]] = ()
+) -> Table:
+    """The total of each year with its uncertainty and interval, and its parts beside it."""
+    beside = "; parts with theirs in brackets" if parts else ""
     return Table(
-        f"The total footprint of each year, in {unit}. The estimate comes from the published "
-        "table; all else from the draws.",
-        ("Year", "Estimate", "Standard uncertainty", "95 % interval", "Mean", "Median"),
-        tuple(_level_line(row) for row in levels),
+        f"The footprint of each year, in {levels[0].unit}: estimate, standard uncertainty and "
+        f"interval{beside}.",
+        ("Year", "Estimate", "Uncertainty", "95 % interval", *(title for title, _ in parts)),
+        tuple(
+            Line((*_level_cells(row), *(_part_cell(own[i]) for _, own in parts)))
+            for i, row in enumerate(levels)
+        ),
     )
 
 
-def _level_line(row: Level) -> Line:
+def _level_cells(row: Level) -> tuple[str, ...]:
     decimals = places(row.sd)
     relative = (
         f" ({two_digits(100 * row.sd / abs(row.reference))}{NBSP}%)"
         if row.reference and row.sd > 0
         else ""
     )
-    low, high = number(row.q025, decimals), number(row.q975, decimals)
-    return Line(
-        (
-            str(row.year),
-            number(row.reference, decimals),
-            number(row.sd, decimals) + relative,
-            NOTHING if low == NOTHING else f"{low} to {high}",
-            number(row.mean, decimals),
-            number(row.median, decimals),
-        )
+    of_ends = supported(decimals, row.q025_mcse, row.q975_mcse)
+    low, high = number(row.q025, of_ends), number(row.q975, of_ends)
+    return (
+        str(row.year),
+        number(row.reference, decimals),
+        number(row.sd, decimals) + relative,
+        NOTHING if low == NOTHING else f"{low} to {high}",
     )
 
 
-def parts_table(parts: Sequence[tuple[str, Sequence[Level]]]) -> Table:
-    """The parts of each year side by side, each with its standard uncertainty."""
-    unit = parts[0][1][0].unit
-    lines = []
-    for same_year in zip(*(levels for _, levels in parts), strict=True):
-        cells = [
-            f"{number(row.reference, places(row.sd))} ({two_digits(row.sd)})" for row in same_year
-        ]
-        lines.append(Line((str(same_year[0].year), *cells)))
-    return Table(
-        f"Parts of the footprint, in {unit}: estimate (standard uncertainty).",
-        ("Year", *(title for title, _ in parts)),
-        tuple(lines),
-    )
+def _part_cell(row: Level) -> str:
+    return f"{number(row.reference, places(row.sd))} ({two_digits(row.sd)})"
 
 
 # --- changes ------------------------------------------------------------------------------------
@@ -115,18 +115,10 @@ def _with_common_note(table: Table) -> Table:
     return Table(f"{table.caption} Every line: {notes.pop()}.", table.head, lines)
 
 
-def part_changes_table(changes: Sequence[Change], rule: DetectionRule) -> Table:
-    """The change over all years, part by part."""
-    table = changes_table(changes, rule, f"The change {years(changes[0])} by part.")
-    lines = tuple(
-        replace(line, cells=(change.part, *line.cells[1:]))
-        for change, line in zip(changes, table.lines, strict=True)
-    )
-    return Table(table.caption, ("Part", *table.head[1:]), lines)
-
-
 def _change_line(change: Change) -> Line:
     printed, name = estimate(change), years(change)
+    if change.part != "total":
+        name = f"{name} {change.part}"
     if change.verdict == "not assessed":
         blank = (NOTHING,) * 4
         return Line((name, printed.value + printed.unit, *blank), change.verdict)
@@ -181,15 +173,14 @@ def break_even_table(changes: Sequence[Change]) -> Table:
     """How much correlation each change would need."""
     return Table(
         "The correlation each change needs to be detectable, with errors of the present size.",
-        ("Year", "Change", "σ", "Correlation here", "Break-even", "Reading"),
+        ("Year", "Change", "Correlation here", "Break-even", "Reading"),
         tuple(
             Line(
                 (
                     step(change),
                     estimate(change).value + estimate(change).unit,
-                    estimate(change).sigma + estimate(change).unit,
-                    correlation(change.rho),
-                    _break_even_number(change.rho_break_even),
+                    correlation(change.rho, change.rho_mcse),
+                    _break_even_number(change),
                     break_even(change),
                 )
             )
@@ -198,15 +189,20 @@ def break_even_table(changes: Sequence[Change]) -> Table:
     )
 
 
-def _break_even_number(rho: float) -> str:
-    return "never" if rho >= 1 else "always" if rho < -1 else correlation(rho)
+def _break_even_number(change: Change) -> str:
+    rho = change.rho_break_even
+    if not -1 <= rho < 1:
+        return "never" if rho >= 1 else "always"
+    return correlation(rho, change.rho_break_even_mcse)
 
 
 # --- is the answer numerically safe? ------------------------------------------------------------
 
 
 def monte_carlo_table(
-    headlines: Sequence[tuple[Change, Sequence[Change]]], rule: DetectionRule
+    headlines: Sequence[tuple[Change, Sequence[Change]]],
+    rule: DetectionRule,
+    names: Names = _CODES,
 ) -> Table:
     """Every sampled number of a headline, with one Monte Carlo standard error.
 
@@ -217,17 +213,17 @@ def monte_carlo_table(
         "The numbers of the headlines that were sampled, each ± one Monte Carlo standard error.",
         (
             "Change",
-            f"Lower end of the {level(rule)} interval",
-            "Upper end",
+            f"{level(rule)} interval, from",
+            "to",
             "P(fall)",
-            "Largest MDC of a fall between successive years",
+            "Largest MDC of a fall",
         ),
-        tuple(_monte_carlo_line(whole, successive) for whole, successive in headlines),
+        tuple(_monte_carlo_line(whole, successive, names) for whole, successive in headlines),
     )
 
 
-def _monte_carlo_line(change: Change, successive: Sequence[Change]) -> Line:
-    name = f"{change.consumer}, {change.stressor}, {years(change)}"
+def _monte_carlo_line(change: Change, successive: Sequence[Change], names: Names) -> Line:
+    name = f"{names.of(change.consumer)}, {names.of(change.stressor)}, {years(change)}"
     if change.verdict == "not assessed":
         return Line((name, *(NOTHING,) * 4))
     unit, scale = estimate(change).unit, 100.0 if change.logarithmic else 1.0

@@ -27,9 +27,10 @@ def target_section(matter: Matter) -> Section:
     figures = (_figure(matter, drawable[:_LANES]),) if matter.drawn and drawable else ()
     return Section(
         "Is the target met?",
-        (*said, *_risks(rows), _meanings(rows)),
+        (*said, *_risks(rows)),
         figures,
         (_table(rows),),
+        notes=_notes(rows),
     )
 
 
@@ -63,7 +64,7 @@ def _sentence(row: Row, fixed: Row) -> str:
     base = base_years(row)
     opening = (
         f"Target {row['target']}: at most {_plain(100 * row['share'])}{NBSP}% of {base} in "
-        f"{row['year']} (source: {row['source']}). {_estimated(row)}"
+        f"{row['year']}. {_estimated(row)}"
     )
     judged = _judged(row)
     needed = _needed(row, fixed)
@@ -93,7 +94,7 @@ def _estimated(row: Row) -> str:
 
 
 def _judged(row: Row) -> str:
-    verdict, p = row["verdict"], probability(_or_nan(row["p_conforms"]), row["draws"])
+    verdict, p = row["verdict"], _p_conforms(row)
     likely = f"The probability that the target is met is {p}"
     level = f"{100 * row['confidence']:.4g}{NBSP}%"
     return {
@@ -127,10 +128,9 @@ def _needed(row: Row, fixed: Row) -> str:
     )
     if fixed["verdict"] == Conformity.NOT_ASSESSED:
         return sentence
-    p = probability(_or_nan(fixed["p_conforms"]), fixed["draws"])
+    p = _p_conforms(fixed)
     return (
-        f"{sentence} If the published estimate of the base counts as it stands, errors of the two "
-        f"no longer cancel: the probability is {p}, and an estimate conforms up to "
+        f"{sentence} With the fixed base the probability is {p}, and an estimate conforms up to "
         f"{_share(fixed, 'acceptance_limit_share')} ({fixed['verdict']})."
     )
 
@@ -145,6 +145,10 @@ def _spread(row: Row) -> float:
     if row["scale"] != "log" or row["estimate_share"] is None or row["sigma"] is None:
         return math.nan
     return float(100 * row["sigma"] * row["estimate_share"])
+
+
+def _p_conforms(row: Row) -> str:
+    return probability(_or_nan(row["p_conforms"]), row["draws"], 1 - row["confidence"])
 
 
 def _or_nan(value: float | None) -> float:
@@ -176,12 +180,17 @@ def _risk(row: Row, whose: str) -> str:
     return f"{two_digits(100 * value)}{NBSP}%"
 
 
-def _meanings(rows: Sequence[Row]) -> str:
+def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     met = {row["verdict"] for row in rows}
     words = [f"{verdict}: {verdict.meaning}" for verdict in Conformity if str(verdict) in met]
+    sources = {row["target"]: row["source"] for row in rows}
     return (
         "True base: the true footprint of the base is what counts, as uncertain as any other; "
-        f"errors that the years share cancel. {'. '.join(word.capitalize() for word in words)}."
+        "errors that the years share cancel. Fixed base: the published estimate of the base counts "
+        "as it stands, and they do not. Guard band: estimates below the target, but not by enough "
+        "to show at the confidence asked that it is met.",
+        f"{'. '.join(word.capitalize() for word in words)}.",
+        *(f"Target {name}, source: {source}." for name, source in sources.items()),
     )
 
 
@@ -200,10 +209,10 @@ def _figure(matter: Matter, rows: Sequence[Row]) -> Illustration:
     spoken = "; ".join(
         f"{row['target']}, {row['rule']}: estimate {_share(row, 'estimate_share')}, target "
         f"{_plain(100 * row['share'])}{NBSP}%, probability that it is met "
-        f"{probability(row['p_conforms'], row['draws'])}, {row['verdict']}"
+        f"{_p_conforms(row)}, {row['verdict']}"
         for row in rows
     )
-    about = f"Targets and estimates: {matter.consumer}, {matter.stressor} ({matter.data})"
+    about = f"Targets and estimates: {matter.subject} ({matter.data})"
     drawn = targets(
         [_lane(row) for row in rows], key=key, data=matter.data, alt=f"{about}. {spoken}."
     )
@@ -218,7 +227,7 @@ def _lane(row: Row) -> Lane:
         title=str(row["target"]),
         subtitle=f"{row['year']}, {row['rule']}",
         verdict=str(row["verdict"]),
-        probability=f"{probability(row['p_conforms'], row['draws'])} met",
+        probability=f"{_p_conforms(row)} met",
         estimate=100 * row["estimate_share"],
         target=100 * row["share"],
         acceptance=100 * row["acceptance_limit_share"],
@@ -289,7 +298,7 @@ def _line(row: Row) -> Line:
             _share(row, "estimate_share"),
             f"{_plain(100 * row['share'])}{NBSP}%",
             _share(row, "acceptance_limit_share") if assessed else NOTHING,
-            probability(_or_nan(row["p_conforms"]), row["draws"]) if assessed else NOTHING,
+            _p_conforms(row) if assessed else NOTHING,
         ),
         str(row["verdict"]),
         note,

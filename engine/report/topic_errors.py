@@ -12,26 +12,28 @@ from engine.report.tables import Line, Table
 _END = "_mcse"
 
 
-def topic_errors(topics: Mapping[str, Sequence[Row]]) -> list[Titled]:
-    """The largest Monte Carlo standard error of every sampled column, by topic; folded."""
+def topic_errors(tables: Mapping[str, Sequence[Row]]) -> list[Titled]:
+    """The largest Monte Carlo standard error of every sampled column, by table; folded."""
     lines = [
-        Line((topic, name, two_digits(worst)))
-        for topic, rows in topics.items()
+        Line((table, name, two_digits(worst)))
+        for table, rows in tables.items()
         for name, worst in _worst(rows).items()
     ]
     if not lines:
         return []
     table = Table(
-        "The largest Monte Carlo standard error of every number in the sections above, in its own "
-        "unit. Each number’s own stands beside it in verdicts.json.",
+        "The largest Monte Carlo standard error of every column of totals, in the column's own "
+        "unit: fractions where the files have fractions.",
         ("Table", "Column", "Largest error"),
         tuple(lines),
     )
     sentences = (
-        "Every number that was counted or averaged over draws has a Monte Carlo standard error; "
-        "where it could turn a verdict, the verdict says that more draws are needed.",
+        "Every number that was counted or averaged over draws has a Monte Carlo standard error. "
+        "Where it could turn a verdict, the verdict says that more draws are needed. Each number's "
+        "own stands beside it in verdicts.csv, verdicts.json and the files of the figures.",
     )
-    return [Titled("What chance among the draws leaves", sentences, (), (table,), "Largest errors")]
+    title = "What chance among the draws leaves"
+    return [Titled(title, sentences, folded=(table,), summary="The largest errors, by column")]
 
 
 def _worst(rows: Sequence[Row]) -> dict[str, float]:

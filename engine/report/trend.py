@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from engine.analysis import first_seen, in_short, misfits
 from engine.kernels.changes import DetectionRule
 from engine.report.matter import Matter, Section
-from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, percent, places, probability
+from engine.report.numbers import (
+    EN_DASH,
+    NBSP,
+    NOTHING,
+    number,
+    percent,
+    places,
+    probability,
+    supported,
+)
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import TOO_MANY_REJECTED, cardinal, level, miss
@@ -18,32 +27,48 @@ _SEEN = "First shown (looks allowed for)"
 def trend_section(matter: Matter) -> Section:
     """The slope over all years, with and without real variability, and when it first showed."""
     totals = [row for row in matter.rows if row["part"] == "total"]
-    sentences = [_two_questions(totals), *(_slope(row, matter.rule) for row in totals)]
+    sentences = [_slope(row, matter.rule) for row in totals]
     alone = totals[0]
     if alone["reason"] == "":
         sentences += [*_misfit(alone), *_scatter(alone), _least(totals, matter.rule)]
         sentences += _looking_back(alone, matter.rule)
-    return Section("Is it declining?", tuple(sentences), tables=(_table(matter),))
+    return Section(
+        "Is it declining?",
+        (" ".join(sentences),),
+        folded=(_table(matter),),
+        summary="The slope of the total and of each part",
+        notes=_notes(totals),
+    )
 
 
-def _two_questions(totals: Sequence[Row]) -> str:
-    stated = len(totals) > 1
+def _notes(totals: Sequence[Row]) -> tuple[str, ...]:
+    """Why a trend is another question than a change, and where real variability comes from."""
+    stated = [row for row in totals if row["real_sd"]]
     rest = (
         "scenarios of that are stated, and told one by one."
         if stated
         else "no scenario of that is stated here, so this trend counts measurement error alone."
     )
+    sources = "; ".join(
+        f"{100 * row['real_sd']:g}{NBSP}% with a correlation of {row['real_phi']:g} from one year "
+        f"to the next (source: {row['real_source']})"
+        for row in stated
+    )
     return (
-        "Whether one year differs from another hangs on errors of measurement alone, and is told "
-        "above. Whether the footprint is declining also hangs on how much it truly varies from "
-        f"year to year: {rest}"
+        "Whether one year differs from another hangs on errors of measurement alone. Whether the "
+        "footprint is declining also hangs on how much it truly varies from year to year: " + rest,
+        *([f"Real year-to-year variability stated: {sources}."] if sources else []),
+        "Where the years leave their line by more than their errors explain, the footprint truly "
+        "varied, or its errors are larger than assumed, and a trend that counts measurement error "
+        "alone is surer than it should be. First shown is retrospective, with today's tables; in "
+        "brackets with what looking every year costs.",
     )
 
 
 def _slope(row: Row, rule: DetectionRule) -> str:
     with_real = (
-        f"With real year-to-year variability of {100 * row['real_sd']:g}{NBSP}% (correlation of "
-        f"one year with the next {row['real_phi']:g}; source: {row['real_source']}), a"
+        f"With real year-to-year variability of {100 * row['real_sd']:g}{NBSP}% (correlation "
+        f"{row['real_phi']:g}), a"
         if row["real_sd"]
         else "A"
     )
@@ -63,7 +88,7 @@ def _slope(row: Row, rule: DetectionRule) -> str:
     }[row["verdict"]]
     return (
         f"{opening} {word}s by {size} a year ({level(rule)} interval {_interval(row)}), {judged}; "
-        f"probability of a true {word} {probability(p, row['draws'])}."
+        f"probability of a true {word} {probability(p, row['draws'], rule.alpha / 2)}."
     )
 
 
@@ -72,8 +97,8 @@ def _misfit(row: Row) -> list[str]:
         return []
     return [
         f"The years leave this line by more than their errors explain: {row['misfit']:.2g} times "
-        "the variance expected. So the footprint truly varied, or its errors are larger than "
-        "assumed, and a trend that counts measurement error alone is surer than it should be."
+        "the variance expected. A trend that counts measurement error alone is then surer than it "
+        "should be."
     ]
 
 
@@ -148,7 +173,8 @@ def _span(row: Row) -> str:
 
 
 def _interval(row: Row) -> str:
-    decimals = places(row["error_percent"])
+    errors = (row[f"slope_{end}_percent_mcse"] for end in ("low", "high"))
+    decimals = supported(places(row["error_percent"]), *(error or 0.0 for error in errors))
     low, high = (
         number(row[f"slope_{end}_percent"], decimals, sign=True) for end in ("low", "high")
     )
@@ -157,8 +183,7 @@ def _interval(row: Row) -> str:
 
 def _table(matter: Matter) -> Table:
     return Table(
-        f"The slope of a steady trend, in per cent a year, {_span(matter.rows[0])}. First shown is "
-        "retrospective; in brackets with what looking every year costs.",
+        f"The slope of a steady trend, in per cent a year, {_span(matter.rows[0])}.",
         (
             "Part",
             *(("Real variability",) if _stated(matter.rows) else ()),
@@ -204,7 +229,7 @@ def _line(row: Row, *, stated: bool, seen: bool) -> Line:
             *real,
             percent(row["slope_percent"], decimals, sign=True),
             _interval(row),
-            probability(row["p_decrease"], row["draws"]),
+            probability(row["p_decrease"], row["draws"], (1 - row["confidence"]) / 2),
             NOTHING if mdc is None else percent(mdc, places(mdc)),
             *((_first_shown(row),) if seen else ()),
         ),

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from engine.kernels.changes import DetectionRule
-from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability
+from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability, supported
 from engine.report.rows import Change
 
 _SMALL = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -20,7 +20,8 @@ class Estimate:
     """A change as printed, all numbers to the decimal its uncertainty allows.
 
     Attributes:
-        value, low, high: the estimate with its sign, and the ends of its coverage interval.
+        value, low, high: the estimate with its sign, and the ends of its coverage interval, these
+            to no more digits than their Monte Carlo error leaves.
         size: the estimate without its sign.
         sigma: its standard uncertainty.
         unit: what follows each of them, with its space.
@@ -42,19 +43,17 @@ class Estimate:
 def estimate(change: Change) -> Estimate:
     """In per cent of the earlier year; in the stressor's unit where logarithms do not exist."""
     if change.logarithmic:
-        value, low, high, sigma = (
-            100 * part
-            for part in (change.relative_change, *_interval(change, "relative"), change.sigma)
-        )
-        unit = f"{NBSP}%"
+        kind, times, value, unit = "relative", 100.0, change.relative_change, f"{NBSP}%"
     else:
-        value, (low, high) = change.reference_change, _interval(change, "change")
-        sigma, unit = change.sigma, f"{NBSP}{change.unit}"
+        kind, times, value, unit = "change", 1.0, change.reference_change, f"{NBSP}{change.unit}"
+    (low, high), errors = _interval(change, kind), _interval_errors(change, kind)
+    value, low, high, sigma = (times * part for part in (value, low, high, change.sigma))
     decimals = places(math.nan if change.verdict == "not assessed" else sigma)
+    of_ends = supported(decimals, *(times * error for error in errors))
     return Estimate(
         number(value, decimals, sign=True),
-        number(low, decimals, sign=True),
-        number(high, decimals, sign=True),
+        number(low, of_ends, sign=True),
+        number(high, of_ends, sign=True),
         number(abs(value), decimals),
         number(sigma, decimals),
         unit,
@@ -65,6 +64,10 @@ def _interval(change: Change, kind: str) -> tuple[float, float]:
     if change.verdict == "not assessed":
         return math.nan, math.nan
     return getattr(change, f"{kind}_low"), getattr(change, f"{kind}_high")
+
+
+def _interval_errors(change: Change, kind: str) -> tuple[float, float]:
+    return getattr(change, f"{kind}_low_mcse"), getattr(change, f"{kind}_high_mcse")
 
 
 def mdc(change: Change) -> tuple[str, str]:
@@ -83,7 +86,7 @@ def smallest(change: Change) -> tuple[float, float]:
 
 def chance(p: float, change: Change) -> str:
     """A probability counted over this change's draws."""
-    return probability(p, change.draws)
+    return probability(p, change.draws, (1 - change.confidence) / 2)
 
 
 def years(change: Change) -> str:
@@ -110,6 +113,24 @@ def cardinal(n: int) -> str:
     ('none', 'five', '66')
     """
     return _WORDS[n] if n < len(_WORDS) else number(n, 0)
+
+
+def all_of(n: int, what: str) -> str:
+    """How a sentence about every one of several begins.
+
+    >>> all_of(5, "changes"), all_of(2, "changes")
+    ('All five changes', 'Both changes')
+    """
+    return f"Both {what}" if n == 2 else f"All {cardinal(n)} {what}"
+
+
+def none_of(n: int, what: str) -> str:
+    """The same about no one of them.
+
+    >>> none_of(5, "changes"), none_of(2, "changes")
+    ('None of the five changes', 'Neither of the two changes')
+    """
+    return f"{'Neither' if n == 2 else 'None'} of the {cardinal(n)} {what}"
 
 
 def miss(rule: DetectionRule, unit: str) -> str:

@@ -8,6 +8,7 @@ from engine.analysis import WHAT_IF, in_short, is_told, years_in_short
 from engine.kernels.changes import DetectionRule
 from engine.report.figures.years import Asked, Curve, years_to_detect
 from engine.report.matter import Illustration, Matter, Section
+from engine.report.naming import Names
 from engine.report.numbers import NBSP, number
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
@@ -23,10 +24,38 @@ def years_section(matter: Matter) -> Section:
     told = [row for row in own if is_told(row)]
     if told[0]["reason"]:
         return Section(TITLE, (f"This is not told: {told[0]['reason']}.",))
-    sentences = [*_carried(own), *_what_if(own)]
     figures = (_figure(matter, told),) if matter.drawn else ()
     first = () if matter.drawn else (_message(told, matter.rule),)
-    return Section(TITLE, (*first, *sentences), figures, (_table(matter),))
+    return Section(
+        TITLE,
+        first,
+        figures,
+        folded=(*_carried(own), *_what_if(own), _table(matter)),
+        summary="How errors are carried on, and every scenario",
+        notes=_notes(own),
+    )
+
+
+def _notes(own: Sequence[Row]) -> tuple[str, ...]:
+    """How errors are carried on, and why more correlation is not always better."""
+    several = own[0]["correlation"] in _IN_SHORT
+    carried = (
+        "A run of so few years cannot tell whether the errors that years share last or fade. The "
+        "two extremes are shown; errors of which a part fades slowly can take longer than either."
+        if several
+        else "Errors are carried to years that this run does not have as its draws suggest."
+    )
+    asked = any(row["correlation"].startswith(WHAT_IF) for row in own)
+    return (
+        f"Years count from the first one. {carried} A range is what Monte Carlo error leaves open.",
+        *([_NOT_ALWAYS_BETTER] if asked else []),
+    )
+
+
+_NOT_ALWAYS_BETTER = (
+    "More correlation between successive years is not always better: for a trend, errors that fade "
+    "slowly enough to look like one can be the worst."
+)
 
 
 # --- in words -------------------------------------------------------------------------------------
@@ -96,11 +125,7 @@ def _carried(own: Sequence[Row]) -> list[str]:
     """By what law errors are carried to years that the run does not have."""
     row = own[0]
     if row["correlation"] in ("lasting and yearly", "fading alone"):
-        return [
-            "A run of so few years cannot tell whether the errors that years share last or fade. "
-            "The two extremes are shown; errors of which a part fades slowly can take longer than "
-            f"either. {_fits(own)}"
-        ]
+        return [_fits(own)]
     if max(row["lasting_mcse"] or 0, row["fading_mcse"] or 0) > _TOLD_APART:
         shares = (
             f"{_share(row['yearly'])} of the variance is new every year; over so few years and "
@@ -117,8 +142,8 @@ def _carried(own: Sequence[Row]) -> list[str]:
 
 def _as_suggested(shares: str, row: Row, own: Sequence[Row]) -> str:
     return (
-        f"Errors are carried to years that this run does not have as its draws suggest: {shares}. "
-        f"In each year they are {row['s_percent']:.2g}{NBSP}%. {_fits(own)}"
+        f"Errors of {row['s_percent']:.2g}{NBSP}% in each year are carried on like this: {shares}. "
+        f"{_fits(own)}"
     )
 
 
@@ -151,9 +176,7 @@ def _what_if(own: Sequence[Row]) -> list[str]:
         [f"{_years(row)} at a correlation of {row['correlation'].rpartition(' ')[2]}" for row in at]
     )
     return [
-        "It hangs on how errors of successive years correlate, and more is not always better: for "
-        "a trend, errors that fade slowly enough to look like one can be the worst. Errors of the "
-        f"same size that fade would need, for {middle:g}{NBSP}% a year, {listed}."
+        f"Errors of the same size that fade would need, for {middle:g}{NBSP}% a year, {listed}."
     ]
 
 
@@ -163,7 +186,7 @@ def _what_if(own: Sequence[Row]) -> list[str]:
 def _figure(matter: Matter, told: Sequence[Row]) -> Illustration:
     several = _several_laws(told)
     drawn = [row for row in matter.rows if row["given"] == "years" and _is_drawn(row, several)]
-    curves = [_curve(line) for line in _by_line(drawn).values()]
+    curves = [_curve(line, matter.names) for line in _by_line(drawn).values()]
     key, message = f"{matter.stem}-years", _message(told, matter.rule)
     dashed = (
         "; dashed ones add real year-to-year variability"
@@ -174,7 +197,7 @@ def _figure(matter: Matter, told: Sequence[Row]) -> Illustration:
         " Each line gives the smallest steady fall that is found after so many years"
         f"{dashed}. The numbers are the first whole years for the declines asked about."
     )
-    about = f"{TITLE}: {matter.consumer}, {matter.stressor}"
+    about = f"{TITLE}: {matter.subject}"
     picture = years_to_detect(
         curves,
         _asked([row for row in told if not row["real_sd"]]),
@@ -209,10 +232,10 @@ def _asked(rows: Sequence[Row]) -> list[Asked]:
 _IN_SHORT = {"lasting and yearly": "lasting", "fading alone": "fading"}
 
 
-def _curve(line: Sequence[Row]) -> Curve:
+def _curve(line: Sequence[Row], names: Names) -> Curve:
     first = line[0]
     law = _IN_SHORT.get(first["correlation"])
-    name = _cut(first["scenario"], 26 if law is None else 18)
+    name = _cut(names.scenario(first["scenario"]), 26 if law is None else 18)
     if first["real_sd"]:
         name = f"with real {100 * first['real_sd']:g}{NBSP}%, φ{NBSP}{first['real_phi']:g}"
     return Curve(
@@ -238,10 +261,9 @@ def _table(matter: Matter) -> Table:
     declines = list(dict.fromkeys(row["decline_percent"] for row in rows))
     lines: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        lines.setdefault(_about(row), []).append(_cell(row))
+        lines.setdefault(_about(row, matter.names), []).append(_cell(row))
     return Table(
-        "Years after the first until a steady decline shows. A range is what Monte Carlo error "
-        "leaves open.",
+        "Years after the first until a steady decline shows.",
         (
             "Scenario",
             "Errors of the years",
@@ -252,9 +274,9 @@ def _table(matter: Matter) -> Table:
     )
 
 
-def _about(row: Row) -> tuple[str, ...]:
+def _about(row: Row, names: Names) -> tuple[str, ...]:
     real = in_short(row).replace(" %", f"{NBSP}%")
-    return row["scenario"], row["correlation"] or row["reason"], real
+    return names.scenario(row["scenario"]), row["correlation"] or row["reason"], real
 
 
 def _cell(row: Row) -> str:

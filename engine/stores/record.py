@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class Record:
         assumptions: by scenario, the error model in words: quantity, size, correlation, source.
         indicators: name, unit, weights and source of each.
         sittings: when, how long, how many draws and where, each time `run` worked on it.
+        names: what codes are called on the page.
         looks: of a run that draws until a tolerance is met.
     """
 
@@ -98,6 +99,7 @@ class Record:
     indicators: tuple[Mapping[str, str], ...]
     sittings: tuple[Mapping[str, Any], ...]
     looks: Looks | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_record(folder: Path, record: Record) -> None:

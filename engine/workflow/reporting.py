@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import xarray as xr
 
 from engine import analysis
-from engine.report import Assumption, Subject, write
+from engine.report import PAGE, Assumption, Other, Subject, write
 from engine.workflow.folders import Run
 from engine.workflow.judging import contributions, rule_of
 from engine.workflow.planned import duration
 from engine.workflow.topics import case_of, told
 
 
-def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:
+def report(
+    run: Run,
+    scenario: str | None = None,
+    folder: Path | None = None,
+    *,
+    names: Mapping[str, str] | None = None,
+) -> Path:
     """Write the page of one scenario and the data of its figures; returns the page.
 
     Args:
         folder: where to, `RUN/report-<scenario>` if not given.
+        names: what codes are called on it; those the run remembers if not given.
 
     Raises:
         StoreError: the ensemble is not complete, or the page cannot be written.
     """
     name = scenario or run.record.scenarios[0]
-    folder = folder or run.folder / f"report-{name}"
+    folder = folder or _folder(run, name)
     ensemble, looks = run.load(name), run.record.looks
     case = case_of(run, rule_of(run), name, ensemble)
     rule = case.at_look
     subject = Subject(
         title=run.record.title,
         scenario=name,
-        other_scenarios=tuple(other for other in run.record.scenarios if other != name),
+        other_scenarios=tuple(
+            _other(run, other, folder) for other in run.record.scenarios if other != name
+        ),
         ensemble=ensemble,
         changes=case.every_change,
         levels=analysis.levels(ensemble, rule),
         controlled=analysis.of_ensemble(ensemble, rule),
         rule=rule,
-        assumptions=tuple(Assumption(**row) for row in run.record.assumptions[name]),
+        assumptions=_assumptions(run, name),
         indicators=run.record.indicators,
         reproduce=_reproduction(run, ensemble),
+        names=run.record.names if names is None else names,
         topics={topic.name: rows for topic, rows in told(case)},
         contributions=tuple(
             row
@@ -49,6 +60,22 @@ def report(run: Run, scenario: str | None = None, folder: Path | None = None) ->
         ),
     )
     return write(subject, folder)
+
+
+def _folder(run: Run, scenario: str) -> Path:
+    return run.folder / f"report-{scenario}"
+
+
+def _assumptions(run: Run, scenario: str) -> tuple[Assumption, ...]:
+    return tuple(Assumption(**row) for row in run.record.assumptions[scenario])
+
+
+def _other(run: Run, scenario: str, here: Path) -> Other:
+    """Another scenario, with a link to its page where that is written beside this one."""
+    folder = _folder(run, scenario)
+    beside = here.parent == run.folder and (folder / PAGE).is_file()
+    page = f"../{folder.name}/{PAGE}" if beside else ""
+    return Other(scenario, _assumptions(run, scenario), page)
 
 
 def _reproduction(run: Run, ensemble: xr.Dataset) -> dict[str, str]:

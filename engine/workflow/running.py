@@ -146,4 +146,5 @@ def _record(
         ),
         sittings=earlier.sittings if earlier else (),
         looks=earlier.looks if earlier else None,
+        names=dict(config.names),
     )

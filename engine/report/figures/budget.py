@@ -38,7 +38,7 @@ class Bar:
 
     Attributes:
         share: of the variance, 1 is all of it.
-        better: the smallest visible change if its error were halved, in the unit of `now`; None
+        better: the minimum detectable change if its error were halved, in the unit of `now`; None
             where that is no other than now, as it is printed.
         shown, better_shown: both in figures.
         rest: whether it is what is left of many, and no single entry.
@@ -143,7 +143,7 @@ def _headings(figure: Figure, bars: Axes, better: Axes, now: float, now_shown: s
     figure.text(bars.get_position().x0, top, "share of the variance", **quiet)
     edge = better.get_position()
     figure.text(
-        edge.x1, top, "smallest visible fall if that error were halved", ha="right", **quiet
+        edge.x1, top, "minimum detectable fall if that error were halved", ha="right", **quiet
     )
     lines = better.get_ylim()[0]
     better.plot([now, now], [_TITLE - 0.2, lines], color=RULE, linewidth=1.0, zorder=0)
