@@ -71,8 +71,8 @@ def first_words(found: Sequence[Findings], rule: DetectionRule) -> tuple[tuple[s
         ("Detectable", detectable(rule)),
         (
             f"{level(rule)} interval",
-            f"holds the true change with a probability of {level(rule)} or more, if the error model "
-            "is right; it leaves out zero where a change is detectable.",
+            f"holds the true change with a probability of {level(rule)} or more, if the error "
+            "model is right; it leaves out zero where a change is detectable.",
         ),
         (
             "Change that would be missed",
