@@ -312,9 +312,10 @@ class _Easel:
         spoken = "; ".join(f"{step(c)}: {sentences.break_even(c)}" for c in changes)
         key = f"{self.stem}-correlation"
         others = _other_scenarios(scenarios, scenario, changes)
-        marks = [funnel.Mark(scenario, tuple(c.rho for c in changes), own=True)]
+        called = self.names.scenario
+        marks = [funnel.Mark(called(scenario), tuple(c.rho for c in changes), own=True)]
         marks += [
-            funnel.Mark(name, tuple(row["rho"] for row in rows), own=False)
+            funnel.Mark(called(name), tuple(row["rho"] for row in rows), own=False)
             for name, rows in others.items()
         ]
         placed = "; ".join(
