@@ -129,14 +129,15 @@ def test_one_sector_of_unequal_errors_in_closed_form(tmp_path: Path) -> None:
 
 
 def test_false_positives_of_unequal_errors_from_a_configuration(tmp_path: Path) -> None:
-    """Both probabilities together: .0308; the interval of delta misses .0870. Printed digits."""
+    """Both probabilities together: .0308, printed digits; the interval, which spans both, misses
+    no more."""
     study = studies.characterise(
         unequal(tmp_path, draws=64), tmp_path / "study", worlds=2, draws=64, cluster=SERIAL
     )
     none = study.rows[0]
     assert none["true_delta"] == 0.0
     assert round(none["theory_limit"], 4) == 0.0308
-    assert round(1 - none["theory_coverage"], 4) == 0.0870
+    assert 1 - none["theory_limit"] <= none["theory_coverage"] < 1
 
 
 def test_all_errors_persistent_is_not_assessed(tmp_path: Path) -> None:

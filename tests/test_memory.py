@@ -40,7 +40,9 @@ def test_a_thousand_industries(tmp_path: Path, executor: str) -> None:
 @pytest.mark.realdata
 def test_a_real_table_at_full_resolution(tmp_path: Path, data: Path) -> None:
     configs = ROOT / "configs"
-    text = (configs / "wiod13.toml").read_text().replace("manifests/", f"{configs}/manifests/")
+    text = (configs / "wiod13.toml").read_text()
+    for beside in ("manifests/", "names/"):
+        text = text.replace(beside, f"{configs}/{beside}")
     text = text.replace("last = 2005", "last = 2001").replace("draws = 1024", "draws = 128")
     peak, predicted = measured_and_predicted(written(tmp_path, text), "threads")
     assert abs(predicted / peak - 1) <= 0.25, (peak, predicted)

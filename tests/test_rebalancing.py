@@ -414,7 +414,7 @@ def test_the_page_says_what_balancing_does_and_no_more_than_the_draws_tell() -> 
     assert "widens the footprint’s uncertainty in 2001 by 50 %" in told
     assert "lowers its mean by 1.50 %" in told
     assert "narrows the uncertainty of the change 2000–2001 by 50 %" in told
-    assert "detected is 5.4 %, without balancing 10.6 %" in told
+    assert "minimum detectable fall is 5.4 %, without balancing 10.6 %" in told
     vague = sentences(level, row(sd_ratio=0.98, sd_ratio_mcse=0.01))
     assert "leaves the uncertainty of the change 2000–2001 what it is, as far as" in vague
     lost = sentences(level, row(mdc_decrease_percent_unbalanced=None))
