@@ -14,7 +14,7 @@ import xarray as xr
 from scipy.stats import norm
 
 import engine
-from configs import ONE_SECTOR, SMALL, footfall, said, written
+from configs import ONE_SECTOR, SERIAL, SMALL, footfall, said, written
 from engine import analysis, workflow
 from engine.config import load_config
 from engine.errors import InputError
@@ -219,3 +219,27 @@ def test_controls_are_off_where_a_draw_was_rejected(
     assert found["p_decrease"].isel(pair=0).to_numpy() == pytest.approx(
         plain["p_decrease"].to_numpy()
     )
+
+
+def test_totals_of_one_cell_and_without_an_error_leave_nothing_to_assess(tmp_path: Path) -> None:
+    """A cell that is its total has the total's error, none, but for the rounding of sums."""
+    text, _ = SMALL.split("[[scenarios.base.errors]]", 1)
+    text += """
+[[scenarios.base.known_totals]]
+quantities = ["E"]
+by = ["stressor", "region", "sector"]
+rsd = 0.0
+source = "assumption"
+components = [{ name = "inventory", weight = 1.0, group = ["stressor"], time = "yearly" }]
+
+[[scenarios.base.errors]]
+quantity = "E"
+rsd = 0.2
+source = "assumption"
+components = [{ name = "own", weight = 1.0, group = "cell", time = "yearly" }]
+"""
+    config = load_config(written(tmp_path, text.replace("448", "64")))
+    assert (engine.preview(config)["verdict"].sel(part="total") == "not assessed").all()
+    run = workflow.run(config, tmp_path / "run", cluster=SERIAL)  # its budget adds up to nothing
+    found = analysis.changes(run.load("base"), DetectionRule())
+    assert (found["verdict"].sel(part="total") == "not assessed").all()

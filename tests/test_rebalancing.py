@@ -60,6 +60,15 @@ TWO = read(Toy(World.TWO_REGIONS), 2000)
 OWN = (Component("own", 1.0, ("cell",), Yearly()),)
 REBALANCED = ('perturb = "accounts"', 'perturb = "accounts"\nrebalance = "ras"')
 FEWER = ("draws = 448", "draws = 64")
+SHARED_BY_COLUMNS = """
+[[scenarios.base.errors]]
+quantity = "Z"
+rsd = 0.2
+source = "assumption"
+components = [
+  { name = "own", weight = 1.0, group = ["col_region", "col_sector"], time = "yearly" },
+]
+"""
 
 
 def errors(quantity: Quantity, rsd: float, components: tuple[Component, ...] = OWN) -> Errors:
@@ -114,7 +123,7 @@ def test_every_draw_has_the_published_margins_and_conserves_emissions(prepared: 
         cells = perturbed(prepared, number)
         margins = prepared.margins
         assert margins is not None
-        whole = direct.balanced(margins, cells)
+        whole, _ = direct.balanced(margins, cells)
         assert whole is not None
         Z, Y = whole[Quantity.Z], whole[Quantity.Y]
         assert Z.sum(axis=1) + Y.sum(axis=1) == pytest.approx(table.x, rel=1e-12)
@@ -191,6 +200,16 @@ def slowly(cells: F64) -> float:
         table *= published.sum(axis=0) / table.sum(axis=0)
     A, s = table[:, :2] / TWO.x, TWO.E[0] / TWO.x
     return float(s @ np.linalg.inv(np.eye(2) - A) @ table[:, 2])
+
+
+def test_what_balancing_leaves_of_errors_it_undoes_is_no_error_of_a_change(tmp_path: Path) -> None:
+    """Errors that whole columns share are undone to 1e-9: changes are not assessed."""
+    drawn, _ = SMALL.split("[[scenarios.base.errors]]", 1)
+    config = loaded(tmp_path, drawn + SHARED_BY_COLUMNS, REBALANCED, FEWER)
+    run = workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    found = analysis.changes(run.load("base"), DetectionRule())
+    assert (found["sigma"] > 0).any()
+    assert (found["verdict"] == "not assessed").all()
 
 
 def test_small_errors_of_two_regions_have_the_spread_of_the_slow_gradient() -> None:

@@ -210,7 +210,8 @@ def _rows(
     least = least_slope(errors.value, rule, accepted)
     sure = np.isfinite(least)  # else no fall is, not even one by 100 %
     percents = np.where(sure, decrease_percent(least), np.nan)
-    spread = 100 * np.exp(-least) * least_slope(errors.mcse, rule, accepted)
+    with np.errstate(invalid="ignore"):  # of none, no multiple
+        spread = 100 * np.exp(-least) * least_slope(errors.mcse, rule, accepted)
     mcse = np.where(sure, spread, np.nan)
     for after, (percent, error) in enumerate(zip(percents, mcse, strict=True), start=1):
         yield {

@@ -205,8 +205,8 @@ def _monte_carlo(rows: Sequence[Row]) -> list[str]:
     ends = max(worst["relative_low"], worst["relative_high"])
     return [
         f"Monte Carlo standard errors with {min(draws)} draws, at most: "
-        f"P {100 * worst['p_decrease']:.1g} %, sigma {100 * worst['sigma']:.1g} %, "
-        f"ends of intervals {100 * ends:.1g} %"
+        f"P {100 * worst['p_decrease']:.1g} %, sigma {100 * worst['sigma']:.1g} %"
+        + (f", ends of intervals {100 * ends:.1g} %" if ends else "")
     ]
 
 

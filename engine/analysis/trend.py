@@ -214,7 +214,7 @@ def _cells(row: Row) -> list[str]:
     low, high = (signed(row[f"slope_{end}_percent"], decimals) for end in ("low", "high"))
     return [
         f"{signed(row['slope_percent'], decimals)} %",
-        f"{low} to {high} %",
+        NOTHING if low == high == NOTHING else f"{low} to {high} %",
         probability(row["p_decrease"], row["draws"]),
         _least(row["mdc_decrease_percent"]),
         *(str(year or NOTHING) for year in first_seen(row)),

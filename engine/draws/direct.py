@@ -91,23 +91,29 @@ def draw_directly(prepared: Prepared, number: int) -> Single:
     drawn = _footprint(prepared, _system(prepared, cells))
     if prepared.margins is None:
         return drawn
-    whole = balanced(prepared.margins, cells)
+    whole, left = balanced(prepared.margins, cells)
     if whole is None:
         counted = drawn.column_sums_above_one
         found = Single(_nothing(prepared), Status.REJECTED_BALANCE, np.nan, counted)
     else:
         found = _footprint(prepared, _system(prepared, whole))
+        found = replace(found, certified_error=found.certified_error + left)
     return replace(found, footprint_unbalanced=drawn.footprint)
 
 
-def balanced(margins: Margins, cells: Mapping[Quantity, F64]) -> dict[Quantity, F64] | None:
-    """The cells with [Z Y] balanced to the margins, all else as it is; None if that fails."""
+def balanced(
+    margins: Margins, cells: Mapping[Quantity, F64]
+) -> tuple[dict[Quantity, F64] | None, float]:
+    """The cells with [Z Y] balanced to the margins, all else as it is, and how far they may be off.
+
+    Where balancing fails there are no cells.
+    """
     Z, Y = cells[Quantity.Z], cells[Quantity.Y]
     found = balance(np.hstack([Z, Y]), margins.rows, margins.columns)
     if not found.converged:
-        return None
+        return None, found.left
     Z, Y = np.split(found.table, [len(Z)], axis=1)
-    return {**cells, Quantity.Z: Z, Quantity.Y: Y}
+    return {**cells, Quantity.Z: Z, Quantity.Y: Y}, found.left
 
 
 def _system(prepared: Prepared, cells: Mapping[Quantity, F64]) -> System:

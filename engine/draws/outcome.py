@@ -46,7 +46,8 @@ class Draws:
         gaussian: the same with q sigma eps in the place of each cell's change: normal, for
             lognormal errors, with a variance in closed form (`engine.twin`).
         status: a `Status` each, (draws,).
-        certified_error: bound on the relative error of the totals, (draws,).
+        certified_error: bound on the relative error of the totals, (draws,); where draws are
+            balanced it has what that left undone on top (`engine.kernels.balancing.Balanced.left`).
         corrections: of the estimate's solution, or `DIRECTLY` where the draw was solved directly,
             (draws,).
         column_sums_above_one: industries whose coefficients add up to more than one: in

@@ -150,9 +150,8 @@ class Certificate:
             return own
         near = self._start.near[counted]
         usable = np.asarray((near > 0).all(axis=0))
-        near = np.where(usable, near, 1.0)
-        times = np.where(usable[:, None], (w[:, None] / near[..., None]).max(axis=0), np.inf)
-        least: F64 = np.where(self._g > 0, self._g * times, 0.0).min(axis=1)
+        times = (w[:, None] / np.where(usable, near, 1.0)[..., None]).max(axis=0)
+        least: F64 = np.where(usable[:, None], self._g * times, np.inf).min(axis=1)
         return least
 
     def _far_bound(self, missed: F64, size: F64) -> F64:

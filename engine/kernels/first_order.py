@@ -38,6 +38,8 @@ from engine.kernels.changes import (
 from engine.kernels.leontief import parts, per_unit_output
 from engine.kernels.monte_carlo import quotient
 
+OF_SUMS = 1e-12  # sd relative to footprints that rounding leaves where all errors cancel
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
@@ -345,7 +347,7 @@ def change(
         "mdc_increase_percent": on_log * changes.increase_percent(smallest),
         "mdc_decrease_percent": on_log * changes.decrease_percent(smallest),
         "rho_break_even": changes.rho_break_even(s1, s2, observed, rule),
-        **_direction(mean, observed, sigma, s1 + s2, rule),
+        **_direction(mean, observed, sigma, _numerical_error(first, second, law, log), rule),
     }
 
 
@@ -355,8 +357,15 @@ def _sd_of_difference(variance_first: F64, variance_second: F64, covariance: F64
     return sd
 
 
+def _numerical_error(first: F64, second: F64, law: Delta, log: Bool) -> F64:
+    """That sigma may be nothing but, on the scale of delta, (...)."""
+    size = np.where(log, 2.0, np.abs(first) + np.abs(second))
+    error: F64 = FACTOR_ROUNDING * (law.s1 + law.s2) + OF_SUMS * size
+    return error
+
+
 def _direction(
-    mean: F64, observed: F64, sigma: F64, size: F64, rule: DetectionRule
+    mean: F64, observed: F64, sigma: F64, error: F64, rule: DetectionRule
 ) -> dict[str, NDArray[Any]]:
     """P, its reflection at the estimate, and the verdict that both would give."""
     t, mirrored = quotient(mean, sigma, np.nan), quotient(2 * observed - mean, sigma, np.nan)
@@ -365,7 +374,7 @@ def _direction(
         [x > rule.z_alpha for x in (t, mirrored)],
     )
     cases = {
-        Verdict.NOT_ASSESSED: ~(sigma > CLEAR_OF_NUMERICAL_ERROR * FACTOR_ROUNDING * size),
+        Verdict.NOT_ASSESSED: ~(sigma > CLEAR_OF_NUMERICAL_ERROR * error),
         Verdict.DECREASE: falls[0] & falls[1],
         Verdict.INCREASE: rises[0] & rises[1],
     }

@@ -30,7 +30,8 @@ and, where consumers ask for their origins, industries or products,
 holds the last term of the series relative to the total, which is larger than what the series leaves
 out as long as the terms shrink; a draw whose last term is above one per cent is solved exactly. It
 says nothing of the noise that was cut. `exact` measures both together, for changes too, where most
-of both cancels; `not assessed` goes by that measure, and a contribution's by the last terms.
+of both cancels; `not assessed` goes by that measure, and a contribution's by the last terms. Of a
+balanced draw it is the bound and, no bound, what balancing left undone, one on top of the other.
 
 One block is exactly one chunk of each array that has draws, so that no two writers ever meet in a
 file. Chunks are compressed with a checksum, always written even if all alike, and never sharded.
