@@ -141,7 +141,9 @@ def _rows_of(
     verdicts = [*by_size[:-1], _said(change["verdict"], final=final)]
     once = [name for name in found if name.startswith(("decided_above", "rho_required_"))]
     shared: Row = {"conclusion": conclusion(verdicts).value}
-    shared |= {name: plain(found[name][cell]) for name in once}
+    # A change that the model allows no error of has numerical error alone: nothing hangs on it.
+    assessed = change["verdict"] != Verdict.NOT_ASSESSED
+    shared |= {name: plain(found[name][cell]) if assessed else None for name in once}
     shared |= {name: change[name] for name in _KNOWN}
     shared |= {"confidence": rule.confidence, "power": rule.power}
     rows = []

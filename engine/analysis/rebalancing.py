@@ -20,7 +20,7 @@ from engine.analysis.selection import CELL, Selection, select
 from engine.analysis.split_error import consecutive_and_whole
 from engine.analysis.tables import NOTHING, Row, aligned, number, places, plain, signed
 from engine.kernels.arrays import F64
-from engine.kernels.changes import DetectionRule, accepted_draws, difference, log_scale
+from engine.kernels.changes import DetectionRule, Verdict, accepted_draws, difference, log_scale
 from engine.kernels.monte_carlo import Estimate, mean, sd_ratio
 from engine.stores.layout import UNBALANCED
 
@@ -128,12 +128,20 @@ def _rows(
         for way, one in enumerate(found)
         for name in ["draws", *names]
     }
+    # Where the model, or balancing, leaves no error of a change nothing says what could be seen.
+    not_assessed = [
+        one["verdict"].transpose(*CELL).to_numpy() == Verdict.NOT_ASSESSED
+        if "verdict" in one
+        else np.zeros(paired["sd_ratio"].shape, dtype=bool)
+        for one in found
+    ]
     labels = {dim: [str(x) for x in asked[0].coords[dim].to_numpy()] for dim in CELL}
     for i, j, p in np.ndindex(paired["sd_ratio"].shape):
 
         def told(name: str, way: int, at: tuple[int, int, int] = (i, j, p)) -> Any:
             column: F64 | None = columns[name, way]
-            return None if column is None else plain(column[at])
+            unjudged = name.startswith("mdc") and bool(not_assessed[way][at])
+            return None if column is None or unjudged else plain(column[at])
 
         yield {
             "stressor": labels["stressor"][i],
