@@ -242,7 +242,8 @@ def test_draws_that_are_rejected_or_solved_directly_have_theirs_too() -> None:
     table = world()
     model = ErrorModel("base", Method.COEFFICIENTS, (entry("A", Constant(2.0)),))
     question = replace(everything(table), by_origin=("R0",), by_industry=("R0",))
-    prepared = prepare(table, model, question, 1, r_max=0.8)
+    # Nothing is certified to the last bits, so that what is accepted is solved directly.
+    prepared = prepare(table, model, question, 1, r_max=0.8, tolerance=1e-14)
     drawn = draw_prepared(prepared, range(64))
     assert drawn.by_origin is not None
     assert drawn.by_industry is not None
