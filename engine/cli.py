@@ -385,7 +385,7 @@ def detect(
     by: str | None,
     table: str | None,
 ) -> None:
-    """The table of verdicts: which changes are real, and how small a change could be seen."""
+    """The table of verdicts: which changes are detectable, and how small a change could be seen."""
     if by and all_parts:
         raise click.UsageError("--by shows contributions and --all-parts parts; give one of them")
     found = workflow.open_run(workflow.folder_of(run))

@@ -217,21 +217,38 @@ def in_words(told: dict[str, Told], consumer: str) -> dict[str, str]:
     of_each = [middle(falls(one, consumer)) for one in told.values()]
     alone, real = (needed(base, consumer, 3.0, sd) for sd in (0.0, 0.02))
     undecided = sum(row["verdict"] == UNDECIDED for row in base.yearly(consumer))
-    more = f", {undecided} undecided until more draws are made" if undecided else ""
+    more = (
+        f"; {_COUNTS[undecided]} {_is(undecided)} open until more draws are made"
+        if undecided
+        else ""
+    )
     return {
         "name": NAMES[consumer],
         "mdc": number(middle(falls(base, consumer)), 1),
         "mdc_least": number(min(of_each), 1),
         "mdc_most": number(max(of_each), 1),
-        "seen": f"Of its five yearly changes {len(found)} {'is' if len(found) == 1 else 'are'} "
-        f"detectable: {listed}{more}"
-        if found
-        else f"None of its five yearly changes is detectable{more}",
+        "seen": _seen(len(found), listed) + more,
         "years": in_years(alone),
         "years_spread": spread([needed(one, consumer, 3.0, 0.0) for one in told.values()]),
         "years_real": in_years(real),
         "years_real_spread": spread([needed(one, consumer, 3.0, 0.02) for one in told.values()]),
     }
+
+
+_COUNTS = ("none", "one", "two", "three", "four", "five")
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _seen(found: int, listed: str) -> str:
+    """How many of a consumer's five yearly changes are detectable, and which."""
+    if not found:
+        return "None of its five yearly changes is detectable"
+    if found == 5:
+        return f"All of its five yearly changes are detectable: {listed}"
+    return f"Of its five yearly changes {_COUNTS[found]} {_is(found)} detectable: {listed}"
 
 
 def in_years(row: Row) -> str:

@@ -245,7 +245,7 @@ def test_made_up_tables_are_called_so_everywhere_and_real_ones_nowhere(
     headline = re.findall(
         r'<div class="headline.*?</div>', pages["usual"].read_text(encoding="utf-8"), re.DOTALL
     )
-    assert all("Synthetic" in one and "under the stated error model" in one for one in headline)
+    assert all("Synthetic" in one and "Under the stated error model" in one for one in headline)
     assert all("SYNTHETIC" in figure for figure in figures(pages["usual"]))
     assert verdicts(pages["usual"])["synthetic"] is True
     assert "Nothing on it is a result" in made_up.words

@@ -84,10 +84,10 @@ def _most(yearly: Sequence[Row], names: Names) -> str:
     parts = []
     for by in _KINDS:
         largest = _largest(yearly, by)
-        parts.append(f"by {_OF[by]}, from {_called(largest, names)} ({_percent(largest['share'])})")
+        parts.append(f"by {_OF[by]}, {_called(largest, names)} ({_percent(largest['share'])})")
     return (
-        f"Of the variance of {change_in_words(first)}, on average over {span}, most comes, "
-        f"{'; '.join(parts)}."
+        f"Of the variance of {change_in_words(first)}, on average over {span}, the largest "
+        f"shares are, {'; '.join(parts)}."
     )
 
 

@@ -51,17 +51,24 @@ def _place(row: Row, names: Names) -> str:
     return names.of(place(row))
 
 
+def _of_place(row: Row, names: Names) -> str:
+    """The same within a sentence, after "of"."""
+    if kind_of(row) is By.INDUSTRY:
+        return f"{names.of(row['sector'])} in {names.within(row['region'])}"
+    return names.within(place(row)) if kind_of(row) is By.ORIGIN else names.of(place(row))
+
+
 def _sentence(chosen: Sequence[Row], names: Names) -> str:
     first = chosen[0]
-    most = [f"{_place(row, names)} ({_share(row)})" for row in chosen[:_NAMED]]
+    most = [f"{_of_place(row, names)} ({_share(row)})" for row in chosen[:_NAMED]]
     sentences = [f"In {first['to_year']} the largest contributions are those of {listed(most)}."]
     by_change = sorted(chosen, key=lambda row: row["reference_change"])
     for row, word in ((by_change[0], "fell"), (by_change[-1], "rose")):
         change = row["reference_change"]
         if (change < 0) == (word == "fell") and change != 0:
             sentences.append(
-                f"From {row['from_year']} to {row['to_year']} that of {_place(row, names)} {word} "
-                f"most, by "
+                f"From {row['from_year']} to {row['to_year']} that of {_of_place(row, names)} "
+                f"{word} most, by "
                 f"{_of_change(row, abs(change))}{NBSP}{row['unit']} (standard uncertainty "
                 f"{_of_change(row, row['change_sd'])}): {_judged(row)}."
             )
@@ -88,14 +95,12 @@ def _table(chosen: Sequence[Row], among: int, names: Names) -> Table:
     return Table(
         f"The largest contributions by {what}, and those that changed most: {len(chosen)} of "
         f"{among}, {number(100 * shares, 0)}{NBSP}% of the total in {first['to_year']}, in "
-        f"{first['unit']}.",
+        f"{first['unit']}; in brackets their standard uncertainties.",
         (
             what.capitalize(),
             f"In {first['to_year']}",
-            "Standard uncertainty",
             "Share",
             f"Change {years}",
-            "Standard uncertainty",
             "P(fall)",
             "Among all",
             "Verdict",
@@ -114,16 +119,23 @@ def _line(row: Row, names: Names) -> Line:
     return Line(
         (
             _place(row, names),
-            number(row["estimate"], places(sd)),
-            NOTHING if sd is None else number(sd, places(sd)),
+            _with(number(row["estimate"], places(sd)), sd, places(sd)),
             _share(row),
-            _of_change(row, row["reference_change"], sign=True),
-            _of_change(row, row["change_sd"]),
+            _with(
+                _of_change(row, row["reference_change"], sign=True),
+                row["change_sd"],
+                places(row["change_sd"]),
+            ),
             _p_decrease(row) if assessed else NOTHING,
             row["benjamini_yekutieli"],
         ),
         row["verdict"],
     )
+
+
+def _with(value: str, sd: float | None, decimals: int) -> str:
+    """A number with its standard uncertainty in brackets."""
+    return value if sd is None else f"{value} ({number(sd, decimals)})"
 
 
 def _p_decrease(row: Row) -> str:

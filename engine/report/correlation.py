@@ -10,7 +10,7 @@ from engine.kernels.conclusions import Conclusion
 from engine.report.families import MARKS, NONE
 from engine.report.matter import Matter, Section
 from engine.report.naming import listed
-from engine.report.numbers import EN_DASH, NBSP, count
+from engine.report.numbers import EN_DASH, NBSP
 from engine.report.numbers import correlation as shown
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
@@ -51,16 +51,22 @@ def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
     grid = [row["rho"] for row in changes[0] if row["model"] == "assumed"]
     counts = Counter(_said(own) for own in changes)
     said = [
-        f"{cardinal(counts[words])} {'is' if counts[words] == 1 else 'are'} {words}"
+        f"{_how_many(counts[words], len(changes))} {'is' if counts[words] == 1 else 'are'} {words}"
         for words in _WORDS
         if counts[words]
     ]
+    what = f"{cardinal(len(changes))} {'change' if len(changes) == 1 else 'changes'}"
     found = (
         f"At assumed correlations from {grid[0]:g} to {grid[-1]:g}, and at this error model's own, "
-        f"of {count(len(changes), 'change', 'changes')} {listed(said)}."
+        f"of {what} {listed(said)}."
     )
     needed = _needed(changes)
     return (found, needed) if needed else (found,)
+
+
+def _how_many(n: int, of: int) -> str:
+    """`five`, and `both` or `all six` where there are no others."""
+    return cardinal(n) if n < of or of == 1 else "both" if of == 2 else f"all {cardinal(of)}"
 
 
 _EVERYWHERE, _SOMEWHERE, _NOWHERE = (

@@ -78,6 +78,11 @@ class Matter:
         return self.names.of(self.consumer)
 
     @property
+    def within(self) -> str:
+        """The same within a sentence: `the Netherlands`."""
+        return self.names.within(self.consumer)
+
+    @property
     def subject(self) -> str:
         """`Netherlands, CO2`."""
         return f"{self.whose}, {self.names.of(self.stressor)}"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_WITH_ARTICLE = ("Netherlands", "United ", "Rest of", "EU ", "Czech Republic", "Slovak Republic")
+_WITH_ARTICLE = (
+    "Netherlands",
+    "United ",
+    "European Union",
+    "Rest of",
+    "EU ",
+    "Czech Republic",
+    "Slovak Republic",
+)
 
 
 @dataclass(frozen=True, slots=True)

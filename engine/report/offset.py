@@ -42,9 +42,9 @@ def _sentence(matter: Matter, row: Row) -> str:
             "error."
         )
     return (
-        f"{_years(row)}: emissions within {matter.whose} {_moved(row, 'home')} and those "
+        f"{_years(row)}: emissions within {matter.within} {_moved(row, 'home')} and those "
         f"abroad {_moved(row, 'abroad')}. With a probability of {_p(row, 'p_offset')} emissions "
-        f"within {matter.whose} truly fell while those abroad rose; with "
+        f"within {matter.within} truly fell while those abroad rose; with "
         f"{_p(row, 'p_both_fell')} both fell. Direct emissions of consumers count as domestic."
     )
 
@@ -134,7 +134,7 @@ def _figure(matter: Matter, row: Row) -> Illustration:
     about = f"Change at home against change abroad: {matter.subject}"
     alt = f"{about} ({matter.data}). {_sentence(matter, row)} {_share_sentence(row)}".rstrip()
     caption = (
-        f"Emissions within {matter.consumer} fell while those abroad rose with a probability of "
+        f"Emissions within {matter.within} fell while those abroad rose with a probability of "
         f"{_p(row, 'p_offset')}, and both fell with one of {_p(row, 'p_both_fell')}, counted over "
         "draws as in all four corners. The dot is the estimate; the "
         "ellipses, drawn from standard uncertainties and correlation, hold about 50 and "

@@ -144,7 +144,8 @@ def _words(rule: DetectionRule, *, rejected: bool) -> list[tuple[str, tuple[str,
             "Minimum detectable change (MDC)",
             (
                 f"a true change of this size is missed {miss(rule, 'case')}. A fall and a rise "
-                "have one each; where all are within a tenth of their median, sentences give that.",
+                "have one each in every pair of years; where those of the successive years all lie "
+                "within a tenth of their median, sentences give the median.",
             ),
         ),
         (

@@ -298,7 +298,7 @@ def gap_explained(row: Level, method: str) -> str:
     )
 
 
-# --- which changes are real ---------------------------------------------------------------------
+# --- which changes are detectable ---------------------------------------------------------------
 
 
 def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
@@ -328,15 +328,28 @@ def matrix_caption(changes: Sequence[Change], rule: DetectionRule) -> str:
 def _message(n: int, falls: int, rises: int) -> str:
     if not falls + rises:
         return f"None of the {cardinal(n)} changes is found detectable."
-    kinds = [
-        f"{cardinal(many)} {word if many == 1 else f'{word}s'}"
-        for many, word in ((falls, "decrease"), (rises, "increase"))
-        if many
-    ]
-    return (
-        f"Of {cardinal(n)} changes {cardinal(falls + rises)} {_is(falls + rises)} detectable: "
-        f"{listed(kinds)}."
-    )
+    found = falls + rises
+    if falls and rises:
+        kinds = (_counted(falls, "decrease"), _counted(rises, "increase"))
+        what = f": {listed(kinds)}"
+    else:
+        word = "decrease" if falls else "increase"
+        what = (
+            f", {'an' if word == 'increase' else 'a'} {word}"
+            if found == 1
+            else f", {_each(found)} {word}s"
+        )
+    if found == n:
+        return f"{all_of(n, 'changes')} are detectable{what}."
+    return f"Of {cardinal(n)} changes {cardinal(found)} {_is(found)} detectable{what}."
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{cardinal(n)} {word if n == 1 else f'{word}s'}"
+
+
+def _each(n: int) -> str:
+    return "both" if n == 2 else "all"
 
 
 def _is(n: int) -> str:
@@ -354,8 +367,8 @@ def funnel_caption(changes: Sequence[Change], rule: DetectionRule, *, others: in
     """
     own = float(np.median([change.rho for change in changes]))
     marked = (
-        " Dotted lines: the correlations of the other scenarios, whose errors may also differ in "
-        "size."
+        f" Dotted {'line: the correlation' if others == 1 else 'lines: the correlations'} of the "
+        f"other {'scenario' if others == 1 else 'scenarios'}, whose errors may also differ in size."
         if others
         else ""
     )

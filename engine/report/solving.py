@@ -50,13 +50,16 @@ def solved(ensemble: xr.Dataset) -> str:
     how = solving(ensemble)
     if not how.draws:
         return ""
+    if how.directly == how.draws:
+        balanced = " Each was first balanced back to the published margins (RAS)."
+        return (
+            f"All {number(how.draws, 0)} accepted draws, counted in each year, were solved "
+            f"directly.{balanced if is_rebalanced(ensemble) else ''}"
+        )
     directly = (
         f"Of {number(how.draws, 0)} accepted draws, counted in each year, "
         f"{count(how.directly, 'was', 'were').replace('no ', 'none ')} solved directly."
     )
-    if how.directly == how.draws:
-        balanced = " Each was first balanced back to the published margins (RAS)."
-        return directly + (balanced if is_rebalanced(ensemble) else "")
     if is_split(ensemble):
         return f"{directly} The others are the sum of a series of a few terms."
     return (
@@ -165,9 +168,9 @@ def _controls(
     if split:
         return ("Controls are off in split mode; the two-level estimates above take their place.",)
     why = (
-        " Some factors of this run are not lognormal, or shares of known totals: the controls of "
-        "standard deviations and probabilities are off, and with factors from files those of means "
-        "as well."
+        " Some factors of this run are not lognormal, or are those of shares of known totals: the "
+        "controls of standard deviations and probabilities are off, and with factors from files "
+        "those of means as well."
         if "G" not in json.loads(str(found.attrs["controls"]))
         else ""
     )

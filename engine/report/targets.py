@@ -189,7 +189,7 @@ def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
         "errors that the years share cancel. Fixed base: the published estimate of the base counts "
         "as it stands, and they do not. Guard band: estimates below the target, but not by enough "
         "to show at the confidence asked that it is met.",
-        f"{'. '.join(word.capitalize() for word in words)}.",
+        *(f"{word[:1].upper()}{word[1:]}." for word in words),
         *(f"Target {name}, source: {source}." for name, source in sources.items()),
     )
 

@@ -1,4 +1,4 @@
-"""Which changes are real: earlier years across, later years down, a verdict in every cell."""
+"""Which changes are detectable: earlier years across, later years down, a verdict in every cell."""
 
 from __future__ import annotations
 
