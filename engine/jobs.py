@@ -49,6 +49,7 @@ from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
+from engine.stores.places import Place
 from engine.twin import Twin, twin, uncertain
 
 
@@ -65,7 +66,7 @@ class Job:
         keep: what split mode keeps; None where every draw is exact.
     """
 
-    folder: Path
+    folder: Place
     title: str
     read: Callable[[int], MRIO]
     question: Question
@@ -82,7 +83,7 @@ class Settled:
 
     job: Job
     ensemble: Ensemble
-    tables: Path
+    tables: Place
     lock: Lock
 
     def tasks(self) -> Iterator[Task]:
@@ -160,7 +161,9 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     )
     if divided is not None:
         write_budget(job.folder, divided, digest)
-    return Settled(job, ensemble, folder, lock)
+    wanted = bool(ensemble.missing())
+    tables = prepared_tables.published(folder, job.folder) if wanted else folder
+    return Settled(job, ensemble, tables, lock)
 
 
 def _prepared_year(job: Job, look: _Look, hashes: Addresses, folder: Path, digest: str) -> Single:

@@ -9,23 +9,25 @@ import xarray as xr
 
 from engine import analysis
 from engine.report import Assumption, Subject, write
-from engine.workflow.folders import Run
+from engine.workflow.folders import Run, on_this_machine
 from engine.workflow.judging import contributions, rule_of
 from engine.workflow.planned import duration
 from engine.workflow.topics import case_of, told
 
 
-def report(run: Run, scenario: str | None = None, folder: Path | None = None) -> Path:
+def report(run: Run, scenario: str | None = None, folder: str | Path | None = None) -> Path:
     """Write the page of one scenario and the data of its figures; returns the page.
 
     Args:
-        folder: where to, `RUN/report-<scenario>` if not given.
+        folder: where to on this machine; `RUN/report-<scenario>` if not given, in
+            `runs/<name of RUN>` where the run lies in an object store.
 
     Raises:
         StoreError: the ensemble is not complete, or the page cannot be written.
     """
     name = scenario or run.record.scenarios[0]
-    folder = folder or run.folder / f"report-{name}"
+    home = run.folder if isinstance(run.folder, Path) else Path("runs") / run.folder.name
+    folder = on_this_machine(folder, "a report") if folder else home / f"report-{name}"
     ensemble, looks = run.load(name), run.record.looks
     case = case_of(run, rule_of(run), name, ensemble)
     rule = case.at_look

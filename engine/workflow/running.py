@@ -13,13 +13,13 @@ from engine import wording
 from engine.clusters import ClusterSpec, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
-from engine.errors import StoreError
 from engine.jobs import Job, settled
 from engine.plan import SamplingPlan
 from engine.question import Question, with_units
 from engine.runs import Listener
 from engine.runs import run as run_jobs
-from engine.stores.record import Record, read_record, write_record
+from engine.stores.places import Remote, place
+from engine.stores.record import Record, remembered, write_record
 from engine.workflow.checking import buys
 from engine.workflow.folders import Run, run_folder
 from engine.workflow.planning import sampling_of
@@ -28,7 +28,7 @@ from engine.workflow.reading import Reader
 
 def run(
     config: Config,
-    folder: str | Path | None = None,
+    folder: str | Path | Remote | None = None,
     *,
     draws: int | None = None,
     cluster: ClusterSpec | None = None,
@@ -37,7 +37,8 @@ def run(
     """Run, resume or extend every scenario of a configuration.
 
     Args:
-        folder: the run folder, `runs/<config name>` if not given.
+        folder: the run folder, a path or a URL ("s3://bucket/runs/x"); `runs/<config name>` if
+            not given.
         draws: draws a year instead of the configuration's own, rounded up to whole blocks.
         cluster: where to run, instead of the configuration's own. Processes need a script whose
             own work stands under `if __name__ == "__main__":`; threads do not.
@@ -48,7 +49,7 @@ def run(
         StoreError: the folder holds another run, is in use, or cannot be written.
         RunError: the run stopped before it was complete.
     """
-    folder = Path(folder) if folder else run_folder(config)
+    folder = place(folder) if folder else run_folder(config)
     cluster = cluster or config.cluster
     sampling = sampling_of(config, draws)
     tables = Reader(config)
@@ -69,7 +70,7 @@ def run(
     ]
     began = time.time()
     with one_blas_thread(), settled(jobs) as ready:
-        record = _record(config, question, _earlier(folder))
+        record = _record(config, question, remembered(folder))
         write_record(folder, record)
         try:
             run_jobs(ready, cluster, listener)
@@ -89,14 +90,6 @@ def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict
         "workers": cluster.slots,
         "host": platform.node(),
     }
-
-
-def _earlier(folder: Path) -> Record | None:
-    """What the folder remembers; nothing where there is no readable record."""
-    try:
-        return read_record(folder)
-    except StoreError:
-        return None
 
 
 def _record(
