@@ -3,7 +3,7 @@
 They lie below FOOTFALL_SCRATCH, or else the folder for temporary files, in a folder that this user
 alone can enter. A copy is a folder that appears whole. Whoever uses one holds a lock of the
 operating system on it, which ends with the process however that ends; a copy that nobody holds is
-cleared away when another is made.
+cleared away when another is made, an `input-` only when a week has passed since it was last held.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from engine.errors import StoreError
 
+_KEPT = 7 * 24 * 3600  # seconds
 _held: dict[Path, int] = {}  # the open lock file of each copy that this process uses
 _one_at_a_time = threading.Lock()
 
@@ -117,8 +120,15 @@ def _make(folder: Path, fill: Callable[[Path], None]) -> None:
 def _clear_others() -> None:
     here = scratch()
     for name in {file.name.partition(".")[0] for file in here.iterdir()}:
-        if here / name not in _held:
+        if here / name not in _held and not _is_kept(here / name):
             _clear(here / name)
+
+
+def _is_kept(folder: Path) -> bool:
+    with suppress(OSError):
+        age = time.time() - _lock_file(folder).stat().st_mtime
+        return folder.name.startswith("input-") and age < _KEPT
+    return False
 
 
 def _clear(folder: Path) -> None:
@@ -147,6 +157,7 @@ def _locked(folder: Path, kind: int) -> int | None:
     try:
         fcntl.flock(descriptor, kind)
         if os.fstat(descriptor).st_ino == file.stat().st_ino:
+            os.utime(file)
             return descriptor
     except OSError:
         pass

@@ -73,7 +73,8 @@ class Planned:
         yield f"memory, preparing: {size(needs.preparing)}"
         yield f"memory, peak:      {size(self.peak)} of {size(self.available)} available"
         yield f"memory, directly:  {self._directly()}"
-        yield f"disk:              {size((needs.ensemble + needs.prepared) * self.scenarios)}"
+        yield f"ensemble:          {size(needs.ensemble * self.scenarios)} in the run folder"
+        yield f"prepared tables:   {size(needs.prepared * self.scenarios)} on disk, while it runs"
         yield f"time, preparing:   {duration(starting)}"
         yield f"time, drawing:     {duration(needs.seconds * self.scenarios)} (speed measured now)"
         if self.split:
