@@ -95,8 +95,12 @@ class Settled:
 
 
 @contextmanager
-def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
+def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
     """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+
+    Args:
+        elsewhere: whether other machines draw too: prepared tables are then put into the run
+            folder where that is in an object store.
 
     Raises:
         InputError: a table, the question or an error model cannot be used.
@@ -110,11 +114,11 @@ def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
                 make_folder(job.folder)
             lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
-            ready.append(_settle(job, lock, tables))
+            ready.append(_settle(job, lock, tables, elsewhere=elsewhere))
         yield ready
 
 
-def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
+def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
     refuse_more_draws(job.errors, job.sampling.draws)
     seen = {year: _look(job.read(year)) for year in job.sampling.years}
     axes = _axes(job, seen[job.sampling.years[0]].labels)
@@ -161,8 +165,9 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     )
     if divided is not None:
         write_budget(job.folder, divided, digest)
-    wanted = bool(ensemble.missing())
-    tables = prepared_tables.published(folder, job.folder) if wanted else folder
+    tables: Place = folder
+    if elsewhere and ensemble.missing():
+        tables = prepared_tables.published(folder, job.folder)
     return Settled(job, ensemble, tables, lock)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 import pytest
@@ -43,15 +44,29 @@ SECRET = "a secret that must be nowhere"
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[str]:
-    """The address of an S3-compatible server on loopback, started for the tests."""
+    """The address of an S3-compatible server on loopback, started for the tests.
+
+    Its puts are made one at a time: moto looks whether there is an object and puts it then, so that
+    of two conditional puts at once both may succeed, which S3 rules out.
+    """
     moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with pytest.MonkeyPatch.context() as patched:
+        from moto.s3.responses import S3Response
+
+        one_at_a_time, put = Lock(), S3Response.put_object
+
+        def alone(self: object) -> object:
+            with one_at_a_time:
+                return put(self)
+
+        patched.setattr(S3Response, "put_object", alone)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
 
 
 @pytest.fixture

@@ -95,7 +95,9 @@ class Lock:
             LockedError: it was taken over, because the heartbeat had stood still.
         """
         if self.lost:
-            newest = _newest(self.path)
+            newest = None
+            with suppress(OSError):
+                newest = _newest(self.path)
             raise LockedError(
                 f"was taken over by {_named(newest)} while this run made no sign of life",
                 where=str(self.path.parent),

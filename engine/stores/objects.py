@@ -99,7 +99,7 @@ def put_new(place: Remote, content: bytes) -> bool:
         OSError: it could not be put.
     """
     refuse_unproven(place)
-    if not _put_if_absent(place, content) and read(place) != content:
+    if not _put_if_absent(place, content) and not _holds(place, content):
         return False
     if _put_if_absent(place, content):
         raise StoreError(
@@ -108,7 +108,15 @@ def put_new(place: Remote, content: bytes) -> bool:
             remedy="use a store that heeds `If-None-Match: *`, as AWS S3 does, or a local folder: "
             "without it two runs could not be told apart",
         )
-    return True
+    # A store that checks first and puts then may have let another overwrite this one.
+    return _holds(place, content)
+
+
+def _holds(place: Remote, content: bytes) -> bool:
+    try:
+        return read(place) == content
+    except FileNotFoundError:  # it was there, and whoever put it took it away
+        return False
 
 
 def refuse_unproven(place: Remote) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wording
-from engine.clusters import ClusterSpec, one_blas_thread
+from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
 from engine.jobs import Job, settled
@@ -24,6 +24,8 @@ from engine.workflow.checking import buys
 from engine.workflow.folders import Run, run_folder
 from engine.workflow.planning import sampling_of
 from engine.workflow.reading import Reader
+
+LOCAL = (Executor.SERIAL, Executor.THREADS, Executor.PROCESSES)  # where this machine alone draws
 
 
 def run(
@@ -69,7 +71,8 @@ def run(
         for scenario in config.scenarios
     ]
     began = time.time()
-    with one_blas_thread(), settled(jobs) as ready:
+    elsewhere = cluster.executor not in LOCAL
+    with one_blas_thread(), settled(jobs, elsewhere=elsewhere) as ready:
         record = _record(config, question, remembered(folder))
         write_record(folder, record)
         try:
