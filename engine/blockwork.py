@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from engine.kernels.arrays import F64
 from engine.plan import Block
 from engine.prepare import Prepared
 from engine.stores.ensemble import BlockResults, open_ensemble
+from engine.stores.places import Place
 from engine.stores.tables import load
 
 
@@ -35,8 +35,8 @@ class Task:
         parts: positions, in the order of `engine.question.PARTS`, of the parts stored.
     """
 
-    table: Path
-    ensemble: Path
+    table: Place
+    ensemble: Place
     blocks: tuple[Block, ...]
     parts: tuple[int, ...]
 
@@ -44,13 +44,13 @@ class Task:
 _loading = threading.Lock()
 
 
-def _table(folder: Path, ensemble: str) -> Prepared:
+def _table(folder: Place, ensemble: str) -> Prepared:
     with _loading:  # or two threads that ask at once would both map it
         return _loaded(folder, ensemble)
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: Path, ensemble: str) -> Prepared:
+def _loaded(folder: Place, ensemble: str) -> Prepared:
     return load(folder, ensemble)
 
 

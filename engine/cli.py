@@ -46,7 +46,7 @@ def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 _config = click.argument("config", type=click.Path(path_type=Path))
-_run = click.argument("run", type=click.Path(path_type=Path))
+_run = click.argument("run")
 _scenario = click.option("--scenario", help="Scenario to show; the first one if not given.")
 _draws = click.option("--draws", type=click.IntRange(min=1), help="Draws a year, in all.")
 
@@ -171,7 +171,9 @@ def budget(
 
 @main.command()
 @_config
-@click.option("--output", type=click.Path(path_type=Path), help="Run folder; runs/<config name>.")
+@click.option(
+    "--output", help="Run folder, also s3://bucket/folder; runs/<config name> if not given."
+)
 @_draws
 @click.option(
     "--until-tolerance",
@@ -194,7 +196,7 @@ def budget(
 @_speaks_plainly
 def run(
     config: Path,
-    output: Path | None,
+    output: str | None,
     draws: int | None,
     until_tolerance: bool,
     digits: int | None,
@@ -226,7 +228,7 @@ def run(
 
 def _run_until(
     config: Config,
-    output: Path | None,
+    output: str | None,
     draws: int | None,
     digits: int,
     most: int | None,
@@ -312,7 +314,7 @@ def _state(progress: RunProgress) -> str:
 
 @main.command()
 @_config
-@click.option("--output", type=click.Path(path_type=Path), help="Folder; runs/<name>-operating.")
+@click.option("--output", help="Folder; runs/<name>-operating.")
 @click.option("--worlds", type=click.IntRange(min=2), default=studies.WORLDS, show_default=True)
 @click.option("--draws", type=click.IntRange(min=2), default=studies.DRAWS, show_default=True)
 @click.option(
@@ -330,7 +332,7 @@ def _state(progress: RunProgress) -> str:
 @_speaks_plainly
 def characterise(
     config: Path,
-    output: Path | None,
+    output: str | None,
     changes: str,
     executor: str | None,
     workers: int | None,
@@ -353,7 +355,7 @@ def characterise(
 @_scenario
 @click.option("--verify", is_flag=True, help="Read every block again and compare its checksum.")
 @_speaks_plainly
-def status(run: Path, scenario: str | None, verify: bool) -> None:
+def status(run: str, scenario: str | None, verify: bool) -> None:
     """Blocks done, missing and failed; with --verify, damaged ones found and marked missing."""
     for line in workflow.status(workflow.folder_of(run), scenario, verify=verify):
         click.echo(line)
@@ -375,7 +377,7 @@ def status(run: Path, scenario: str | None, verify: bool) -> None:
 @click.option("--table", help="One table alone: changes, or another that the text shows.")
 @_speaks_plainly
 def detect(
-    run: Path,
+    run: str,
     scenario: str | None,
     form: str,
     alpha: float | None,
@@ -399,14 +401,14 @@ def detect(
 @main.command()
 @_run
 @_scenario
-@click.option("--output", type=click.Path(path_type=Path), help="Folder; RUN/report-<scenario>.")
+@click.option("--output", help="Local folder; RUN/report-<scenario>.")
 @click.option(
     "--names",
     type=click.Path(path_type=Path),
     help="TOML file whose table [names] says what codes are called; the run's own if not given.",
 )
 @_speaks_plainly
-def report(run: Path, scenario: str | None, output: Path | None, names: Path | None) -> None:
+def report(run: str, scenario: str | None, output: str | None, names: Path | None) -> None:
     """One self-contained HTML page with figures, their data beside it."""
     called = None if names is None else load_names(names)
     found = workflow.open_run(workflow.folder_of(run))

@@ -58,6 +58,7 @@ from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
+from engine.stores.places import Place
 from engine.twin import Twin, twin, uncertain
 
 
@@ -74,7 +75,7 @@ class Job:
         keep: what split mode keeps; None where every draw is exact.
     """
 
-    folder: Path
+    folder: Place
     title: str
     read: Callable[[int], MRIO]
     question: Question
@@ -95,7 +96,7 @@ class Settled:
 
     job: Job
     ensemble: Ensemble
-    tables: Path
+    tables: Place
     lock: Lock
     exact: Mapping[int, tuple[Exact, ...]]
 
@@ -108,8 +109,12 @@ class Settled:
 
 
 @contextmanager
-def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
+def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
     """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+
+    Args:
+        elsewhere: whether other machines draw too: prepared tables are then put into the run
+            folder where that is in an object store.
 
     Raises:
         InputError: a table, the question or an error model cannot be used.
@@ -123,11 +128,11 @@ def settled(jobs: Sequence[Job]) -> Iterator[list[Settled]]:
                 make_folder(job.folder)
             lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
-            ready.append(_settle(job, lock, tables))
+            ready.append(_settle(job, lock, tables, elsewhere=elsewhere))
         yield ready
 
 
-def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
+def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
     refuse_more_draws(job.errors, job.sampling.draws)
     seen = {year: _look(job.read(year)) for year in job.sampling.years}
     axes = _axes(job, seen[job.sampling.years[0]].labels)
@@ -181,7 +186,10 @@ def _settle(job: Job, lock: Lock, folder: Path) -> Settled:
     )
     if divided is not None:
         write_budget(job.folder, divided, digest)
-    return Settled(job, ensemble, folder, lock, exact)
+    tables: Place = folder
+    if elsewhere and ensemble.missing():
+        tables = prepared_tables.published(folder, job.folder)
+    return Settled(job, ensemble, tables, lock, exact)
 
 
 class _Year(NamedTuple):

@@ -33,6 +33,7 @@ LAYERS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 OWNERS = {
+    "fsspec": {"stores"},
     "dask": {"clusters"},
     "distributed": {"clusters"},
     "zarr": {"stores"},

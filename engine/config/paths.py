@@ -7,10 +7,31 @@ import re
 from pathlib import Path
 
 from engine.errors import ConfigError
+from engine.stores.places import Remote, place
 
 
 def resolved(text: str, config: Path, where: str) -> Path:
-    """A path as the configuration means it: variables filled in, relative to its own folder."""
+    """A path as the configuration means it: variables filled in, relative to its own folder.
+
+    Raises:
+        ConfigError: a variable is not set, or it is a URL.
+    """
+    found = resolved_place(text, config, where)
+    if isinstance(found, Remote):
+        raise ConfigError(
+            f"{found} is a URL, which only the tables and the run folder may be",
+            where=where,
+            remedy="copy the file beside the configuration",
+        )
+    return found
+
+
+def resolved_place(text: str, config: Path, where: str) -> Path | Remote:
+    """The same where a URL may stand: of tables.
+
+    Raises:
+        ConfigError: a variable is not set, or a URL names nothing or carries a secret.
+    """
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -28,5 +49,13 @@ def resolved(text: str, config: Path, where: str) -> Path:
             where=where,
             remedy="write the path again",
         )
-    expanded = Path(re.sub(r"\$\{(\w+)\}", value, text)).expanduser()
+    try:
+        found = place(re.sub(r"\$\{(\w+)\}", value, text))
+    except ConfigError as error:
+        raise ConfigError(
+            error.what, where=f"{where}, {error.where}", remedy=error.remedy
+        ) from error
+    if isinstance(found, Remote):
+        return found
+    expanded = found.expanduser()
     return expanded if expanded.is_absolute() else config.parent / expanded

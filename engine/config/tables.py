@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.config import schema
 from engine.config.explaining import explained
-from engine.config.paths import resolved
+from engine.config.paths import resolved_place
 from engine.errors import ConfigError
 from engine.readers import Arrays, Pymrio, Source, Toy
 
@@ -45,8 +45,13 @@ def source(tables: schema.Tables, path: Path) -> Source:
                 where=f"tables.{key}",
                 remedy="use a key that exists",
             )
-        if "Path" in known[key] and isinstance(value, str):
-            given[key] = str(resolved(value, path, f"tables.{key}"))
+        if "Path" in known[key]:
+            if not isinstance(value, str):
+                raise ConfigError(
+                    f"{value!r} is no path", where=f"tables.{key}", remedy="write it as text"
+                )
+            found = resolved_place(value, path, f"tables.{key}")
+            given[key] = str(found) if isinstance(found, Path) else dataclasses.asdict(found)
     try:
         spec: Source = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:

@@ -14,6 +14,7 @@ from engine.errors import TableError
 from engine.mrio import MRIO, Labels
 from engine.readers import arrays, pymrio_tables, toy
 from engine.readers.arrays import Arrays
+from engine.readers.fetched import addressed
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
@@ -28,13 +29,14 @@ def read(source: Source, year: int) -> MRIO:
     Raises:
         InputError: the files are missing, damaged, or not what the source says.
     """
-    match source:
-        case Arrays():
-            return arrays.read(source, year)
-        case Pymrio():
-            return pymrio_tables.read(source, year)
-        case Toy():
-            return toy.read(source, year)
+    with addressed():
+        match source:
+            case Arrays():
+                return arrays.read(source, year)
+            case Pymrio():
+                return pymrio_tables.read(source, year)
+            case Toy():
+                return toy.read(source, year)
 
 
 def years(source: Source) -> tuple[int, ...]:
@@ -43,13 +45,14 @@ def years(source: Source) -> tuple[int, ...]:
     Raises:
         InputError: there are none, or the source is wrong.
     """
-    match source:
-        case Arrays():
-            return arrays.years(source)
-        case Pymrio():
-            return pymrio_tables.years(source)
-        case Toy():
-            return toy.years(source)
+    with addressed():
+        match source:
+            case Arrays():
+                return arrays.years(source)
+            case Pymrio():
+                return pymrio_tables.years(source)
+            case Toy():
+                return toy.years(source)
 
 
 def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:

@@ -45,6 +45,7 @@ import numpy as np
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
+from engine.readers.fetched import all_below, here
 from engine.readers.files import located, read_bytes, sha256
 from engine.readers.manifest import (
     FromArray,
@@ -56,6 +57,7 @@ from engine.readers.manifest import (
 )
 from engine.readers.nearest import nearest
 from engine.readers.npz import Array, read_npz
+from engine.stores.places import Remote
 
 NO_DIRECT = "no direct emissions of final consumers in the files, taken as zero"
 
@@ -64,8 +66,8 @@ NO_DIRECT = "no direct emissions of final consumers in the files, taken as zero"
 class Arrays:
     """A series of tables in npz files: where the manifest is, and the folder its paths start at."""
 
-    manifest: Path
-    root: Path
+    manifest: Path | Remote
+    root: Path | Remote
 
 
 def years(source: Arrays) -> tuple[int, ...]:
@@ -74,7 +76,7 @@ def years(source: Arrays) -> tuple[int, ...]:
     Raises:
         InputError: the manifest is wrong, or there is no year, or one twice.
     """
-    manifest = read_manifest(source.manifest)
+    manifest = read_manifest(here(source.manifest))
     found = _years(source, manifest)
     if not found:
         raise TableError(
@@ -92,16 +94,17 @@ def read(source: Arrays, year: int) -> MRIO:
         InputError: the manifest is wrong, the year is missing, or a file is missing, damaged, or
             not what the manifest says. Nothing is repaired.
     """
-    manifest = read_manifest(source.manifest)
-    path = source.root / manifest.file.replace("{year}", str(year))
+    manifest = read_manifest(here(source.manifest))
+    name = manifest.file.replace("{year}", str(year))
+    path = source.root / name
     if year not in _years(source, manifest):
         raise TableError(
             f"there is no table of {year}",
             where=str(path),
             remedy=f"use one of {', '.join(map(str, years(source)))}",
         )
-    hashes = _hashes(source, manifest, path)
-    arrays = read_npz(path, _wanted(manifest))
+    hashes = _hashes(source, manifest, name)
+    arrays = read_npz(here(path), _wanted(manifest))
     if manifest.years:
         arrays = _at_year(arrays, manifest, year, path)
     with located(f"{path}, year {year}"):
@@ -131,7 +134,7 @@ def _years(source: Arrays, manifest: Manifest) -> dict[int, int]:
     """Each year, and its place on the years axis (0 where every year has a file)."""
     if manifest.years:
         path = source.root / manifest.file
-        axis = read_npz(path, [manifest.years])[manifest.years]
+        axis = read_npz(here(path), [manifest.years])[manifest.years]
         if axis.ndim != 1 or axis.dtype.kind not in "iu" or len(set(axis.tolist())) != len(axis):
             raise TableError(
                 f"array {manifest.years} is not a list of different whole years",
@@ -141,30 +144,32 @@ def _years(source: Arrays, manifest: Manifest) -> dict[int, int]:
         return {int(year): place for place, year in enumerate(axis)}
     before, after = manifest.file.split("{year}")
     name = re.compile(f"{re.escape(before)}([0-9]{{4}}){re.escape(after)}")
-    files = source.root.glob(f"{glob.escape(before)}[0-9][0-9][0-9][0-9]{glob.escape(after)}")
-    matches = (name.fullmatch(file.relative_to(source.root).as_posix()) for file in files)
+    if isinstance(source.root, Remote):
+        files = all_below(source.root)
+    else:
+        found = source.root.glob(f"{glob.escape(before)}[0-9][0-9][0-9][0-9]{glob.escape(after)}")
+        files = [file.relative_to(source.root).as_posix() for file in found]
+    matches = (name.fullmatch(file) for file in files)
     return {int(match[1]): 0 for match in matches if match}
 
 
-def _hashes(source: Arrays, manifest: Manifest, path: Path) -> dict[str, str]:
+def _hashes(source: Arrays, manifest: Manifest, table: str) -> dict[str, str]:
     """Hash of every file used, by name; those the manifest pins must have the pinned one."""
     jsons = {
         place.file
         for place in (manifest.regions, manifest.sectors, manifest.stressors, manifest.units)
         if isinstance(place, FromJson)
     }
-    files = {path.relative_to(source.root).as_posix(): path}
-    files |= {name: source.root / name for name in sorted(jsons)}
-    found = {name: sha256(file) for name, file in files.items()}
+    found = {name: sha256(here(source.root / name)) for name in (table, *sorted(jsons))}
     for name, pin in manifest.sha256.items():
-        if (found.get(name) or sha256(source.root / name)) != pin:
+        if (found.get(name) or sha256(here(source.root / name))) != pin:
             raise TableError(
                 f"is not the file the manifest {source.manifest} was written for: its sha256 "
                 f"differs from {pin}",
                 where=str(source.root / name),
                 remedy="fetch the file again, or correct the manifest if it is a new version",
             )
-    return {source.manifest.name: sha256(source.manifest), **found}
+    return {source.manifest.name: sha256(here(source.manifest)), **found}
 
 
 def _wanted(manifest: Manifest) -> list[str]:
@@ -180,7 +185,7 @@ def _wanted(manifest: Manifest) -> list[str]:
 
 
 def _at_year(
-    arrays: Mapping[str, Array], manifest: Manifest, year: int, path: Path
+    arrays: Mapping[str, Array], manifest: Manifest, year: int, path: Path | Remote
 ) -> dict[str, Array]:
     """The arrays at one place of the years axis; text arrays are labels and have no years."""
     axis = arrays[manifest.years].tolist()
@@ -201,7 +206,7 @@ def _names(place: LabelSource, source: Arrays, arrays: Mapping[str, Array]) -> t
     if isinstance(place, Inline):
         return place.names
     if isinstance(place, FromJson):
-        return _names_in_json(source.root / place.file, place)
+        return _names_in_json(here(source.root / place.file), place)
     array = arrays[place.array]
     if array.ndim != 1 or array.dtype.kind != "U" or not array.size or not array.all():
         raise TableError(

@@ -30,8 +30,10 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import required_output
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers.files import located, read_bytes, refuse_unsafe, sha256, unreadable
+from engine.readers.fetched import here, listed
+from engine.readers.files import located, read_bytes, refuse_unsafe, sha256
 from engine.readers.nearest import nearest
+from engine.stores.places import Remote
 
 _PARAMETERS = "file_parameters.json"
 _DIRECT = ("F_Y", "F_hh")  # direct emissions of final consumers, now and in older releases
@@ -83,7 +85,8 @@ class Pymrio:
         database: "exiobase3", or "test", pymrio's own made-up table.
         extension: the extension that holds the stressors, such as "satellite" or "emissions".
         stressors: the rows that make up each stressor, by name.
-        path: the folder with the downloads of EXIOBASE 3; None for the test table.
+        path: the folder with the downloads of EXIOBASE 3; None for the test table. In an object
+            store only the archives are read.
         system: classification of EXIOBASE 3, product by product or industry by industry.
         year: the year the test table is taken for, since it states none; None for EXIOBASE 3.
     """
@@ -93,7 +96,7 @@ class Pymrio:
     database: Literal["test", "exiobase3"]
     extension: str
     stressors: Mapping[str, Selection]
-    path: Path | None = None
+    path: Path | Remote | None = None
     system: Literal["pxp", "ixi"] = "pxp"
     year: int | None = None
 
@@ -147,10 +150,7 @@ def years(source: Pymrio) -> tuple[int, ...]:
     if source.path is None:
         return (source.year,) if source.year is not None else ()
     name = re.compile(f"IOT_([0-9]{{4}})_{source.system}(\\.zip)?")
-    try:
-        matches = [name.fullmatch(file.name) for file in source.path.iterdir()]
-    except OSError as error:
-        raise unreadable(source.path, error) from error
+    matches = [name.fullmatch(file) for file in listed(source.path)]
     found = {int(match[1]) for match in matches if match}
     if not found:
         raise TableError(
@@ -177,7 +177,7 @@ def read(source: Pymrio, year: int) -> MRIO:
         )
     with located(f"{place}, year {year}"):
         try:
-            files = _test(source) if source.path is None else _exiobase3(source, Path(place))
+            files = _test(source) if isinstance(place, str) else _exiobase3(source, here(place))
             return _table(source, year, files)
         except (TableError, MemoryError):
             raise
@@ -187,10 +187,13 @@ def read(source: Pymrio, year: int) -> MRIO:
             ) from error
 
 
-def _place(source: Pymrio, year: int) -> Path | str:
+def _place(source: Pymrio, year: int) -> Path | Remote | str:
     if source.path is None:
         return "pymrio's test table"
-    folder = source.path / f"IOT_{year}_{source.system}"
+    name = f"IOT_{year}_{source.system}"
+    if isinstance(source.path, Remote):
+        return source.path / f"{name}.zip"
+    folder = source.path / name
     return folder if folder.is_dir() else folder.with_name(f"{folder.name}.zip")
 
 

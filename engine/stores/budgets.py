@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from engine.budget import Budget, By, Entry, Subject
-from engine.stores.durable import storing, write_atomically
+from engine.stores.durable import read_all, storing, write_atomically
+from engine.stores.places import Place
 
 _NAME = "budget.json"
 
 
-def write_budget(folder: Path, budget: Budget, ensemble: str) -> None:
+def write_budget(folder: Place, budget: Budget, ensemble: str) -> None:
     """Write the budget of the ensemble with this digest into the scenario's folder.
 
     Raises:
@@ -25,10 +25,16 @@ def write_budget(folder: Path, budget: Budget, ensemble: str) -> None:
         write_atomically(folder / _NAME, json.dumps(content, allow_nan=False).encode())
 
 
-def read_budget(folder: Path, ensemble: str) -> Budget | None:
-    """The budget of the ensemble with this digest; None where the folder holds no such."""
+def read_budget(folder: Place, ensemble: str) -> Budget | None:
+    """The budget of the ensemble with this digest; None where the folder holds no such.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
     try:
-        content = json.loads((folder / _NAME).read_text())
+        with storing(folder):
+            written = read_all(folder, [_NAME])
+        content = json.loads(written[_NAME])
         if content["ensemble"] != ensemble:
             return None
         return Budget(
@@ -36,7 +42,7 @@ def read_budget(folder: Path, ensemble: str) -> Budget | None:
             phis=tuple(content["phis"]),
             subjects=tuple(_subject(one) for one in content["subjects"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,11 @@ from engine.errors import DriftError, StoreError
 from engine.kernels.arrays import F64
 from engine.plan import Block
 from engine.stores import hierarchy, layout
-from engine.stores.durable import make_folder, storing, sweep, sync_folder
+from engine.stores.durable import make_folder, names, storing, sweep, sync_folder
 from engine.stores.identity import JSON, canonical, differences, text_digest
 from engine.stores.layout import NOT_COMPUTED, Axes, BlockResults
 from engine.stores.ledger import Entry, Ledger
+from engine.stores.places import Place, Remote
 
 __all__ = [
     "NOT_COMPUTED",
@@ -41,6 +43,7 @@ __all__ = [
     "create_or_extend",
     "digest_of",
     "open_ensemble",
+    "scenarios",
 ]
 
 SCHEMA = 2  # of everything in a scenario's folder; another one is refused
@@ -81,13 +84,13 @@ class Ensemble:
         digest: of the identity: tables, error model, method, seed, axes; not of the draws.
     """
 
-    path: Path
+    path: Place
     axes: Axes
     draws: int
     digest: str
 
     @property
-    def store(self) -> Path:
+    def store(self) -> Place:
         """The Zarr hierarchy."""
         return self.path / "ensemble.zarr"
 
@@ -148,8 +151,9 @@ class Ensemble:
             shared = hierarchy.unsound(self.store, self.axes, self.draws)
             problems = [Problem(None, f"{name}: {why}") for name, why in shared.items()]
             entries = self.ledger.entries()
+            files = hierarchy.chunks(self.store, self.axes)
             for block in filter(entries.__contains__, self.blocks()):
-                why = hierarchy.damage(self.store, self.axes, block, entries[block].checksum)
+                why = hierarchy.damage(self.store, self.axes, block, entries[block].checksum, files)
                 if why:
                     problems.append(Problem(block, why))
         return problems
@@ -238,7 +242,7 @@ class Ensemble:
 
 
 def create_or_extend(
-    path: Path,
+    path: Place,
     axes: Axes,
     draws: int,
     identity: Mapping[str, JSON],
@@ -266,7 +270,7 @@ def create_or_extend(
     whole = _whole(axes, identity)
     ensemble = Ensemble(path, axes, draws, digest_of(axes, identity))
     with storing(path):
-        if not ensemble.store.exists():
+        if not hierarchy.is_there(ensemble.store):
             _create(ensemble, whole, references, attrs)
         _refuse_drift(ensemble, whole, reference)
         sweep(path)
@@ -283,7 +287,7 @@ def _whole(axes: Axes, identity: Mapping[str, JSON]) -> dict[str, JSON]:
     return {**identity, "schema": SCHEMA, "axes": axes.plain()}
 
 
-def open_ensemble(path: Path) -> Ensemble:
+def open_ensemble(path: Place) -> Ensemble:
     """The ensemble in a scenario's folder.
 
     Raises:
@@ -292,7 +296,7 @@ def open_ensemble(path: Path) -> Ensemble:
     """
     store = path / "ensemble.zarr"
     with storing(path):
-        if not store.exists():
+        if not hierarchy.is_there(store):
             raise StoreError(
                 "holds no ensemble", where=str(path), remedy="start one with `footfall run CONFIG`"
             )
@@ -302,7 +306,17 @@ def open_ensemble(path: Path) -> Ensemble:
         return Ensemble(path, Axes.parsed(whole["axes"]), hierarchy.room(store), noted)
 
 
-def _refuse_impossible(path: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
+def scenarios(run: Place) -> list[str]:
+    """The names of the scenarios that have an ensemble in a run folder.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    with storing(run):
+        return [name for name in names(run) if hierarchy.is_there(run / name / "ensemble.zarr")]
+
+
+def _refuse_impossible(path: Place, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
     shape = (len(axes.years), *axes.cells)
     reference, known = references["reference"], layout.forms(axes)
     others = {name: known[name].shape(axes, draws) for name in axes.references}
@@ -327,6 +341,7 @@ def _create(
 ) -> None:
     """Build the hierarchy aside and move it into place, so that it is there whole or not at all."""
     make_folder(ensemble.path)
+    _refuse_headless(ensemble)
     ensemble.ledger.clear()
     described: dict[str, JSON] = {
         **{name: _flat(value) for name, value in attrs.items()},
@@ -335,8 +350,18 @@ def _create(
         "digest": ensemble.digest,
         "identity": canonical(whole),
     }
+
+    def build(aside: Path) -> None:
+        hierarchy.build(aside, ensemble.axes, ensemble.draws, references, described)
+
+    if isinstance(ensemble.store, Remote):
+        with tempfile.TemporaryDirectory() as folder:
+            build(Path(folder))
+            hierarchy.publish(Path(folder), ensemble.store)
+        return
+    assert isinstance(ensemble.path, Path)
     aside = ensemble.path / f"ensemble.zarr.{uuid4().hex}.partial"
-    hierarchy.build(aside, ensemble.axes, ensemble.draws, references, described)
+    build(aside)
     try:
         aside.rename(ensemble.store)
     except OSError:
@@ -346,12 +371,21 @@ def _create(
     sync_folder(ensemble.path)
 
 
+def _refuse_headless(ensemble: Ensemble) -> None:
+    """An object store whose root metadata were lost still has its blocks: too much to begin anew.
+
+    On a disk the folder itself tells whether there has been an ensemble.
+    """
+    if isinstance(ensemble.path, Remote) and ensemble.ledger.entries():
+        raise hierarchy.damaged(ensemble.store / "zarr.json", "is missing, and blocks are there")
+
+
 def _flat(value: JSON) -> JSON:
     """Attributes are numbers or text, so that other formats can hold them too."""
     return canonical(value) if isinstance(value, dict | list) else value
 
 
-def _identity(store: Path) -> tuple[dict[str, Any], str]:
+def _identity(store: Place) -> tuple[dict[str, Any], str]:
     """The identity on disk, and its digest."""
     match hierarchy.attributes(store):
         case {"identity": str(text), "digest": str(noted)} if text_digest(text) == noted:
@@ -382,7 +416,7 @@ def _named(axes: Axes, cell: tuple[int, ...]) -> str:
     return f"[{', '.join(str(axis[i]) for axis, i in zip(labels, cell, strict=True))}]"
 
 
-def _drift(path: Path, fields: list[str]) -> DriftError:
+def _drift(path: Place, fields: list[str]) -> DriftError:
     return DriftError(
         f"holds another ensemble; {_some(fields)}",
         where=str(path),

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore
 
 from engine.errors import StoreError
 from engine.kernels.arrays import F64
 from engine.plan import Block
-from engine.stores.durable import write_atomically
+from engine.stores.chunks import stored
+from engine.stores.durable import exists, names, read, write_atomically
 from engine.stores.layout import (
     BLOCK_ARRAYS,
     CONTRIBUTIONS,
@@ -35,18 +34,12 @@ from engine.stores.layout import (
     forms,
     where,
 )
+from engine.stores.places import Place, Remote
 
+T = TypeVar("T")
 
-class DurableStore(LocalStore):
-    """A local Zarr store that has synced a file by the time it says the file is written."""
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Write one chunk or metadata document."""
-        await asyncio.to_thread(self.set_sync, key, value)
-
-    def set_sync(self, key: str, value: Buffer) -> None:
-        """Write one chunk or metadata document."""
-        write_atomically(self.root / key, memoryview(value.as_buffer_like()))
+_ROOT = "zarr.json"
+_AT_ONCE = 8  # objects on their way to or from a store
 
 
 # --- the whole hierarchy ------------------------------------------------------------------------
@@ -65,7 +58,7 @@ def build(
         references: what the estimates give, by the names of `Axes.references`.
     """
     with _known_warnings():
-        group = zarr.create_group(DurableStore(folder), attributes=dict(attributes))
+        group = zarr.create_group(stored(folder), attributes=dict(attributes))
         for name, form in forms(axes).items():
             group.create_array(
                 name,
@@ -83,7 +76,29 @@ def build(
         zarr.consolidate_metadata(group.store)
 
 
-def attributes(folder: Path) -> dict[str, Any]:
+def publish(built: Path, folder: Remote) -> None:
+    """Put a hierarchy that was built on this machine; it is there when its last object is.
+
+    That object is the root's metadata, without which there is nothing to open. What an earlier
+    attempt left behind is put again, and what it had besides is in no metadata.
+    """
+    files = sorted(file for file in built.rglob("*") if file.is_file())
+    root = built / _ROOT
+
+    def put(file: Path) -> None:
+        write_atomically(folder / file.relative_to(built).as_posix(), file.read_bytes())
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(put, [file for file in files if file != root]))
+    put(root)
+
+
+def is_there(folder: Place) -> bool:
+    """Whether a hierarchy has been created in `folder`, be it damaged by now."""
+    return exists(folder / _ROOT if isinstance(folder, Remote) else folder)
+
+
+def attributes(folder: Place) -> dict[str, Any]:
     """The attributes of the hierarchy.
 
     Raises:
@@ -92,10 +107,10 @@ def attributes(folder: Path) -> dict[str, Any]:
     match _metadata(folder, "."):
         case {"attributes": dict(found)}:
             return found
-    raise damaged(folder / "zarr.json", "has no attributes")
+    raise damaged(folder / _ROOT, "has no attributes")
 
 
-def room(folder: Path) -> int:
+def room(folder: Place) -> int:
     """For how many draws the consolidated metadata have room: what a reader sees.
 
     Raises:
@@ -106,13 +121,13 @@ def room(folder: Path) -> int:
         told = [name for name in CONTRIBUTIONS if name in arrays]
         return min(int(arrays[name]["shape"][0]) for name in (*BLOCK_ARRAYS, *told, "draw"))
     except (KeyError, TypeError) as error:
-        raise damaged(folder / "zarr.json", f"lacks consolidated metadata ({error})") from error
+        raise damaged(folder / _ROOT, f"lacks consolidated metadata ({error})") from error
 
 
-def _metadata(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name / "zarr.json"
+def _metadata(folder: Place, name: str) -> dict[str, Any]:
+    path = folder / name / _ROOT
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read(path))
     except FileNotFoundError:
         raise damaged(path, "is missing") from None
     except ValueError as error:
@@ -122,7 +137,7 @@ def _metadata(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def grow(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> int:
+def grow(folder: Place, axes: Axes, draws: int, references: Mapping[str, F64]) -> int:
     """Make room for `draws` draws and mend what is no block's; returns the room there is.
 
     Nothing ever shrinks, and a growth that was cut short is finished. The consolidated metadata
@@ -137,11 +152,11 @@ def grow(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) ->
     mend(folder, axes, wanted, references)
     if room(folder) != wanted:
         with _known_warnings():
-            zarr.consolidate_metadata(DurableStore(folder))
+            zarr.consolidate_metadata(stored(folder))
     return wanted
 
 
-def mend(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
+def mend(folder: Place, axes: Axes, draws: int, references: Mapping[str, F64]) -> None:
     """Write the coordinates and the references where they are absent or damaged."""
     values = coordinates(axes, draws) | dict(references)
     with _known_warnings():
@@ -149,7 +164,7 @@ def mend(folder: Path, axes: Axes, draws: int, references: Mapping[str, F64]) ->
             _open(folder, name)[...] = values[name]
 
 
-def unsound(folder: Path, axes: Axes, draws: int) -> dict[str, str]:
+def unsound(folder: Place, axes: Axes, draws: int) -> dict[str, str]:
     """Why coordinates or the reference are not what they should be, by array."""
     reasons = {}
     with _known_warnings():
@@ -166,13 +181,13 @@ def unsound(folder: Path, axes: Axes, draws: int) -> dict[str, str]:
     return reasons
 
 
-def reference(folder: Path) -> F64 | None:
+def reference(folder: Place) -> F64 | None:
     """The footprints without errors, (years, stressors, consumers, parts); None if damaged."""
     found = _read(folder, "reference", ...)
     return None if isinstance(found, str) or not np.isfinite(found).all() else found
 
 
-def damaged(path: Path, what: str) -> StoreError:
+def damaged(path: Place, what: str) -> StoreError:
     """The error for metadata that cannot be trusted: nothing but a copy can mend them."""
     return StoreError(
         what,
@@ -184,23 +199,42 @@ def damaged(path: Path, what: str) -> StoreError:
 # --- one block ----------------------------------------------------------------------------------
 
 
-def write_block(folder: Path, axes: Axes, block: Block, results: BlockResults) -> None:
+def write_block(folder: Place, axes: Axes, block: Block, results: BlockResults) -> None:
     """Write one chunk of every array; it is durable when this returns.
 
     Raises:
         OSError: a chunk could not be written.
     """
-    for name in axes.block_arrays:
+
+    def write(name: str) -> None:
         _open(folder, name)[where(axes, block)] = getattr(results, name)
 
+    _each(folder, write, axes)
 
-def damage(folder: Path, axes: Axes, block: Block, checksum_entered: str) -> str:
-    """What is wrong with a finished block, read again from disk; empty if nothing is."""
-    found = {}
+
+def chunks(folder: Place, axes: Axes) -> dict[str, set[str]]:
+    """The files of every array's blocks, by array."""
+    return {name: set(names(folder / name)) for name in axes.block_arrays}
+
+
+def damage(
+    folder: Place,
+    axes: Axes,
+    block: Block,
+    checksum_entered: str,
+    files: Mapping[str, set[str]],
+) -> str:
+    """What is wrong with a finished block, read again from disk; empty if nothing is.
+
+    Args:
+        files: the `chunks` that there are, listed after the block was entered.
+    """
     for name in axes.block_arrays:
-        if not (folder / name / chunk_name(name, axes, block)).is_file():
+        if chunk_name(name, axes, block) not in files[name]:
             return f"{name}: its chunk {chunk_name(name, axes, block)} is missing"
-        values = _read(folder, name, where(axes, block))
+    read_again = _each(folder, lambda name: _read(folder, name, where(axes, block)), axes)
+    found = {}
+    for name, values in read_again.items():
         if isinstance(values, str):
             return f"{name}: {values}"
         found[name] = values
@@ -209,9 +243,9 @@ def damage(folder: Path, axes: Axes, block: Block, checksum_entered: str) -> str
     return ""
 
 
-def absent(folder: Path, axes: Axes, blocks: Iterable[Block]) -> list[Block]:
+def absent(folder: Place, axes: Axes, blocks: Iterable[Block]) -> list[Block]:
     """Of `blocks`, those that lack the file of a chunk: a glance, where `damage` is a check."""
-    files = {name: set(os.listdir(folder / name)) for name in axes.block_arrays}
+    files = chunks(folder, axes)
     return [
         block
         for block in blocks
@@ -222,15 +256,15 @@ def absent(folder: Path, axes: Axes, blocks: Iterable[Block]) -> list[Block]:
 # --- Zarr's own ways ----------------------------------------------------------------------------
 
 
-def dataset(folder: Path) -> xr.Dataset:
+def dataset(folder: Place) -> xr.Dataset:
     """The hierarchy with its labels, lazily read; labels are plain `str` on every zarr."""
     with _known_warnings():
-        found: xr.Dataset = xr.open_zarr(folder, chunks=None, consolidated=True)
+        found: xr.Dataset = xr.open_zarr(_known(folder), chunks=None, consolidated=True)
         labels = {name: found[name].astype(object) for name in TEXTS if name in found.variables}
         return found.assign_coords(labels)
 
 
-def gathered(folder: Path, axes: Axes, finished: Iterable[Block]) -> xr.Dataset:
+def gathered(folder: Place, axes: Axes, finished: Iterable[Block]) -> xr.Dataset:
     """The same, in memory, with the draws of `finished` blocks and nothing of any other."""
     found = dataset(folder)
     finished = list(finished)
@@ -243,22 +277,42 @@ def gathered(folder: Path, axes: Axes, finished: Iterable[Block]) -> xr.Dataset:
     return found
 
 
-def _open(folder: Path, name: str) -> zarr.Array[Any]:
-    found = zarr.open_array(DurableStore(folder), path=name, mode="r+")
+def _known(folder: Place) -> Path | Store:
+    return stored(folder) if isinstance(folder, Remote) else folder
+
+
+def _open(folder: Place, name: str) -> zarr.Array[Any]:
+    found = zarr.open_array(stored(folder), path=name, mode="r+", zarr_format=3)
     metadata: Any = found.metadata
     # `open_array` ignores its `config`, and a chunk of nothing but the fill value must be written.
     config: Any = {"write_empty_chunks": True}
     return zarr.Array(zarr.AsyncArray(metadata, found.store_path, config=config))
 
 
-def _read(folder: Path, name: str, here: Any) -> NDArray[Any] | str:
+def _read(folder: Place, name: str, here: Any) -> NDArray[Any] | str:
     """Numbers as they are on disk, or why they cannot be read."""
     try:
-        return np.asarray(zarr.open_array(folder, path=name, mode="r")[here])
+        return np.asarray(zarr.open_array(_known(folder), path=name, mode="r", zarr_format=3)[here])
     except PermissionError:
         raise
     except Exception as error:  # a codec may raise anything when bytes are damaged
+        if isinstance(folder, Remote) and _is_refusal(error):
+            raise
         return f"cannot be decoded ({type(error).__name__}: {error})"
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether an object store did not give what it may well have: that is no damage."""
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+
+
+def _each(folder: Place, work: Callable[[str], T], axes: Axes) -> dict[str, T]:
+    """What `work` makes of every array of blocks, at once where each takes requests."""
+    if not isinstance(folder, Remote):
+        return {name: work(name) for name in axes.block_arrays}
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        done = threads.map(work, axes.block_arrays)
+        return dict(zip(axes.block_arrays, done, strict=True))
 
 
 @contextmanager

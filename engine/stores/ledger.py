@@ -9,15 +9,21 @@ block is whole. An entry that is torn, junk, or of another ensemble counts as ab
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.plan import Block
-from engine.stores.durable import remove, sync_folder, write_atomically
+from engine.stores.durable import (
+    discard,
+    names,
+    read_all,
+    remove,
+    sync_folder,
+    write_atomically,
+)
+from engine.stores.places import Place
 
 _ENTRY, _FAILURE = ".json", ".failed.json"
 _NAME = re.compile(r"\d+-\d+(\.failed)?\.json")
@@ -41,7 +47,7 @@ class Entry:
 class Ledger:
     """The ledger of the ensemble with this digest; `folder` need not exist yet."""
 
-    folder: Path
+    folder: Place
     digest: str
 
     def entries(self) -> dict[Block, Entry]:
@@ -50,19 +56,22 @@ class Ledger:
         Raises:
             OSError: the folder is there but cannot be read.
         """
-        found = (self._entry(name) for name in self._names() if not _is_failure(name))
+        written = read_all(self.folder, [n for n in self._names() if not _is_failure(n)])
+        found = (self._entry(name, content) for name, content in written.items())
         return {entry.block: entry for entry in found if entry is not None}
 
     def holds(self, block: Block) -> bool:
         """Whether one block is finished."""
-        entry = self._entry(_name(block))
+        name = _name(block)
+        written = read_all(self.folder, [name])
+        entry = self._entry(name, written[name]) if written else None
         return entry is not None and entry.block == block
 
     def enter(self, entry: Entry) -> None:
         """Declare a block finished; its data must be durable already."""
         content = {"checksum": entry.checksum, "receipt": dict(entry.receipt)}
         self._write(entry.block, _ENTRY, content)
-        (self.folder / _name(entry.block, _FAILURE)).unlink(missing_ok=True)
+        discard(self.folder / _name(entry.block, _FAILURE))
 
     def drop(self, block: Block) -> None:
         """Declare a block unfinished."""
@@ -74,45 +83,41 @@ class Ledger:
 
     def failures(self) -> dict[Block, str]:
         """The reasons of the blocks that failed and have not succeeded since."""
-        noted = (self._failure(name) for name in self._names() if _is_failure(name))
+        written = read_all(self.folder, [n for n in self._names() if _is_failure(n)])
+        noted = (self._failure(name, content) for name, content in written.items())
         return {block: why for block, why in filter(None, noted) if not self.holds(block)}
 
     def clear(self) -> None:
         """Forget everything: the data it spoke of is gone."""
-        names = self._names()
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
-        if names:
-            sync_folder(self.folder)
+        for name in self._names():
+            discard(self.folder / name)
+        sync_folder(self.folder)
 
     def _names(self) -> list[str]:
-        if not self.folder.is_dir():
-            return []
-        return sorted(filter(_NAME.fullmatch, os.listdir(self.folder)))
+        return list(filter(_NAME.fullmatch, names(self.folder)))
 
     def _write(self, block: Block, kind: str, content: Mapping[str, Any]) -> None:
         key = {"ensemble": self.digest, "block": [block.year, block.index, block.size]}
         text = json.dumps({**key, **content})
         write_atomically(self.folder / _name(block, kind), text.encode())
 
-    def _entry(self, name: str) -> Entry | None:
-        match self._content(name):
+    def _entry(self, name: str, written: bytes) -> Entry | None:
+        match self._content(name, written):
             case {"checksum": str(checksum), "receipt": dict(receipt), "block": [*block]}:
                 return Entry(Block(*block), checksum, receipt)
         return None
 
-    def _failure(self, name: str) -> tuple[Block, str] | None:
-        match self._content(name):
+    def _failure(self, name: str, written: bytes) -> tuple[Block, str] | None:
+        match self._content(name, written):
             case {"reason": str(reason), "block": [*block]}:
                 return Block(*block), reason
         return None
 
-    def _content(self, name: str) -> dict[str, Any] | None:
-        """The content of an entry; None if there is none or it cannot be believed."""
+    def _content(self, name: str, written: bytes) -> dict[str, Any] | None:
+        """The content of an entry; None if it cannot be believed."""
         try:
-            with open(os.path.join(self.folder, name), "rb") as file:
-                content = json.loads(file.read())
-        except (FileNotFoundError, ValueError, RecursionError):
+            content = json.loads(written)
+        except (ValueError, RecursionError):
             return None
         match content:
             case {"ensemble": self.digest, "block": [int(year), int(index), int(size)]}:

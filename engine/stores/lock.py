@@ -4,8 +4,8 @@
 It raises a counter in its own file every few seconds, and marks the file when it is done. A
 challenger watches by its own monotonic clock, because process numbers and wall clocks mean
 nothing on another host: a counter that moves belongs to a live holder; one that stands still for
-the whole of `patience` belongs to nobody. To take over is to create the next number, which the
-file system grants exactly once; whoever held a lower number sees it and stops.
+the whole of `patience` belongs to nobody. To take over is to create the next number, which a file
+system or an object store grants exactly once; whoever held a lower number sees it and stops.
 
 Blocks are deterministic and files are replaced whole, so two holders at once would waste work and
 do no harm.
@@ -25,9 +25,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
+from uuid import uuid4
 
 from engine.errors import ConfigError, LockedError
-from engine.stores.durable import create_exclusively, storing, write_atomically
+from engine.stores.durable import (
+    create_exclusively,
+    discard,
+    names,
+    read,
+    storing,
+    write_atomically,
+)
+from engine.stores.places import Place
 
 _BEATS_OF_PATIENCE = 3
 
@@ -69,7 +78,7 @@ class _Seen:
 class Lock:
     """The lock, held. `path` names the lock; the files beside it carry its numbers."""
 
-    path: Path
+    path: Place
     number: int
     holder: Holder
     _lost: Event = field(default_factory=Event)
@@ -86,7 +95,9 @@ class Lock:
             LockedError: it was taken over, because the heartbeat had stood still.
         """
         if self.lost:
-            newest = _newest(self.path)
+            newest = None
+            with suppress(OSError):
+                newest = _newest(self.path)
             raise LockedError(
                 f"was taken over by {_named(newest)} while this run made no sign of life",
                 where=str(self.path.parent),
@@ -94,7 +105,7 @@ class Lock:
                 "run again",
             )
 
-    def _file(self) -> Path:
+    def _file(self) -> Place:
         return _numbered(self.path, self.number)
 
     def _write(self, counter: int, *, released: bool) -> None:
@@ -116,7 +127,7 @@ class Lock:
 
 
 @contextmanager
-def held(path: Path, *, heartbeat: float = 10.0, patience: float = 60.0) -> Iterator[Lock]:
+def held(path: Place, *, heartbeat: float = 10.0, patience: float = 60.0) -> Iterator[Lock]:
     """Hold the lock `path` while the body runs; the body asks `check()` now and then.
 
     Args:
@@ -151,7 +162,7 @@ def held(path: Path, *, heartbeat: float = 10.0, patience: float = 60.0) -> Iter
                 lock._write(0, released=True)
 
 
-def _acquire(path: Path, heartbeat: float, patience: float) -> Lock:
+def _acquire(path: Place, heartbeat: float, patience: float) -> Lock:
     me = _myself()
     while True:
         newest = _newest(path)
@@ -164,10 +175,10 @@ def _acquire(path: Path, heartbeat: float, patience: float) -> Lock:
             if lock._is_ours():
                 _prune(path, number)
                 return lock
-            mine.unlink(missing_ok=True)  # a number long past, whose file had been pruned
+            discard(mine)  # a number long past, whose file had been pruned
 
 
-def _outwait(path: Path, seen: _Seen, heartbeat: float, patience: float) -> None:
+def _outwait(path: Place, seen: _Seen, heartbeat: float, patience: float) -> None:
     """Return once the holder gave the lock up, lost it, or stood still for all of `patience`."""
     ends = time.monotonic() + patience
     while time.monotonic() < ends:
@@ -245,39 +256,38 @@ def _born(pid: int) -> str | None:
     return "ended" if state in "ZX" else fields[18]
 
 
-def _numbered(path: Path, number: int) -> Path:
+def _numbered(path: Place, number: int) -> Place:
     return path.with_name(f"{path.stem}-{number:06d}{path.suffix}")
 
 
-def _files(path: Path) -> dict[int, Path]:
+def _files(path: Place) -> dict[int, str]:
     pattern = re.compile(rf"{re.escape(path.stem)}-(\d+){re.escape(path.suffix)}")
-    if not path.parent.is_dir():
-        return {}
-    matches = ((pattern.fullmatch(file.name), file) for file in path.parent.iterdir())
-    return {int(match.group(1)): file for match, file in matches if match}
+    matches = (pattern.fullmatch(name) for name in names(path.parent))
+    return {int(match.group(1)): match.group() for match in matches if match}
 
 
-def _newest(path: Path) -> _Seen | None:
+def _newest(path: Place) -> _Seen | None:
     """The lock file with the highest number, which alone counts."""
     while files := _files(path):
         number = max(files)
         try:
-            raw = files[number].read_bytes()
+            raw = read(path.with_name(files[number]))
         except FileNotFoundError:  # pruned between the two looks
             continue
         return _Seen(number, raw, *_parsed(raw))
     return None
 
 
-def _prune(path: Path, number: int) -> None:
-    for lower, file in _files(path).items():
+def _prune(path: Place, number: int) -> None:
+    for lower, name in _files(path).items():
         if lower < number:
-            file.unlink(missing_ok=True)
+            discard(path.with_name(name))
 
 
 def _content(holder: Holder, counter: int, *, released: bool) -> bytes:
+    # The token tells two threads of one process apart, whose putting may both be repeated.
     content = {"holder": asdict(holder), "counter": counter, "released": released}
-    return json.dumps(content, indent=1).encode()
+    return json.dumps({**content, "token": uuid4().hex}, indent=1).encode()
 
 
 def _parsed(raw: bytes) -> tuple[Holder | None, bool]:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreError
-from engine.stores.durable import write_atomically
+from engine.stores.durable import read, storing, write_atomically
+from engine.stores.places import Place
 
 _NAME = "run.json"
 
@@ -102,51 +102,70 @@ class Record:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_record(folder: Path, record: Record) -> None:
+def write_record(folder: Place, record: Record) -> None:
     """Replace the run's record.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with storing(folder):
         write_atomically(folder / _NAME, json.dumps(asdict(record), indent=1).encode())
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written ({error})",
-            where=str(folder),
-            remedy="free space or choose another run folder, then run again",
-        ) from error
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Place) -> Record:
     """The run's record.
 
     Raises:
-        StoreError: the folder holds no run, or its record is damaged.
+        StoreError: the folder holds no run, or its record is damaged or cannot be read.
     """
-    try:
-        content = json.loads((folder / _NAME).read_text())
-        return Record(
-            **{
-                **content,
-                "scenarios": tuple(content["scenarios"]),
-                "assumptions": {name: tuple(rows) for name, rows in content["assumptions"].items()},
-                "indicators": tuple(content["indicators"]),
-                "sittings": tuple(content["sittings"]),
-                "looks": _looks(content.get("looks")),
-            }
-        )
-    except FileNotFoundError:
+    written = _written(folder)
+    if written is None:
         raise StoreError(
             "holds no run", where=str(folder), remedy="start one with `footfall run CONFIG`"
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        )
+    try:
+        return _parsed(written)
+    except (ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"the record {_NAME} is damaged ({error})",
             where=str(folder),
             remedy="run again with the same configuration; the ensemble is not touched",
         ) from error
+
+
+def remembered(folder: Place) -> Record | None:
+    """What the folder remembers; None where there is no record, or a damaged one.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    written = _written(folder)
+    try:
+        return None if written is None else _parsed(written)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _written(folder: Place) -> bytes | None:
+    with storing(folder):
+        try:
+            return read(folder / _NAME)
+        except FileNotFoundError:
+            return None
+
+
+def _parsed(written: bytes) -> Record:
+    content = json.loads(written)
+    return Record(
+        **{
+            **content,
+            "scenarios": tuple(content["scenarios"]),
+            "assumptions": {name: tuple(rows) for name, rows in content["assumptions"].items()},
+            "indicators": tuple(content["indicators"]),
+            "sittings": tuple(content["sittings"]),
+            "looks": _looks(content.get("looks")),
+        }
+    )
 
 
 def _looks(content: Mapping[str, Any] | None) -> Looks | None:

@@ -3,13 +3,17 @@
 One folder a year: uncompressed `.npy` files, so that the processes of a node share the pages,
 and `prepared.json`, which is written last and says how they and the ensemble belong together. A
 run's folder has a name of its own: no file that a worker may have mapped is ever written again.
+
+Where the run lies in an object store the tables are prepared on this machine and put there, with
+`files.json` last; every machine copies a year once, and its processes map that copy.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,9 @@ from engine.kernels.start import Kept, Start
 from engine.kernels.totals import Members
 from engine.plan import Direction
 from engine.prepare import Known, Margins, Prepared, Split
-from engine.stores.durable import storing, write_atomically
+from engine.stores import nearby, objects
+from engine.stores.durable import names, read, remove_all, storing, write_atomically
+from engine.stores.places import Place, Remote
 
 _WHOLE = (
     "active",
@@ -51,20 +57,87 @@ _OF_MARGINS = ("rows", "columns")
 _OF_MEMBERS = ("total", "share", "centring", "rsd")
 
 
+_FILES = "files.json"
+_AT_ONCE = 8  # files on their way to or from an object store
+
+
 @contextmanager
-def workplace(scenario: Path) -> Iterator[Path]:
-    """A folder for the prepared tables of one run of a scenario; earlier ones are cleared away.
+def workplace(scenario: Place) -> Iterator[Path]:
+    """A folder to prepare the tables of one run of a scenario in; earlier ones are cleared away.
+
+    For a scenario in an object store it lies on this machine, and `published` puts them there.
 
     Raises:
         StoreError: the scenario's folder cannot be written.
     """
-    for left in scenario.glob("tables-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = scenario / f"tables-{uuid4().hex[:12]}"
+    with storing(scenario):
+        for left in names(scenario):
+            if left.startswith("tables-"):
+                remove_all(scenario / left)
+    name = f"tables-{uuid4().hex[:12]}"
+    here = isinstance(scenario, Path)
+    folder = scenario / name if isinstance(scenario, Path) else nearby.hold(name, lambda _: None)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_all(scenario / name)
+        if not here:
+            nearby.release(folder)
+            nearby.clear()
+
+
+def published(folder: Path, scenario: Place) -> Place:
+    """Where workers on any machine find the tables prepared in a `workplace`.
+
+    Raises:
+        StoreError: they could not be put into the object store.
+    """
+    if isinstance(scenario, Path):
+        return folder
+    place = scenario / folder.name
+    with storing(scenario):
+        for year in sorted(folder.iterdir()):
+            _publish(year, place / year.name)
+    return place
+
+
+def _publish(folder: Path, place: Remote) -> None:
+    files = sorted(folder.iterdir())
+    listed = json.dumps({file.name: _hash(file) for file in files}).encode()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(lambda file: objects.upload(file, place / file.name), files))
+    write_atomically(place / _FILES, listed)
+    nearby.adopt(folder, _name_of(listed))
+
+
+def _copied(place: Remote) -> Path:
+    """The copy on this machine of a table in an object store.
+
+    Raises:
+        FileNotFoundError: there is no such table.
+        ValueError: a file is not what was put there.
+        OSError: the store refuses, or does not answer.
+    """
+    listed = read(place / _FILES)
+
+    def fill(folder: Path) -> None:
+        files: dict[str, str] = json.loads(listed)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(lambda name: objects.download(place / name, folder / name), files))
+        for name, digest in files.items():
+            if _hash(folder / name) != digest:
+                raise ValueError(f"{name} is not what was put there")
+
+    return nearby.hold(_name_of(listed), fill)
+
+
+def _name_of(listed: bytes) -> str:
+    return hashlib.blake2b(listed, digest_size=16).hexdigest()
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def save(prepared: Prepared, folder: Path, ensemble: str) -> None:
@@ -153,13 +226,15 @@ def _save_term(term: Term, folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def load(folder: Path, ensemble: str) -> Prepared:
+def load(folder: Place, ensemble: str) -> Prepared:
     """Open the prepared table of an ensemble; its arrays are read-only maps of the files.
 
     Raises:
         StoreError: the folder holds no complete prepared table, or one of another ensemble.
     """
+    place = folder
     try:
+        folder = _copied(folder) if isinstance(folder, Remote) else folder
         content = json.loads((folder / "prepared.json").read_text())
         if content["ensemble"] != ensemble:
             raise ValueError("prepared for another ensemble")
@@ -183,7 +258,7 @@ def load(folder: Path, ensemble: str) -> Prepared:
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(
             f"no complete prepared table ({error})",
-            where=str(folder),
+            where=str(place),
             remedy="run again; it is prepared anew",
         ) from error
 

@@ -29,6 +29,7 @@ from engine.studies.asked import trial_of
 from engine.studies.found import Characteristics, found, write
 from engine.studies.kept import append, described, resumed
 from engine.studies.stage import Record, Task, Trial, played, stage_of, standing
+from engine.workflow.folders import on_this_machine
 
 WORLDS, DRAWS = 200, 1024
 CHANGES = (0.0, -0.01, -0.02, -0.03, -0.05, -0.10)
@@ -69,7 +70,7 @@ def characterise(
         DriftError: the folder holds another study.
         RunError: a world failed; the others are safe.
     """
-    folder = Path(folder) if folder else Path("runs") / f"{config.name}-operating"
+    folder = on_this_machine(folder or Path("runs") / f"{config.name}-operating", "a study")
     trial = trial_of(config, draws, changes, years, truth, believed, stressor, consumer)
     if worlds < 2:
         raise ConfigError(

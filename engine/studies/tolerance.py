@@ -25,11 +25,12 @@ from engine.analysis import Unsettled
 from engine.clusters import ClusterSpec
 from engine.config import Config
 from engine.error_model import most_draws, refuse_more_draws
-from engine.errors import ConfigError, InputError, StoreError
+from engine.errors import ConfigError, InputError
 from engine.kernels.changes import spent_at_look
 from engine.plan import whole_blocks
 from engine.runs import Listener
-from engine.stores.record import Looks, Stop, read_record, write_record
+from engine.stores.places import Place, Remote, place
+from engine.stores.record import Looks, Stop, remembered, write_record
 from engine.workflow import Run
 
 MOST = 16  # times the first look, if the largest number of draws is not given
@@ -107,7 +108,7 @@ def _digits(digits: int) -> str:
 
 def schedule(
     config: Config,
-    folder: str | Path | None = None,
+    folder: str | Path | Remote | None = None,
     first: int | None = None,
     most: int | None = None,
 ) -> tuple[int, ...]:
@@ -125,7 +126,7 @@ def schedule(
         ConfigError: `most` leaves no look, files hold fewer factors, or `first` is not the first
             look of the folder.
     """
-    looks = _remembered(Path(folder) if folder else workflow.run_folder(config))
+    looks = _remembered(place(folder) if folder else workflow.run_folder(config))
     start = whole_blocks(first or config.sampling.draws, config.sampling.block)
     if looks is not None:
         if first is not None and start != looks.draws[0]:
@@ -150,7 +151,7 @@ def schedule(
 
 def run_until(
     config: Config,
-    folder: str | Path | None = None,
+    folder: str | Path | Remote | None = None,
     *,
     digits: int = 1,
     first: int | None = None,
@@ -181,7 +182,7 @@ def run_until(
         StoreError: the folder holds another run, is in use, or cannot be written.
         RunError: the run stopped before it was complete.
     """
-    folder = Path(folder) if folder else workflow.run_folder(config)
+    folder = place(folder) if folder else workflow.run_folder(config)
     _refuse_impossible(config, digits)
     planned = schedule(config, folder, first, most)
     run = workflow.run(
@@ -214,11 +215,9 @@ def _look(run: Run, number: int, draws: int, digits: int, *, last: bool) -> Look
     return Look(number, draws, watched, unsettled, digits, stop)
 
 
-def _remembered(folder: Path) -> Looks | None:
-    try:
-        return read_record(folder).looks
-    except StoreError:
-        return None
+def _remembered(folder: Place) -> Looks | None:
+    record = remembered(folder)
+    return record.looks if record else None
 
 
 def _refuse_impossible(config: Config, digits: int) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import xarray as xr
 
 from engine.config import Config
-from engine.errors import StoreError
+from engine.errors import ConfigError, StoreError
+from engine.stores.durable import storing
 from engine.stores.ensemble import Ensemble, open_ensemble
+from engine.stores.places import Place, Remote, place
 from engine.stores.record import Record, read_record
 
 
@@ -19,16 +21,33 @@ def run_folder(config: Config) -> Path:
     return Path("runs") / config.name
 
 
-def folder_of(run: Path) -> Path:
+def folder_of(run: str | Path | Remote) -> Place:
     """A run folder, given itself or the configuration it came from."""
-    return Path("runs") / run.stem if run.suffix == ".toml" else run
+    found = place(run)
+    if isinstance(found, Path) and found.suffix == ".toml":
+        return Path("runs") / found.stem
+    return found
+
+
+def on_this_machine(folder: str | Path | Remote, what: str) -> Path:
+    """A folder that is to hold something which is only ever written to a disk.
+
+    Raises:
+        ConfigError: it is a URL.
+    """
+    found = place(folder)
+    if isinstance(found, Remote):
+        raise ConfigError(
+            f"{what} is written to a disk", where=str(found), remedy="name a local folder"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder and the scenarios in it."""
+    """A run folder, local or in an object store, and the scenarios in it."""
 
-    folder: Path
+    folder: Place
     record: Record
 
     def ensemble(self, scenario: str | None = None) -> Ensemble:
@@ -65,7 +84,7 @@ class Run:
             StoreError: it is not complete, or damaged on disk.
         """
         try:
-            with self.open(scenario) as ensemble:
+            with storing(self.folder), self.open(scenario) as ensemble:
                 return ensemble.drop_vars(without, errors="ignore").load()
         except (RuntimeError, ValueError) as error:  # what zarr's codecs raise on damaged bytes
             raise StoreError(
@@ -75,10 +94,11 @@ class Run:
             ) from error
 
 
-def open_run(folder: str | Path) -> Run:
-    """An existing run folder.
+def open_run(folder: str | Path | Remote) -> Run:
+    """An existing run folder, a path or a URL such as "s3://bucket/runs/wiod13".
 
     Raises:
         StoreError: it holds no run.
     """
-    return Run(Path(folder), read_record(Path(folder)))
+    found = place(folder)
+    return Run(found, read_record(found))

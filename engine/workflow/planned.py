@@ -76,7 +76,8 @@ class Planned:
             yield "every draw:        balanced, and solved directly with and without that; roughly"
         else:
             yield f"memory, directly:  {self._directly()}"
-        yield f"disk:              {size((needs.ensemble + needs.prepared) * self.scenarios)}"
+        yield f"ensemble:          {size(needs.ensemble * self.scenarios)} in the run folder"
+        yield f"prepared tables:   {size(needs.prepared * self.scenarios)} on disk, while it runs"
         yield f"time, preparing:   {duration(starting)}"
         yield f"time, drawing:     {duration(needs.seconds * self.scenarios)} (speed measured now)"
         if self.split:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from engine import analysis
 from engine.report import PAGE, Assumption, Other, Subject, write
-from engine.workflow.folders import Run
+from engine.workflow.folders import Run, on_this_machine
 from engine.workflow.judging import contributions, rule_of
 from engine.workflow.planned import duration
 from engine.workflow.topics import case_of, told
@@ -19,21 +19,22 @@ from engine.workflow.topics import case_of, told
 def report(
     run: Run,
     scenario: str | None = None,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     *,
     names: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the page of one scenario and the data of its figures; returns the page.
 
     Args:
-        folder: where to, `RUN/report-<scenario>` if not given.
+        folder: where to on this machine; `RUN/report-<scenario>` if not given, in
+            `runs/<name of RUN>` where the run lies in an object store.
         names: what codes are called on it; those the run remembers if not given.
 
     Raises:
         StoreError: the ensemble is not complete, or the page cannot be written.
     """
     name = scenario or run.record.scenarios[0]
-    folder = folder or _folder(run, name)
+    folder = on_this_machine(folder, "a report") if folder else _folder(run, name)
     ensemble, looks = run.load(name), run.record.looks
     case = case_of(run, rule_of(run), name, ensemble)
     rule = case.at_look
@@ -63,7 +64,9 @@ def report(
 
 
 def _folder(run: Run, scenario: str) -> Path:
-    return run.folder / f"report-{scenario}"
+    """Where a page is written unless the user says otherwise: on this machine, also of a URL."""
+    home = run.folder if isinstance(run.folder, Path) else Path("runs") / run.folder.name
+    return home / f"report-{scenario}"
 
 
 def _assumptions(run: Run, scenario: str) -> tuple[Assumption, ...]:
@@ -73,7 +76,7 @@ def _assumptions(run: Run, scenario: str) -> tuple[Assumption, ...]:
 def _other(run: Run, scenario: str, here: Path) -> Other:
     """Another scenario, with a link to its page where that is written beside this one."""
     folder = _folder(run, scenario)
-    beside = here.parent == run.folder and (folder / PAGE).is_file()
+    beside = here.parent == folder.parent and (folder / PAGE).is_file()
     page = f"../{folder.name}/{PAGE}" if beside else ""
     return Other(scenario, _assumptions(run, scenario), page)
 

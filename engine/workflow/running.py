@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import wording
-from engine.clusters import ClusterSpec, one_blas_thread
+from engine.clusters import ClusterSpec, Executor, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
 from engine.error_model import ErrorModel
-from engine.errors import StoreError
 from engine.jobs import Job, settled
 from engine.mrio import MRIO
 from engine.plan import SamplingPlan
@@ -23,16 +22,19 @@ from engine.prepare import exact_in_short
 from engine.question import Question, with_units
 from engine.runs import Listener
 from engine.runs import run as run_jobs
-from engine.stores.record import Record, read_record, write_record
+from engine.stores.places import Remote, place
+from engine.stores.record import Record, remembered, write_record
 from engine.workflow.checking import buys
 from engine.workflow.folders import Run, run_folder
 from engine.workflow.planning import sampling_of
 from engine.workflow.reading import Reader
 
+LOCAL = (Executor.SERIAL, Executor.THREADS, Executor.PROCESSES)  # where this machine alone draws
+
 
 def run(
     config: Config,
-    folder: str | Path | None = None,
+    folder: str | Path | Remote | None = None,
     *,
     draws: int | None = None,
     cluster: ClusterSpec | None = None,
@@ -42,7 +44,8 @@ def run(
     """Run, resume or extend every scenario of a configuration.
 
     Args:
-        folder: the run folder, `runs/<config name>` if not given.
+        folder: the run folder, a path or a URL ("s3://bucket/runs/x"); `runs/<config name>` if
+            not given.
         draws: draws a year instead of the configuration's own, rounded up to whole blocks.
         cluster: where to run, instead of the configuration's own. Processes need a script whose
             own work stands under `if __name__ == "__main__":`; threads do not.
@@ -54,7 +57,7 @@ def run(
         StoreError: the folder holds another run, is in use, or cannot be written.
         RunError: the run stopped before it was complete.
     """
-    folder = Path(folder) if folder else run_folder(config)
+    folder = place(folder) if folder else run_folder(config)
     cluster = cluster or config.cluster
     sampling = sampling_of(config, draws)
     tables = Reader(config)
@@ -64,11 +67,12 @@ def run(
         for scenario in config.scenarios
     ]
     began = time.time()
-    with one_blas_thread(), settled(jobs) as ready:
+    elsewhere = cluster.executor not in LOCAL
+    with one_blas_thread(), settled(jobs, elsewhere=elsewhere) as ready:
         for one in ready:
             if words := exact_in_short(one.exact):
                 teller(f"scenario {one.job.errors.name}, without any error: {words}")
-        record = _record(config, question, _earlier(folder))
+        record = _record(config, question, remembered(folder))
         write_record(folder, record)
         try:
             run_jobs(ready, cluster, listener)
@@ -82,7 +86,7 @@ def run(
 def job_of(
     config: Config,
     scenario: ErrorModel,
-    folder: Path,
+    folder: Place,
     question: Question,
     sampling: SamplingPlan,
     read: Callable[[int], MRIO],
@@ -110,14 +114,6 @@ def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict
         "workers": cluster.slots,
         "host": platform.node(),
     }
-
-
-def _earlier(folder: Path) -> Record | None:
-    """What the folder remembers; nothing where there is no readable record."""
-    try:
-        return read_record(folder)
-    except StoreError:
-        return None
 
 
 def _record(

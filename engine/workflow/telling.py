@@ -8,7 +8,8 @@ from pathlib import Path
 from engine import analysis
 from engine.errors import InputError, StoreError
 from engine.kernels.changes import DetectionRule
-from engine.stores.ensemble import Ensemble, open_ensemble
+from engine.stores.ensemble import Ensemble, open_ensemble, scenarios
+from engine.stores.places import Place, Remote, place
 from engine.workflow.folders import Run
 from engine.workflow.judging import contributions
 from engine.workflow.topics import TOPICS, Case, Row, case_of, told
@@ -16,7 +17,9 @@ from engine.workflow.topics import TOPICS, Case, Row, case_of, told
 CHANGES = "changes"
 
 
-def status(folder: Path, scenario: str | None = None, *, verify: bool = False) -> Iterator[str]:
+def status(
+    folder: str | Path | Remote, scenario: str | None = None, *, verify: bool = False
+) -> Iterator[str]:
     """Blocks done, missing and failed of each scenario; with `verify`, every block read again.
 
     Damaged blocks are taken out of the ledger, so that the next run computes them anew.
@@ -24,8 +27,9 @@ def status(folder: Path, scenario: str | None = None, *, verify: bool = False) -
     Raises:
         StoreError: the folder holds no run, or the scenario does not exist.
     """
-    for name in [scenario] if scenario else _scenarios_in(folder):
-        ensemble = open_ensemble(folder / name)
+    run = place(folder)
+    for name in [scenario] if scenario else _scenarios_in(run):
+        ensemble = open_ensemble(run / name)
         progress = ensemble.progress()
         done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
         yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
@@ -49,8 +53,8 @@ def _verified(ensemble: Ensemble) -> Iterator[str]:
         yield "  verified: every finished block is what the ledger says"
 
 
-def _scenarios_in(folder: Path) -> list[str]:
-    found = sorted(path.parent.name for path in folder.glob("*/ensemble.zarr"))
+def _scenarios_in(folder: Place) -> list[str]:
+    found = scenarios(folder)
     if not found:
         raise StoreError(
             "holds no run", where=str(folder), remedy="start one with `footfall run CONFIG`"

@@ -1,0 +1,127 @@
+"""Files that a reader wants, wherever they lie: those in an object store are copied here first.
+
+A copy is named by the address and by what the store says of the object (size, tag, time), so that
+a new version of the object is a new copy, and is hashed again before a process first reads it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from engine.errors import StoreError, TableError
+from engine.readers.files import sha256, unreadable
+from engine.stores import nearby, objects
+from engine.stores.places import Place, Remote
+
+_HASH = "sha256.txt"
+_REMEDIES = {
+    errno.ENOENT: "check the address and its spelling",
+    errno.ENODEV: "check the name of the bucket",
+    errno.EACCES: "give the process credentials that may read there; for s3 AWS_PROFILE, or "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+}
+_addresses: dict[str, str] = {}  # of the copies this process has asked for, by their path
+
+
+def here(place: Place) -> Path:
+    """The file on this machine; a copy of it where `place` is in an object store.
+
+    Raises:
+        TableError: there is no such object, or the store does not give it.
+    """
+    if isinstance(place, Path):
+        return place
+    with _explained(place):
+        found = objects.facts(place)
+        if found.get("type") == "directory":
+            raise FileNotFoundError(errno.ENOENT, "is a folder, not a file", str(place))
+    told = json.dumps({"place": str(place), **found}, sort_keys=True, default=str)
+    copy = _copied(place, f"input-{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}")
+    _addresses[str(copy)] = str(place)
+    return copy
+
+
+def listed(folder: Place) -> list[str]:
+    """Names of what lies directly in a folder.
+
+    Raises:
+        TableError: it cannot be listed.
+    """
+    if isinstance(folder, Remote):
+        with _explained(folder):
+            return objects.names(folder)
+    try:
+        return sorted(file.name for file in folder.iterdir())
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def all_below(folder: Remote) -> list[str]:
+    """Names, from `folder` on, of every object below it.
+
+    Raises:
+        TableError: it cannot be listed.
+    """
+    with _explained(folder):
+        return [path.removeprefix(f"{folder.path}/") for path in objects.below(folder)]
+
+
+@contextmanager
+def addressed() -> Iterator[None]:
+    """Errors about a copy name the address it was copied from."""
+    try:
+        yield
+    except TableError as error:
+        raise type(error)(
+            _with_addresses(error.what), where=_with_addresses(error.where), remedy=error.remedy
+        ) from error.__cause__
+
+
+def _with_addresses(text: str) -> str:
+    for copy, address in _addresses.items():
+        text = text.replace(copy, address)
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _copied(place: Remote, name: str) -> Path:
+    for _ in range(2):
+        with _explained(place):
+            folder = nearby.hold(name, lambda empty: _copy(place, empty))
+        if sha256(folder / place.name) == (folder / _HASH).read_text():
+            return folder / place.name
+        nearby.release(folder)  # spoilt on this machine: once more
+    raise TableError(
+        "its copy on this machine does not stay as it was written",
+        where=f"{place}, {folder}",
+        remedy="export FOOTFALL_SCRATCH=/a/folder/on/a/sound/disk",
+    )
+
+
+def _copy(place: Remote, folder: Path) -> None:
+    expected = objects.facts(place).get("size")
+    objects.download(place, folder / place.name)
+    size = (folder / place.name).stat().st_size
+    if expected is not None and size != expected:
+        raise OSError(errno.EIO, f"{size} bytes came, it has {expected}", str(place))
+    (folder / _HASH).write_text(sha256(folder / place.name))
+
+
+@contextmanager
+def _explained(place: Remote) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise TableError(error.what, where=error.where, remedy=error.remedy) from error
+    except OSError as error:
+        raise TableError(
+            f"cannot be read ({error.strerror or error})",
+            where=str(place),
+            remedy=_REMEDIES.get(error.errno or 0, "see that the store can be reached from here"),
+        ) from error

@@ -1,0 +1,133 @@
+"""Paths stay paths, URLs become addresses without secrets, and copies are made once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError, StoreError
+from engine.stores import nearby
+from engine.stores.places import Remote, place
+
+
+def test_a_local_path_stays_what_it_is() -> None:
+    assert place("runs/x") == Path("runs/x")
+    assert place(Path("/runs/x")) == Path("/runs/x")
+    assert place("file:///runs/a%20b") == Path("/runs/a b")
+    assert place("C:/runs") == Path("C:/runs")
+
+
+def test_a_url_is_an_address_that_travels_light() -> None:
+    found = place("s3://bucket//runs/./x.d/")
+    assert isinstance(found, Remote)
+    assert str(found) == "s3://bucket/runs/x.d"
+    assert place(str(found)) == place(found) == found
+    assert (found.name, found.stem, found.suffix) == ("x.d", "x", ".d")
+    assert str(found / "a/b" / ".") == "s3://bucket/runs/x.d/a/b"
+    assert found.with_name("y").parent == found.parent == place("s3://bucket/runs")
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert len(pickle.dumps(found)) < 150
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("s3://key:word@bucket/x", "a password"),
+        ("https://host/x.npz?X-Amz-Signature=word", "a query"),
+        ("s3://", "no address"),
+        ("s3://bucket/../other", "no address"),
+        ("s3://bucket/*", "no address"),
+    ],
+)
+def test_a_url_that_carries_a_secret_or_names_nothing_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        place(url)
+    if "word" in url:
+        assert "word=" not in str(caught.value)
+        assert ":word" not in str(caught.value)
+        assert "Signature" not in str(caught.value)
+
+
+def test_a_url_squeezed_into_a_path_is_refused() -> None:
+    with pytest.raises(ConfigError, match="squeezes"):
+        place(Path("s3://bucket/x"))
+
+
+# --- copies on this machine ---------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FOOTFALL_SCRATCH", str(tmp_path))
+    return tmp_path / f"footfall-{os.getuid()}"
+
+
+def fill_slowly(folder: Path) -> None:
+    with (folder.parent.parent / "made").open("a") as file:
+        file.write("once\n")
+    time.sleep(0.2)
+    (folder / "content").write_text("whole")
+
+
+def hold(name: str, answers: object) -> None:
+    folder = nearby.hold(name, fill_slowly)
+    answers.put((folder / "content").read_text())  # type: ignore[attr-defined]
+    time.sleep(60)
+
+
+def test_the_processes_of_a_machine_make_one_copy_and_keep_it(
+    tmp_path: Path, scratch: Path
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    answers = context.Queue()
+    children = [context.Process(target=hold, args=("one", answers)) for _ in range(4)]
+    for child in children:
+        child.start()
+    assert [answers.get(timeout=60) for _ in children] == ["whole"] * 4
+    assert (tmp_path / "made").read_text() == "once\n"
+    nearby.clear()
+    assert (scratch / "one" / "content").exists()  # the others hold it
+    for child in children:
+        child.kill()
+        child.join()
+    nearby.clear()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_copy_appears_whole_or_not_at_all(scratch: Path) -> None:
+    def fails(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise OSError("the store is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        nearby.hold("one", fails)
+    assert not (scratch / "one").exists()
+    assert not list(scratch.glob("*.partial"))
+    (scratch / "one.0123.partial").mkdir()  # as a kill leaves it
+    folder = nearby.hold("one", fill_slowly)
+    assert nearby.hold("one", fails) == folder
+    nearby.release(folder)
+    assert list(scratch.iterdir()) == []
+
+
+def test_inputs_outlive_the_process_and_prepared_tables_do_not(scratch: Path) -> None:
+    nearby.hold("input-one", fill_slowly)
+    nearby.hold("tables-one", fill_slowly)
+    nearby.clear()
+    assert (scratch / "input-one").is_dir()
+    assert not (scratch / "tables-one").exists()
+    long_ago = time.time() - 8 * 24 * 3600
+    os.utime(scratch / "input-one.lock", (long_ago, long_ago))
+    nearby.clear()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_scratch_folder_that_others_may_enter_is_refused(scratch: Path) -> None:
+    scratch.mkdir(mode=0o755)
+    with pytest.raises(StoreError, match="others may enter"):
+        nearby.hold("one", fill_slowly)
