@@ -90,7 +90,8 @@ class Settled:
         parts = tuple(PARTS.index(part) for part in self.job.question.parts)
         for blocks in tasks(self.ensemble.missing(), 1):
             folder = self.tables / str(blocks[0].year)
-            yield Task(folder, self.job.folder, blocks, parts)
+            # Workers elsewhere have another working directory.
+            yield Task(folder.absolute(), self.job.folder.absolute(), blocks, parts)
 
 
 @contextmanager

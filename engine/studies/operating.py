@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.clusters import ClusterSpec, connect, one_blas_thread
+from engine.clusters import Profile, connect, one_blas_thread
 from engine.config import Config
 from engine.errors import ConfigError, RunError
 from engine.runs import Listener, Progress
@@ -46,7 +46,7 @@ def characterise(
     believed: str | None = None,
     stressor: str | None = None,
     consumer: str | None = None,
-    cluster: ClusterSpec | None = None,
+    cluster: Profile | None = None,
     listener: Listener = lambda _: None,
 ) -> Characteristics:
     """False positives, power and coverage of a configuration's verdicts, by simulation.
@@ -97,7 +97,7 @@ def characterise(
             return told
 
 
-def _play(tasks: Sequence[Task], cluster: ClusterSpec) -> Iterator[Record]:
+def _play(tasks: Sequence[Task], cluster: Profile) -> Iterator[Record]:
     with connect(cluster) as executor:
         for outcome in executor.map_unordered(played, tasks):
             if outcome.result is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wording
-from engine.clusters import ClusterSpec, one_blas_thread
+from engine.clusters import Profile, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
 from engine.errors import StoreError
@@ -31,7 +31,7 @@ def run(
     folder: str | Path | None = None,
     *,
     draws: int | None = None,
-    cluster: ClusterSpec | None = None,
+    cluster: Profile | None = None,
     listener: Listener = lambda _: None,
 ) -> Run:
     """Run, resume or extend every scenario of a configuration.
@@ -80,12 +80,12 @@ def run(
     return Run(folder, record)
 
 
-def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict[str, Any]:
+def _sitting(began: float, sampling: SamplingPlan, cluster: Profile) -> dict[str, Any]:
     return {
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - began, 1),
         "draws": sampling.draws,
-        "executor": str(cluster.executor),
+        "executor": cluster.kind,
         "workers": cluster.slots,
         "host": platform.node(),
     }
