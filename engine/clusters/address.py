@@ -15,6 +15,8 @@ from engine.clusters.spec import Address
 from engine.clusters.workers import Fit, different, software, unfit
 from engine.errors import ConfigError
 
+CONNECTING = "30s"  # for a scheduler to answer
+
 
 @contextmanager
 def address(spec: Address) -> Iterator[Cluster]:
@@ -25,7 +27,7 @@ def address(spec: Address) -> Iterator[Cluster]:
         StoppedError: nobody answers there.
         PlanError: a worker is not like this process.
     """
-    with dask.config.set({"distributed.comm.timeouts.connect": "30s"}):
+    with dask.config.set({"distributed.comm.timeouts.connect": CONNECTING}):
         try:
             client = Client(spec.address, security=_security(spec), set_as_default=False)
         except (OSError, ValueError, TypeError) as error:

@@ -18,6 +18,7 @@ from distributed.deploy.spec import SpecCluster
 
 from engine.clusters.address import checked
 from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.keys import keys_for_this_run, worker_arguments
 from engine.clusters.local import OURS
 from engine.clusters.spec import DEATH_TIMEOUT, Allocation
 from engine.errors import ConfigError
@@ -42,9 +43,8 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
         )
     logs, keys = folder / "logs", folder / "cluster"
     logs.mkdir(parents=True, exist_ok=True)
-    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    security = Security.temporary() if spec.encrypted else None
     with ExitStack() as stack:
+        security = stack.enter_context(keys_for_this_run(keys)) if spec.encrypted else None
         stack.enter_context(dask.config.set(OURS))
         cluster = stack.enter_context(
             SpecCluster(
@@ -61,9 +61,8 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
                 silence_logs=40,
             )
         )
-        arguments = stack.enter_context(_credentials(security, keys))
         commands = [
-            command(spec, cluster.scheduler_address, number, arguments)
+            command(spec, cluster.scheduler_address, number, security)
             for number in range(spec.workers)
         ]
         steps = _Steps(commands, logs)
@@ -74,9 +73,7 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
         yield Distributed(client, spec.slots, f"http://127.0.0.1:{port}/status", steps)
 
 
-def command(
-    spec: Allocation, address: str, number: int, credentials: list[str] | None = None
-) -> list[str]:
+def command(spec: Allocation, address: str, number: int, security: Security | None) -> list[str]:
     """How one worker is started inside the allocation."""
     step = ["srun", "--exact", "--nodes=1", "--ntasks=1", f"--cpus-per-task={spec.cores}"]
     if spec.memory is not None:
@@ -85,36 +82,13 @@ def command(
         spec.python or sys.executable, "-m", "distributed.cli.dask_worker", address,
         "--name", f"task-{number}", "--nthreads", str(spec.cores), "--nanny", "--no-dashboard",
         "--memory-limit", spec.memory or "0", "--death-timeout", str(DEATH_TIMEOUT),
-        *(credentials or []),
+        *(worker_arguments(security) if security else ()),
     ]  # fmt: skip
     if spec.interface is not None:
         worker += ["--interface", spec.interface]
     if spec.local_directory is not None:
         worker += ["--local-directory", spec.local_directory]
     return [*step, *worker]
-
-
-@contextmanager
-def _credentials(security: Security | None, folder: Path) -> Iterator[list[str]]:
-    """Temporary keys as files that the other nodes see, and the arguments that name them."""
-    if security is None:
-        yield []
-        return
-    arguments, written = ["--protocol", "tls://"], []
-    for name, text in security.get_tls_config_for_role("worker").items():
-        if name == "ciphers" or text is None:
-            continue
-        path = folder / f"worker-{name.replace('_', '-')}.pem"
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        written.append(path)
-        arguments += [f"--tls-{name.replace('_', '-')}", str(path.absolute())]
-    try:
-        yield arguments
-    finally:
-        for path in written:
-            path.unlink(missing_ok=True)
 
 
 class _Steps:

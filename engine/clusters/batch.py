@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +19,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Client, Security
+from distributed import Client
 
 from engine.clusters import queues
 from engine.clusters.address import checked
 from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.keys import keys_for_this_run, named_keys
 from engine.clusters.local import OURS
 from engine.clusters.spec import DEATH_TIMEOUT, Batch, System, clock, lifetime, one_line, seconds_of
 from engine.errors import ConfigError
@@ -134,10 +136,6 @@ def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
     logs, keys = folder / "logs", folder / "cluster"
     if made:
         logs.mkdir(parents=True, exist_ok=True)
-        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in keys.glob(".dask-jobqueue.*"):  # keys of a run that was killed
-            left.unlink(missing_ok=True)
-    security = _temporary_keys() if spec.encrypted and made else None
     options: dict[str, Any] = {
         "cores": spec.cores,
         "memory": spec.memory,
@@ -157,7 +155,7 @@ def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
         "worker_extra_args": [*_site(spec, "worker-extra-args", []), *_worker_arguments(spec)],
         "death_timeout": DEATH_TIMEOUT,
         "shared_temp_directory": str(keys),
-        "security": security,
+        "security": named_keys(keys) if spec.encrypted else None,
         "protocol": "tls://" if spec.encrypted else "tcp://",
         "scheduler_options": {
             # Whoever may reach the node must not read it; a tunnel shows it to the user.
@@ -166,16 +164,16 @@ def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
         },
         "silence_logs": "error",
     }
-    if made:
-        options["log_directory"] = str(logs)
-    elif spec.system is not System.LSF:
-        options["log_directory"] = None
+    options["log_directory"] = str(logs)
     module = _module()
     try:
         if not made:
             yield _Dry(getattr(module, _CLASSES[spec.system]), options)
             return
-        with getattr(module, _CLASSES[spec.system])(**options) as cluster:
+        with ExitStack() as stack:
+            if spec.encrypted:
+                options["security"] = stack.enter_context(keys_for_this_run(keys))
+            cluster = stack.enter_context(getattr(module, _CLASSES[spec.system])(**options))
             yield cluster
     except (ValueError, TypeError) as error:
         raise ConfigError(
@@ -191,22 +189,16 @@ class _Dry:
     def __init__(self, kind: Any, options: dict[str, Any]) -> None:
         own = {"shared_temp_directory", "scheduler_options", "silence_logs"}
         job = {name: value for name, value in options.items() if name not in own}
-        self._job = kind.job_cls("SCHEDULER", name="WORKER", **job)
+        logs = job.pop("log_directory")
+        with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the folder it is told
+            self._script = (
+                kind.job_cls("SCHEDULER", name="WORKER", log_directory=made, **job)
+                .job_script()
+                .replace(made, logs)
+            )
 
     def job_script(self) -> str:
-        return str(self._job.job_script())
-
-
-def _temporary_keys() -> Security:
-    try:
-        keys: Security = Security.temporary()
-        return keys
-    except ImportError:
-        raise ConfigError(
-            "encryption needs the package cryptography, which is not installed",
-            where="cluster.encrypted",
-            remedy="pip install 'footfall[jobqueue]', or `encrypted = false` on a trusted network",
-        ) from None
+        return str(self._script)
 
 
 def plain(text: str | None, where: str) -> str | None:

@@ -25,7 +25,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from engine.errors import StoppedError, WorkerDiedError
+from engine.clusters.workers import refuse_if_different
+from engine.errors import PlanError, StoppedError, WorkerDiedError
 
 TaskType = TypeVar("TaskType")
 Result = TypeVar("Result")
@@ -101,6 +102,7 @@ def attempt(
     function: Callable[[TaskType], Result], task: TaskType
 ) -> tuple[Result | None, Exception | None, str, float]:
     """On a worker: the result and its seconds, or the exception and an account of it."""
+    refuse_if_different()
     began = time.monotonic()
     try:
         return function(task), None, "", time.monotonic() - began
@@ -206,6 +208,8 @@ class _Wave(Generic[TaskType, Result]):
 
     def _failed(self, future: Future[Any], one: _Try[TaskType]) -> list[Outcome[TaskType, Result]]:
         error = future.exception()
+        if isinstance(error, PlanError):
+            raise error
         if not isinstance(error, KilledWorker):
             return [Outcome(one.task, None, error, f"{type(error).__name__}: {error}")]
         one = _Try(one.task, one.deaths + 1)

@@ -13,6 +13,7 @@ from engine.clusters import queues
 from engine.clusters.allocation import command as worker_command
 from engine.clusters.batch import refuse_odd_path, script
 from engine.clusters.controller import STARTS, controller_script
+from engine.clusters.keys import named_keys
 from engine.clusters.operators import gateway_text, manifest_text
 from engine.clusters.spec import (
     Address,
@@ -104,7 +105,8 @@ def would_send(
             yield f"worker, {profile.workers} times", script(profile, folder)
         case Allocation():
             yield "controller", controller_script(profile, name, command, folder, Path.cwd())
-            worker = worker_command(profile, "SCHEDULER", 0)
+            keys = named_keys(folder / "cluster") if profile.encrypted else None
+            worker = worker_command(profile, "SCHEDULER", 0, keys)
             yield f"worker, {profile.workers} times inside", shlex.join(worker)
         case Kubernetes():
             yield "DaskCluster, sent by `footfall run`", manifest_text(profile)

@@ -53,10 +53,24 @@ def unfit(wanted: Mapping[str, str]) -> list[str]:
     return [*why, f"its BLAS runs {threads} threads"] if threads > 1 else why
 
 
+_refusals: list[PlanError] = []  # of this process, while it is a worker that is different
+
+
+def refuse_if_different() -> None:
+    """Do nothing, unless this process is a worker that has been found to be different.
+
+    Raises:
+        PlanError: naming what differs; the run then stops, for another would come in its place.
+    """
+    if _refusals:
+        raise _refusals[0]
+
+
 class Fit(WorkerPlugin):
     """Hold a worker to one BLAS thread for as long as it lives, and refuse one that is different.
 
-    The scheduler hands it to workers that come later, too.
+    The scheduler hands it to workers that come later, too; of these it only notes in its log that
+    a plugin fails, so that the refusal is kept for the worker's first task.
     """
 
     name = "footfall-fit"
@@ -73,7 +87,13 @@ class Fit(WorkerPlugin):
         self.limits = threadpool_limits(1, user_api="blas")
         why = unfit(self.wanted)
         if why:
-            raise different(f"{worker.name} on {platform.node()}", why)
+            refusal = different(f"{worker.name} on {platform.node()}", why)
+            _refusals.append(refusal)
+            raise refusal
+
+    def teardown(self, worker: Any) -> None:
+        """Forget the refusal: the process may live on without this worker."""
+        _refusals.clear()
 
 
 def different(worker: str, why: list[str]) -> PlanError:
