@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from engine.blockwork import Task, compute
-from engine.clusters import Cluster, ClusterSpec, Outcome, Profile, connect
+from engine.clusters import Cluster, ClusterSpec, Executor, Outcome, Profile, connect
 from engine.errors import RunError, WorkerDiedError
 from engine.jobs import Settled
 from engine.plan import Block
@@ -69,7 +69,7 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
     folder = settled[0].job.folder.parent
     with connect(cluster, folder) as executor:
         counted = _Counted(before, total, executor.dashboard, listener)
-        pace = _Pace(_PLANNED_HERE if isinstance(cluster, ClusterSpec) else _PLANNED)
+        pace = _Pace(_planned(cluster))
         given_up: list[Outcome[Task, int]] = []
         tries: Counter[tuple[Path, Block]] = Counter()
         tasks = pace.bunched(waiting, executor)
@@ -98,6 +98,13 @@ def _is_last(outcome: Outcome[Task, int], tries: Counter[tuple[Path, Block]]) ->
     key = (task.ensemble, task.blocks[0])
     tries[key] += 1
     return tries[key] == ATTEMPTS or isinstance(outcome.error, WorkerDiedError)
+
+
+def _planned(cluster: Profile) -> float:
+    """Seconds a task is to last."""
+    if isinstance(cluster, ClusterSpec):
+        return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
+    return _PLANNED
 
 
 class _Pace:

@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Where a kind of test must run (FOOTFALL_MUST_RUN="realdata slurm"), a skip of it is a failure."""
+    """Where a kind of test must run (FOOTFALL_MUST_RUN="slurm"), its skip is a failure."""
     must_run = os.environ.get("FOOTFALL_MUST_RUN", "").split()
     skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
     if skipped and any(kind in item.keywords for kind in must_run):

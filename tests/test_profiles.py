@@ -66,16 +66,17 @@ def test_the_scripts_of_a_batch_system(system: str, tmp_path: Path) -> None:
     assert f"engine.cli run {tmp_path}/small.toml --output {tmp_path}/run" in controller
     assert "--draws 128 &" in controller
     assert "-eq 75" in controller
+    assert ("sleep 28680; kill -USR1 $$" in controller) == (system == "pbs")
     assert "--death-timeout 60" in worker
     # An hour, less five minutes, less half of them by which workers differ.
     assert "--lifetime 3150s --lifetime-stagger 150s" in worker
     assert f"--tls-ca-file {tmp_path}/run/cluster/ca.pem" in worker
     assert f"{tmp_path}/run/logs" in worker
     expected = {
-        "slurm": ["--time=08:00:00", "--mem=2000M", "--requeue", "--signal=B:TERM@120"],
+        "slurm": ["--time=08:00:00", "--mem=2000M", "--requeue", "--signal=B:USR1@120"],
         "pbs": ["-l walltime=08:00:00", "-l select=1:ncpus=1:mem=2000MB", "-r y"],
-        "lsf": ["-W 08:00", "-wa TERM", '-Q "75"'],
-        "sge": ["-l h_rt=08:00:00", "-notify", "-cwd"],
+        "lsf": ["-W 08:00", "-wa USR1", '-Q "75"'],
+        "sge": ["-l h_rt=08:00:00", "-l s_rt=07:58:00", "-notify", "-cwd"],
     }[system]
     for line in expected:
         assert f"{MARK[system]} {line}\n" in controller
@@ -126,6 +127,7 @@ def test_the_request_to_a_gateway(tmp_path: Path) -> None:
         ('system = "slurm"\nprologue = ["a\\nb"]', "line break"),
         ('system = "slurm"\n[controller]\nrestart = 3', "did you mean `restarts`"),
         ('system = "slurm"\n[controller]\ngrace = 0', "grace"),
+        ('system = "slurm"\n[controller]\nwalltime = "00:02:00"', "told to stop as it starts"),
         ('workers = 2', "system"),
         ('system = "kubernetes"\nname = "x"', "image"),
     ],

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "runbook.md"
 
 @pytest.mark.timeout(300)
 def test_the_runbook_runs(tmp_path: Path) -> None:
-    """Commands in `sh` blocks run anywhere; those that need a batch system are run in test_slurm."""
+    """Commands in `sh` blocks run anywhere; those that need SLURM are in test_slurm."""
     environment, said = on_path(tmp_path / "bin"), ""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for language, text in blocks(PAGE.read_text()):

@@ -23,10 +23,10 @@ from engine.config import load_config
 from engine.errors import StoppedError
 from engine.stores.ensemble import open_ensemble
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(480)]
 
 ROOT = Path(__file__).parent.parent
-DRAWS = 2048
+DRAWS = 6144
 CONFIG = SMALL.replace("[cluster]\ndashboard = false\n", "").replace("448", str(DRAWS))
 PROFILE = """
 system = "slurm"
@@ -90,7 +90,7 @@ def prepared(folder: Path, profile: str = PROFILE, config: str = CONFIG) -> Path
     return folder
 
 
-def until(holds: Callable[[], object], what: str, folder: Path, seconds: float = 120) -> None:
+def until(holds: Callable[[], object], what: str, folder: Path, seconds: float = 200) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > ends:
@@ -135,10 +135,14 @@ def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     )  # fmt: skip
     assert again.returncode == 1
     assert f"job {number}" in again.stderr
-    until(lambda: blocks(folder) and workers(slurm), "no worker began", folder)
+    until(lambda: blocks(folder), "no worker began", folder)
+    cancelled = workers(slurm)
+    slurm.ask("scancel", *cancelled)
+    assert blocks(folder) < 3 * DRAWS // 64
     status = footfall(slurm, "status", folder / "run").stdout
     assert f"controller: slurm job {number}" in status
-    slurm.ask("scancel", *workers(slurm)[:2])
+    assert "ended" not in status
+    until(lambda: set(workers(slurm)) - set(cancelled), "no worker takes their place", folder)
     until(is_over(slurm), "the run does not end", folder)
     same(folder, truth)
     assert "ended" in footfall(slurm, "status", folder / "run").stdout
@@ -152,7 +156,7 @@ def test_a_controller_that_is_killed_leaves_no_job_and_is_resumed_by_the_same_co
 ) -> None:
     folder = prepared(tmp_path)
     submit(slurm, folder)
-    until(lambda: blocks(folder) and workers(slurm), "no worker began", folder)
+    until(lambda: blocks(folder), "no worker began", folder)
     (lock,) = folder.glob("run/base/lock-*.json")
     os.kill(json.loads(lock.read_text())["holder"]["pid"], signal.SIGKILL)
     until(is_over(slurm), "jobs are left behind", folder)
@@ -168,7 +172,7 @@ def test_a_controller_at_its_walltime_goes_back_into_the_queue_and_resumes(
 ) -> None:
     """The run is far longer than its walltime; what it has drawn is what the short run drew."""
     short = PROFILE.replace('[controller]\nwalltime = "00:10:00"', "").replace(
-        'interface = "lo"', 'interface = "lo"\n[controller]\nwalltime = "00:01:00"\ngrace = 20'
+        'interface = "lo"', 'interface = "lo"\n[controller]\nwalltime = "00:02:00"\ngrace = 20'
     )
     folder = prepared(tmp_path, short, CONFIG.replace(str(DRAWS), "400000"))
     number = submit(slurm, folder)
@@ -188,6 +192,8 @@ def test_a_controller_at_its_walltime_goes_back_into_the_queue_and_resumes(
         {block: entry.checksum for block, entry in open_ensemble(path).ledger.entries().items()}
         for path in (folder / "run" / "base", truth.folder / "base")
     )
+    # Cancelled by the user, it does not go back into the queue.
+    assert "JobState=CANCELLED" in slurm.ask("scontrol", "show", "job", number)
     common = ours.keys() & theirs.keys()
     assert len(common) >= 32
     assert all(ours[block] == theirs[block] for block in common)

@@ -32,13 +32,18 @@ def address(spec: Address) -> Iterator[Cluster]:
             client = Client(spec.address, security=_security(spec), set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise lost(f"no scheduler answers at {spec.address} ({_words(error)})") from error
-        with client, checked(client):
-            yield Distributed(client, spec.slots, str(client.dashboard_link), _Others())
+        with client:
+            check(client)
+            try:
+                yield Distributed(client, spec.slots, str(client.dashboard_link), _Others())
+            finally:
+                if client.status == "running":
+                    with suppress(Exception):
+                        within(PATIENCE / 6, lambda: client.unregister_worker_plugin(Fit.name))
 
 
-@contextmanager
-def checked(client: Client) -> Iterator[None]:
-    """Refuse workers that are not like this process, now and, for as long as it lasts, later.
+def check(client: Client) -> None:
+    """Refuse workers that are not like this process, now and, for as long as they live, later.
 
     Raises:
         PlanError: naming the worker and what differs.
@@ -52,12 +57,6 @@ def checked(client: Client) -> Iterator[None]:
         client.register_plugin(Fit(wanted))
     except (ModuleNotFoundError, AttributeError) as error:
         raise different("of this cluster", [f"it cannot import footfall ({error})"]) from error
-    try:
-        yield
-    finally:
-        if client.status == "running":
-            with suppress(Exception):
-                within(PATIENCE / 6, lambda: client.unregister_worker_plugin(Fit.name))
 
 
 def _security(spec: Address) -> Security | None:

@@ -16,7 +16,7 @@ import dask
 from distributed import Client, Scheduler, Security
 from distributed.deploy.spec import SpecCluster
 
-from engine.clusters.address import checked
+from engine.clusters.address import check
 from engine.clusters.executing import Cluster, Distributed
 from engine.clusters.keys import keys_for_this_run, worker_arguments
 from engine.clusters.local import OURS
@@ -68,7 +68,7 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
         steps = _Steps(commands, logs)
         stack.callback(steps.stop)
         client = stack.enter_context(Client(cluster))
-        stack.enter_context(checked(client))
+        check(client)
         port = urlsplit(str(client.dashboard_link)).port
         yield Distributed(client, spec.slots, f"http://127.0.0.1:{port}/status", steps)
 

@@ -22,7 +22,7 @@ import dask
 from distributed import Client
 
 from engine.clusters import queues
-from engine.clusters.address import checked
+from engine.clusters.address import check
 from engine.clusters.executing import Cluster, Distributed
 from engine.clusters.keys import keys_for_this_run, named_keys
 from engine.clusters.local import OURS
@@ -59,7 +59,8 @@ def batch(spec: Batch, folder: Path) -> Iterator[Cluster]:
         _cluster(spec, folder) as cluster,
     ):
         cluster.adapt(minimum=spec.workers, maximum=spec.workers)
-        with Client(cluster) as client, checked(client):
+        with Client(cluster) as client:
+            check(client)
             port = urlsplit(str(client.dashboard_link)).port
             dashboard = f"http://127.0.0.1:{port}/status" if port else ""
             yield Distributed(client, spec.slots, dashboard, _Jobs(cluster, spec, folder))

@@ -1,8 +1,9 @@
 """The job in which a run runs: its script, for each batch system.
 
-Its shell hands TERM on to the run, which then stops with everything finished safe and exit code 75;
-the script puts the job back into the queue, as often as the profile allows. A run that failed for
-another reason is left alone.
+Shortly before the walltime its shell gets USR1 and tells the run to stop, which it does with
+everything finished safe and exit code 75; the script then puts the job back into the queue, as
+often as the profile allows. A job that is cancelled (TERM) is not put back, nor is a run that has
+failed.
 """
 
 from __future__ import annotations
@@ -52,12 +53,15 @@ def controller_script(
             *prologue,
             f"starts={shlex.quote(str(folder / 'cluster' / STARTS))}",
             f"{shlex.join(command)} &",
-            "run=$!",
-            "trap 'kill -TERM $run 2>/dev/null' TERM INT USR2",
+            "run=$! cancelled=",
+            *_timer(spec),
+            "trap 'kill -TERM $run 2>/dev/null' USR1  # the walltime is near",
+            "trap 'cancelled=yes; kill -TERM $run 2>/dev/null' TERM INT USR2",
             "wait $run",
             "while kill -0 $run 2>/dev/null; do wait $run; done  # a signal ends the wait early",
             "wait $run; code=$?",
-            f"if [ $code -eq {StoppedError.exit_code} ]; then",
+            *(["kill $timer 2>/dev/null"] if _timer(spec) else []),
+            f'if [ $code -eq {StoppedError.exit_code} ] && [ -z "$cancelled" ]; then',
             '  count=$(cat "$starts" 2>/dev/null || echo 0)',
             f'  if [ "$count" -lt {restarts} ]; then',
             '    echo $((count + 1)) > "$starts"',
@@ -68,6 +72,16 @@ def controller_script(
             "",
         ]
     )
+
+
+def _timer(spec: Batch | Allocation) -> list[str]:
+    """PBS sends the same signal at the walltime and when a job is deleted: the script counts."""
+    if not isinstance(spec, Batch) or spec.system is not System.PBS:
+        return []
+    if spec.controller.walltime is None:
+        return []
+    seconds = max(1, seconds_of(spec.controller.walltime) - spec.controller.grace)
+    return [f"(sleep {seconds}; kill -USR1 $$) & timer=$!"]
 
 
 def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
@@ -91,7 +105,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
             ("--time=", None if walltime is None else clock(walltime)),
             ("--partition=", queue),
             ("--account=", account),
-            ("--signal=", f"B:TERM@{grace}"),
+            ("--signal=", f"B:USR1@{grace}"),
             ("--requeue", ""),
         ]
         return _lines("#SBATCH ", given, spec.directives)
@@ -108,7 +122,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
                 ("--time=", None if walltime is None else clock(walltime)),
                 ("--partition=", queue),
                 ("--account=", account),
-                ("--signal=", f"B:TERM@{grace}"),
+                ("--signal=", f"B:USR1@{grace}"),
                 ("--requeue", ""),
             ]
             return _lines("#SBATCH ", given, spec.directives)
@@ -134,7 +148,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
                 ("-M ", memory),
                 ("-W ", ends),
                 ("-wt ", None if ends is None else -(-grace // 60)),
-                ("-wa ", None if ends is None else "TERM"),
+                ("-wa ", None if ends is None else "USR1"),
                 ("-q ", queue),
                 ("-P ", account),
                 ("-Q ", f'"{StoppedError.exit_code}"'),
@@ -149,7 +163,8 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
                 ("-cwd", ""),
                 ("-l ", None if walltime is None else f"h_rt={clock(walltime)}"),
                 ("-l ", None if memory is None else f"h_vmem={memory}M"),
-                # A signal before the end: s_rt sends USR1, -notify USR2 before a kill.
+                # USR1 when s_rt is over; -notify sends USR2 before a job is deleted.
+                ("-l ", None if walltime is None else f"s_rt={clock(max(1, walltime - grace))}"),
                 ("-notify", ""),
                 ("-q ", queue),
                 ("-P ", account),

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Client
 
-from engine.clusters.address import checked
+from engine.clusters.address import check
 from engine.clusters.executing import Cluster, Distributed
 from engine.clusters.spec import DEATH_TIMEOUT, Gateway, Kubernetes
 from engine.errors import ConfigError
@@ -100,8 +100,8 @@ def kubernetes(spec: Kubernetes) -> Iterator[Cluster]:
             custom_cluster_spec=manifest(spec), namespace=spec.namespace
         ) as cluster,
         Client(cluster) as client,
-        checked(client),
     ):
+        check(client)
         yield Distributed(client, spec.slots, str(client.dashboard_link), _Elsewhere())
 
 
@@ -118,7 +118,8 @@ def gateway(spec: Gateway) -> Iterator[Cluster]:
         door.new_cluster(**dict(spec.options), shutdown_on_close=True) as cluster,
     ):
         cluster.adapt(minimum=spec.workers, maximum=spec.workers)
-        with cluster.get_client() as client, checked(client):
+        with cluster.get_client() as client:
+            check(client)
             yield Distributed(client, spec.slots, str(client.dashboard_link), _Elsewhere())
 
 

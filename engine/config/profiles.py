@@ -25,6 +25,8 @@ from engine.config.parsing import checked, naming, parsed
 from engine.config.paths import resolved
 from engine.errors import ConfigError, within
 
+_EARLY = 100  # seconds: a warning that comes a minute early, and a start
+
 
 def read_profile(path: Path) -> Profile:
     """Read and check a cluster profile.
@@ -79,6 +81,7 @@ def _batch(jobs: schema.BatchProfile) -> Batch:
                 where="controller",
                 remedy="give a number of seconds above 0, and restarts of 0 or more",
             )
+    _refuse_short(controller.walltime, controller.grace)
     _checked(jobs.walltime, jobs.memory, jobs.queue, jobs.account, *jobs.directives, *jobs.prologue)
     return Batch(
         system=System(jobs.system),
@@ -109,6 +112,7 @@ def _allocation(tasks: schema.AllocationProfile) -> Allocation:
     _checked(
         tasks.walltime, tasks.memory, tasks.queue, tasks.account, *tasks.directives, *tasks.prologue
     )
+    _refuse_short(tasks.walltime, tasks.grace)
     return Allocation(
         workers=_positive(tasks.workers, "workers"),
         cores=_positive(tasks.cores, "cores"),
@@ -135,6 +139,16 @@ def _checked(walltime: str | None, memory: str | None, *lines: str | None) -> No
     for line in lines:
         if line is not None:
             one_line(line, "profile")
+
+
+def _refuse_short(walltime: str | None, grace: int) -> None:
+    """SLURM may warn a job a minute early; the run must have begun by then."""
+    if walltime is not None and seconds_of(walltime) < grace + _EARLY:
+        raise ConfigError(
+            f"a controller with a walltime of {walltime} would be told to stop as it starts",
+            where="walltime",
+            remedy=f"give it {grace + _EARLY} s or more, or less `grace`",
+        )
 
 
 def _positive(number: int, where: str) -> int:
