@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from configs import SMALL, written
+from engine import workflow
 from engine.cli import main
 from engine.clusters import Batch, Kubernetes, System
 from engine.clusters.controller import controller_script
 from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
 from engine.config import load_config, load_profile
-from engine.errors import ConfigError
+from engine.errors import ConfigError, PlanError
+from engine.workflow.submitting import of_controller
 
 SHIPPED = sorted((Path(__file__).parent.parent / "configs" / "clusters").glob("*.toml"))
 BATCH = ["slurm", "pbs", "lsf", "sge"]
@@ -199,6 +201,43 @@ def test_a_configuration_may_name_its_profile(tmp_path: Path) -> None:
     both = named.replace("[cluster]", "[cluster]\nworkers = 2")
     with pytest.raises(ConfigError, match="either `profile` or"):
         load_config(written(tmp_path, both))
+
+
+def test_a_job_too_small_for_a_worker_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SMALL))
+    large = Batch(System.SLURM, workers=1000, cores=2, memory="2GB")
+    planned = workflow.plan(config, cluster=large)
+    assert "on 2000 slurm threads in 1000 jobs" in planned.summary()
+    with pytest.raises(PlanError, match=r"a worker of 2 threads needs .* its job has 100MB"):
+        workflow.plan(config, cluster=Batch(System.SLURM, cores=2, memory="100MB"))
+
+
+def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins for SLURM's commands, which are run for real in test_slurm."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    written(tmp_path, 'system = "slurm"\ncores = 1\nmemory = "1GB"', "profile.toml")
+    arguments = ["submit", str(written(tmp_path, SMALL)), "--cluster"]
+    arguments += [str(tmp_path / "profile.toml"), "--output", str(tmp_path / "run")]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2
+    assert "there is no `sbatch` here" in refused.output
+    for name, says in (("sbatch", "17"), ("squeue", "PENDING")):
+        (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tools / name).chmod(0o755)
+    assert "slurm job 17" in CliRunner().invoke(main, arguments).output
+    assert "slurm job 17" in next(of_controller(tmp_path / "run"))
+    assert "PENDING" in next(of_controller(tmp_path / "run"))
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1
+    assert "job 17" in again.output
+    (tools / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    assert "ended" in next(of_controller(tmp_path / "run"))
+    (tools / "squeue").unlink()
+    assert "cannot be asked" in next(of_controller(tmp_path / "run"))
 
 
 def test_walltimes_and_memories() -> None:

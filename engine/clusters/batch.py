@@ -36,7 +36,7 @@ _CLASSES = {
     System.SGE: "SGECluster",
 }
 _ACCOUNT = {System.LSF: "project", System.SGE: "project"}
-_LOOK = 5.0  # seconds between two looks at the queue
+_LOOK = 10.0  # seconds between two looks at the queue
 _STILLBORN = 3  # times as many jobs as workers may end before any has connected
 _TAIL = 30  # lines of a worker's log that tell how it died
 
@@ -264,7 +264,10 @@ class _Jobs:
             self._stillborn.clear()
         if self._spec.system is not System.SLURM:
             return ""
-        alive = {job.number for job in queues.named(job_name(self._folder))}
+        try:
+            alive = {job.number for job in queues.named(job_name(self._folder))}
+        except ConfigError:  # SLURM is busy or restarts: look again later
+            return ""
         for name, job in jobs.items():
             if job.job_id and job.job_id not in alive and str(name) not in self._arrived:
                 self._stillborn.append(job.job_id)

@@ -10,9 +10,10 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 from engine.clusters.spec import System
-from engine.errors import ConfigError, StoppedError
+from engine.errors import ConfigError
 
 _SECONDS = 60  # a busy batch system may take its time
 _SEND = {
@@ -26,12 +27,6 @@ _STATE = {
     System.PBS: ("qstat",),
     System.LSF: ("bjobs", "-noheader", "-o", "stat"),
     System.SGE: ("qstat", "-j"),
-}
-_CANCEL = {
-    System.SLURM: ("scancel",),
-    System.PBS: ("qdel",),
-    System.LSF: ("bkill",),
-    System.SGE: ("qdel",),
 }
 # Of these, SLURM still lists a job that is over.
 _OVER = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "NODE_FAIL"}
@@ -64,7 +59,13 @@ def send(system: System, script: Path) -> str:
 
 
 def state(system: System, number: str) -> str:
-    """The state of a job in the queue's word; empty when it is over, or nobody can tell."""
+    """The state of a job in the queue's word; empty when it is over.
+
+    Raises:
+        ConfigError: the batch system cannot be asked from this machine.
+    """
+    if which(_STATE[system][0]) is None:
+        raise _absent(_STATE[system][0])
     try:
         said = _said([*_STATE[system], number])
     except ConfigError:
@@ -75,25 +76,13 @@ def state(system: System, number: str) -> str:
     return "" if word in _OVER | _OVER_ELSEWHERE else word
 
 
-def cancel(system: System, number: str) -> None:
-    """Cancel a job.
-
-    Raises:
-        ConfigError: the batch system is not here, or refuses.
-    """
-    _said([*_CANCEL[system], number])
-
-
 def named(name: str) -> list[Listed]:
     """SLURM's jobs of this name that are waiting or at work.
 
     Raises:
-        StoppedError: SLURM does not answer.
+        ConfigError: SLURM does not answer.
     """
-    try:
-        said = _said(["squeue", "--noheader", "--me", f"--name={name}", "--format=%i %T"])
-    except ConfigError as error:
-        raise StoppedError(error.what, where="squeue", remedy="run again when it answers") from None
+    said = _said(["squeue", "--noheader", "--me", f"--name={name}", "--format=%i %T"])
     listed = [Listed(*line.split()[:2]) for line in said.splitlines() if len(line.split()) > 1]
     return [job for job in listed if job.state not in _OVER]
 
@@ -127,6 +116,14 @@ def explained(number: str) -> str:
     return ", ".join([*parts, f"on {told.get('NodeList', '?')} after {told.get('RunTime', '?')}"])
 
 
+def _absent(program: str) -> ConfigError:
+    return ConfigError(
+        f"there is no `{program}` here",
+        where="cluster.system",
+        remedy="run this on a machine of the cluster that may send jobs, or choose another profile",
+    )
+
+
 def _said(command: list[str], given: Path | None = None) -> str:
     """The output of a command; no shell reads it."""
     try:
@@ -135,12 +132,7 @@ def _said(command: list[str], given: Path | None = None) -> str:
             command, input=text, capture_output=True, text=True, check=False, timeout=_SECONDS
         )
     except FileNotFoundError:
-        raise ConfigError(
-            f"there is no `{command[0]}` here",
-            where="cluster.system",
-            remedy="run this on a machine of the cluster that may send jobs, or choose another "
-            "profile",
-        ) from None
+        raise _absent(command[0]) from None
     except subprocess.TimeoutExpired:
         raise ConfigError(
             f"`{command[0]}` has not answered for {_SECONDS} s",

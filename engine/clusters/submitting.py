@@ -48,7 +48,11 @@ class Submitted:
 
     @property
     def state(self) -> str:
-        """The queue's word for it; empty when it is over, or this machine cannot ask."""
+        """The queue's word for it; empty when it is over.
+
+        Raises:
+            ConfigError: this machine cannot ask.
+        """
         return queues.state(System(self.system), self.job)
 
 

@@ -86,7 +86,7 @@ def characterise(
             asked = [(name, world) for world in range(worlds) for name in trial.truths]
             tasks = [Task(config, trial, digest, *one) for one in asked if one not in known]
             counted = _Counted(len(asked) - len(tasks), len(tasks), trial, listener)
-            for record in _play(tasks, cluster or config.cluster) if tasks else ():
+            for record in _play(tasks, cluster or config.cluster, folder) if tasks else ():
                 lock.check()
                 append(folder, record)
                 known[record["truth"], record["world"]] = record
@@ -97,8 +97,8 @@ def characterise(
             return told
 
 
-def _play(tasks: Sequence[Task], cluster: Profile) -> Iterator[Record]:
-    with connect(cluster) as executor:
+def _play(tasks: Sequence[Task], cluster: Profile, folder: Path) -> Iterator[Record]:
+    with connect(cluster, folder) as executor:
         for outcome in executor.map_unordered(played, tasks):
             if outcome.result is None:
                 raise RunError(

@@ -83,5 +83,10 @@ def _job_name(config: Config) -> str:
 def of_controller(folder: Path) -> Iterator[str]:
     """A line about the controller that was sent for a run, if one was."""
     sent = submitted(folder)
-    if sent is not None:
-        yield f"controller: {sent.system} job {sent.job}, sent {sent.at}: {sent.state or 'ended'}"
+    if sent is None:
+        return
+    try:
+        state = sent.state or "ended"
+    except ConfigError:
+        state = "cannot be asked from this machine"
+    yield f"controller: {sent.system} job {sent.job}, sent {sent.at}: {state}"
