@@ -14,6 +14,7 @@ from configs import SMALL, written
 from engine import workflow
 from engine.cli import main
 from engine.clusters import Batch, Kubernetes, System
+from engine.clusters.batch import _last_words
 from engine.clusters.controller import controller_script
 from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
 from engine.config import load_config, load_profile
@@ -238,6 +239,17 @@ def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
     assert "ended" in next(of_controller(tmp_path / "run"))
     (tools / "squeue").unlink()
     assert "cannot be asked" in next(of_controller(tmp_path / "run"))
+
+
+def test_a_worker_that_ran_out_of_memory_says_so() -> None:
+    log = (
+        "2026-01-01 - distributed.nanny.memory - WARNING - Worker tls://n1:1 (pid=7) exceeded 95% "
+        "memory budget. Restarting...\n"
+        "2026-01-01 - distributed.nanny - INFO - Worker process 7 was killed by signal 15\n"
+    )
+    assert _last_words(log) == "Worker tls://n1:1 (pid=7) exceeded 95% memory budget"
+    assert _last_words(log.splitlines()[1]) == "Worker process 7 was killed by signal 15"
+    assert _last_words("") == ""
 
 
 def test_walltimes_and_memories() -> None:

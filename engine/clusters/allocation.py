@@ -58,7 +58,7 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
                     },
                 },
                 security=security,
-                silence_logs=40,
+                silence_logs=50,
             )
         )
         commands = [

@@ -163,7 +163,7 @@ def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
             "dashboard_address": "127.0.0.1:0",
             **_site(spec, "scheduler-options", {}),
         },
-        "silence_logs": "error",
+        "silence_logs": "critical",  # what went wrong is told by outcomes
     }
     options["log_directory"] = str(logs)
     module = _module()
@@ -286,8 +286,7 @@ class _Jobs:
             number = self._cluster.workers[name].job_id or ""
         told = queues.explained(number) if number and self._spec.system is System.SLURM else ""
         log = self._log(number) if number else ""
-        deaths = [line for line in log.splitlines() if _DEATH in line or _MEMORY in line]
-        first = "; ".join(filter(None, [told or f"job {number or 'unknown'}", *deaths[-1:]]))
+        first = "; ".join(filter(None, [_last_words(log), told or f"job {number or 'unknown'}"]))
         return f"{first}\n{log}"
 
     def _log(self, number: str) -> str:
@@ -301,4 +300,10 @@ class _Jobs:
         return "\n".join(lines)
 
 
-_DEATH, _MEMORY = "killed by signal", "memory budget"
+def _last_words(log: str) -> str:
+    """What the nanny said last of its worker's death; memory first, a signal follows from it."""
+    lines = [line.rpartition(" - ")[2] for line in log.splitlines()]
+    for sign in ("memory budget", "killed by signal", "exited with status"):
+        if found := [line for line in lines if sign in line]:
+            return found[-1].removesuffix(". Restarting...")
+    return ""

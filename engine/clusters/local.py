@@ -36,7 +36,7 @@ def local(spec: ClusterSpec) -> Iterator[Cluster]:
             worker_dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": spec.dashboard},
             memory_limit=0,  # `plan` refuses what does not fit; pausing workers would hide it
-            silence_logs=40,
+            silence_logs=50,  # what went wrong is told by outcomes
         ) as cluster,
         Client(cluster) as client,
     ):
