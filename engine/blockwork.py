@@ -7,7 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -40,6 +40,10 @@ class Task:
     blocks: tuple[Block, ...]
     parts: tuple[int, ...]
 
+    def singly(self) -> list[Task]:
+        """The same blocks, a task each."""
+        return [replace(self, blocks=(block,)) for block in self.blocks]
+
 
 _loading = threading.Lock()
 
@@ -55,7 +59,9 @@ def _loaded(folder: Place, ensemble: str) -> Prepared:
 
 
 def compute(task: Task) -> int:
-    """Draw and store the blocks of one task; returns how many draws that was.
+    """Draw and store the blocks of one task; returns how many draws it holds.
+
+    Blocks that the ledger holds already are left as they are: a task that was interrupted goes on.
 
     Raises:
         StoreError: the table is unreadable or another ensemble's, or a block cannot be written.
@@ -63,6 +69,8 @@ def compute(task: Task) -> int:
     ensemble = open_ensemble(task.ensemble)
     prepared = _table(task.table, ensemble.digest)
     for block in task.blocks:
+        if ensemble.ledger.holds(block):
+            continue
         began = time.perf_counter()
         drawn = draw_prepared(prepared, block.draws)
         results = BlockResults(
@@ -119,4 +127,10 @@ def machine() -> dict[str, Any]:
 
 def receipt(seconds: float) -> dict[str, Any]:
     """Where and how a block was computed; not part of what makes two ensembles the same."""
-    return {**machine(), "host": platform.node(), "pid": os.getpid(), "seconds": seconds}
+    return {
+        **machine(),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "seconds": seconds,
+        "finished": time.time(),
+    }

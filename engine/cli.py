@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +17,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from engine import studies, workflow
-from engine.clusters import ClusterSpec, Executor
-from engine.config import Config, load_config, load_names
-from engine.errors import FootfallError
+from engine.clusters import ClusterSpec, Executor, Profile
+from engine.config import Config, load_config, load_names, load_profile, with_workers
+from engine.errors import FootfallError, StoppedError
 from engine.runs import Progress as RunProgress
 from engine.studies import freezing
 
 INTERRUPTED = 130
+
+
+class _Terminated(BaseException):
+    """The process was told to end (SIGTERM), as batch systems do before a walltime is over."""
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
@@ -30,17 +39,26 @@ def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(verb)
     def spoken(*arguments: Any, **options: Any) -> None:
+        before = signal.signal(signal.SIGTERM, _terminate)
         try:
             verb(*arguments, **options)
         except FootfallError as error:
             click.echo(f"footfall: {error}", err=True)
             sys.exit(error.exit_code)
+        except _Terminated:
+            click.echo(
+                "footfall: told to stop; finished blocks are safe, the same command goes on",
+                err=True,
+            )
+            sys.exit(StoppedError.exit_code)
         except KeyboardInterrupt:
             click.echo(
                 "footfall: interrupted; finished blocks are safe, the same command goes on",
                 err=True,
             )
             sys.exit(INTERRUPTED)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return spoken
 
@@ -55,6 +73,9 @@ def _cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--workers", type=click.IntRange(min=1), help="Tasks at once; one a core."),
         click.option("--executor", type=click.Choice([e.value for e in Executor])),
+        click.option(
+            "--cluster", "profile", type=click.Path(path_type=Path), help="A cluster profile, TOML."
+        ),
     ):
         verb = option(verb)
     return verb
@@ -103,10 +124,18 @@ def check(config: Path) -> None:
 @_draws
 @_cluster_options
 @_speaks_plainly
-def plan(config: Path, draws: int | None, executor: str | None, workers: int | None) -> None:
+def plan(
+    config: Path,
+    draws: int | None,
+    executor: str | None,
+    workers: int | None,
+    profile: Path | None,
+) -> None:
     """Predict memory, disk and time; run nothing, refuse what cannot fit."""
     loaded = load_config(config)
-    planned = workflow.plan(loaded, draws=draws, cluster=_cluster(loaded, executor, workers))
+    planned = workflow.plan(
+        loaded, draws=draws, cluster=_cluster(loaded, executor, workers, profile)
+    )
     for line in planned.lines():
         click.echo(line)
 
@@ -203,13 +232,14 @@ def run(
     max_draws: int | None,
     executor: str | None,
     workers: int | None,
+    profile: Path | None,
 ) -> None:
     """Run, resume or extend; Ctrl-C leaves a run that the same command goes on with."""
     for name, given in (("--digits", digits), ("--max-draws", max_draws)):
         if given is not None and not until_tolerance:
             raise click.UsageError(f"{name} belongs to --until-tolerance, which is not given")
     loaded = load_config(config)
-    cluster = _cluster(loaded, executor, workers)
+    cluster = _cluster(loaded, executor, workers, profile)
     if until_tolerance:
         _run_until(loaded, output, draws, digits or 1, max_draws, cluster)
         return
@@ -232,7 +262,7 @@ def _run_until(
     draws: int | None,
     digits: int,
     most: int | None,
-    cluster: ClusterSpec,
+    cluster: Profile,
 ) -> None:
     looks = studies.schedule(config, output, draws, most)
     planned = workflow.plan(config, draws=looks[0], cluster=cluster)
@@ -262,13 +292,15 @@ def _run_until(
     click.echo(f"complete: {done.folder}")
 
 
-def _cluster(config: Config, executor: str | None, workers: int | None) -> ClusterSpec:
-    chosen = config.cluster
-    return ClusterSpec(
-        Executor(executor) if executor else chosen.executor,
-        workers if workers is not None else chosen.workers,
-        chosen.dashboard,
-    )
+def _cluster(
+    config: Config, executor: str | None, workers: int | None, profile: Path | None = None
+) -> Profile:
+    chosen = config.cluster if profile is None else load_profile(profile)
+    if executor is not None:
+        if not isinstance(chosen, ClusterSpec):
+            raise click.UsageError("--executor is for this machine, the profile names a cluster")
+        chosen = ClusterSpec(Executor(executor), chosen.workers, chosen.dashboard)
+    return chosen if workers is None else with_workers(chosen, workers)
 
 
 @contextmanager
@@ -314,6 +346,37 @@ def _state(progress: RunProgress) -> str:
 
 @main.command()
 @_config
+@click.option(
+    "--cluster", "profile", type=click.Path(path_type=Path), help="A cluster profile, TOML."
+)
+@click.option("--output", help="Run folder or URL; runs/<config name>.")
+@_draws
+@click.option("--until-tolerance", is_flag=True, help="As `run --until-tolerance`.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@_speaks_plainly
+def submit(
+    config: Path,
+    profile: Path | None,
+    output: str | None,
+    draws: int | None,
+    until_tolerance: bool,
+    dry_run: bool,
+) -> None:
+    """Send the run to a batch system and return; the same command resumes it."""
+    loaded = load_config(config)
+    profile = profile or loaded.profile
+    if profile is None:
+        raise click.UsageError("name a cluster profile with --cluster")
+    arguments = [] if draws is None else ["--draws", str(draws)]
+    arguments += ["--until-tolerance"] if until_tolerance else []
+    cluster = load_profile(profile)
+    send = workflow.dry_run if dry_run else workflow.submit_run
+    for line in send(loaded, cluster, profile, output, tuple(arguments)):
+        click.echo(line)
+
+
+@main.command()
+@_config
 @click.option("--output", help="Folder; runs/<name>-operating.")
 @click.option("--worlds", type=click.IntRange(min=2), default=studies.WORLDS, show_default=True)
 @click.option("--draws", type=click.IntRange(min=2), default=studies.DRAWS, show_default=True)
@@ -336,12 +399,13 @@ def characterise(
     changes: str,
     executor: str | None,
     workers: int | None,
+    profile: Path | None,
     **asked: Any,
 ) -> None:
     """How often verdicts are right, in simulated worlds: false positives, power, coverage."""
     loaded = load_config(config)
     sizes = studies.percentages(changes)
-    cluster = _cluster(loaded, executor, workers)
+    cluster = _cluster(loaded, executor, workers, profile)
     with _shown() as listener:
         found = studies.characterise(
             loaded, output, changes=sizes, cluster=cluster, listener=listener, **asked
@@ -358,6 +422,16 @@ def characterise(
 def status(run: str, scenario: str | None, verify: bool) -> None:
     """Blocks done, missing and failed; with --verify, damaged ones found and marked missing."""
     for line in workflow.status(workflow.folder_of(run), scenario, verify=verify):
+        click.echo(line)
+
+
+@main.command()
+@_run
+@_scenario
+@_speaks_plainly
+def logs(run: Path, scenario: str | None) -> None:
+    """Why blocks failed: each one's reason, and the log of the worker that tried it."""
+    for line in workflow.logs(workflow.folder_of(run), scenario):
         click.echo(line)
 
 

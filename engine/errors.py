@@ -81,3 +81,13 @@ class LockedError(StoreError):
 
 class RunError(FootfallError):
     """The run stopped before it was complete; what is written is safe."""
+
+
+class StoppedError(RunError):
+    """The run stopped for a reason that is not its own; the same command goes on with it."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
+class WorkerDiedError(RunError):
+    """The workers that tried one task died, each time."""

@@ -58,7 +58,7 @@ from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
 from engine.stores.lock import Lock, held
-from engine.stores.places import Place
+from engine.stores.places import Place, from_anywhere
 from engine.twin import Twin, twin, uncertain
 
 
@@ -104,8 +104,8 @@ class Settled:
         """A task for each block the ledger lacks."""
         parts = tuple(PARTS.index(part) for part in self.job.question.parts)
         for blocks in tasks(self.ensemble.missing(), 1):
-            folder = self.tables / str(blocks[0].year)
-            yield Task(folder, self.job.folder, blocks, parts)
+            table = self.tables / str(blocks[0].year)
+            yield Task(from_anywhere(table), from_anywhere(self.job.folder), blocks, parts)
 
 
 @contextmanager

@@ -240,8 +240,16 @@ class Needs:
         The C library keeps freed arrays below its mapping threshold for reuse, and not all of them
         fit the next request: by chance that adds a tenth to a half to the arrays of such tables.
         """
-        kept = 1.3 if self.matrix < _MAPPING_THRESHOLD else 1.0
-        return baseline + int(kept * max(self.preparing, self.shared + slots * self.workspace))
+        held = max(self.preparing, self.shared + slots * self.workspace)
+        return baseline + int(self._kept * held)
+
+    def of_worker(self, slots: int, baseline: int) -> int:
+        """Peak resident memory of one worker elsewhere, which prepares nothing."""
+        return baseline + int(self._kept * (self.shared + slots * self.workspace))
+
+    @property
+    def _kept(self) -> float:
+        return 1.3 if self.matrix < _MAPPING_THRESHOLD else 1.0
 
 
 def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Needs:

@@ -6,16 +6,28 @@ A run looks at the ledger, never at the past: starting, resuming and extending a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
 
 from engine.blockwork import Task, compute
-from engine.clusters import ClusterSpec, Outcome, connect
-from engine.errors import RunError
+from engine.clusters import Cluster, ClusterSpec, Executor, Outcome, Profile, connect
+from engine.errors import RunError, WorkerDiedError
 from engine.jobs import Settled
+from engine.plan import Block
 from engine.stores.ensemble import open_ensemble
+from engine.stores.places import Place, aside
 
 ATTEMPTS = 2  # at a block, before a run gives it up
+# Seconds a task is to last: scheduling and a worker's walk to the table then cost next to nothing,
+# while a lost worker loses little. On this machine blocks are handed out one by one unless they are
+# very short.
+_PLANNED, _PLANNED_HERE = 20.0, 0.25
+_TASKS_A_SLOT = 4  # at least: with fewer, slots would stand idle at the end
+_REMEMBERED = 64  # blocks whose time tells how long the next ones take
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +54,12 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
-def run(settled: Sequence[Settled], cluster: ClusterSpec, listener: Listener) -> None:
+def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> None:
     """Compute whatever the ensembles lack.
 
     Raises:
         LockedError: another run has taken one of them over.
+        StoppedError: the cluster was lost; the same command goes on.
         RunError: blocks failed; the others are safe, and running again tries the failed ones.
     """
     waiting = [task for one in settled for task in one.tasks()]
@@ -54,21 +67,85 @@ def run(settled: Sequence[Settled], cluster: ClusterSpec, listener: Listener) ->
         return
     total = sum(len(one.ensemble.axes.years) * one.ensemble.draws for one in settled)
     before = total - sum(block.size for task in waiting for block in task.blocks)
-    with connect(cluster) as executor:
+    folder = aside(settled[0].job.folder.parent)
+    with connect(cluster, folder) as executor:
         counted = _Counted(before, total, executor.dashboard, listener)
-        for _ in range(ATTEMPTS):
-            failed: list[Outcome[Task, int]] = []
-            for outcome in executor.map_unordered(compute, waiting):
+        pace = _Pace(_planned(cluster))
+        given_up: list[Outcome[Task, int]] = []
+        tries: Counter[tuple[Place, Block]] = Counter()
+        tasks = pace.bunched(waiting, executor)
+        while waiting:
+            waiting = []
+            for outcome in executor.map_unordered(compute, tasks):
                 for one in settled:
                     one.lock.check()
                 if outcome.error is None:
-                    counted.add(outcome.result or 0)
+                    counted.add(sum(block.size for block in outcome.task.blocks))
+                    pace.learn(outcome)
+                elif _is_last(outcome, tries):
+                    given_up.append(outcome)
                 else:
-                    failed.append(outcome)
-            waiting = [outcome.task for outcome in failed]
-            if not waiting:
-                return
-    _give_up(failed)
+                    waiting += outcome.task.singly()
+            tasks = iter(waiting)
+    if given_up:
+        _give_up(given_up, folder)
+
+
+def _is_last(outcome: Outcome[Task, int], tries: Counter[tuple[Place, Block]]) -> bool:
+    """Whether a task that failed is not tried again; of several blocks, one may be to blame."""
+    task = outcome.task
+    if len(task.blocks) > 1:
+        return False
+    key = (task.ensemble, task.blocks[0])
+    tries[key] += 1
+    return tries[key] == ATTEMPTS or isinstance(outcome.error, WorkerDiedError)
+
+
+def _planned(cluster: Profile) -> float:
+    """Seconds a task is to last."""
+    if isinstance(cluster, ClusterSpec):
+        return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
+    return _PLANNED
+
+
+class _Pace:
+    """How long a block takes, as far as is known, and so how many make a task."""
+
+    def __init__(self, planned: float) -> None:
+        self._planned = planned
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def learn(self, outcome: Outcome[Task, int]) -> None:
+        if outcome.seconds > 0:
+            self._seconds.append(outcome.seconds / len(outcome.task.blocks))
+
+    def bunched(self, singles: Sequence[Task], executor: Cluster) -> Iterator[Task]:
+        """The tasks of one block each, bunched as they are asked for, never two years together.
+
+        The first ones are handed out one by one, and tell how long the others will take.
+        """
+        done = 0
+        while done < len(singles):
+            most = self.blocks(len(singles) - done, executor.slots)
+            bunch = [singles[done]]
+            for single in singles[done + 1 : done + most]:
+                if (single.ensemble, single.table) != (bunch[0].ensemble, bunch[0].table):
+                    break
+                bunch.append(single)
+            done += len(bunch)
+            yield replace(bunch[0], blocks=tuple(b for one in bunch for b in one.blocks))
+
+    def blocks(self, left: int, slots: int) -> int:
+        """Blocks of the next task, when so many are left for so many slots."""
+        if not self._seconds:
+            return 1
+        wanted = round(self._planned / max(median(self._seconds), 1e-6))
+        return max(1, min(wanted, left // (_TASKS_A_SLOT * max(slots, 1))))
+
+
+def failure_log(folder: Path, scenario: str, block: Block) -> Path:
+    """Where a run keeps the account of a block's failure."""
+    return folder / "logs" / f"failed-{scenario}-{block.year:04d}-{block.index:06d}.log"
 
 
 class _Counted:
@@ -86,14 +163,23 @@ class _Counted:
         self._listener(Progress(done, self._total, self._computed, elapsed, self._dashboard))
 
 
-def _give_up(failed: list[Outcome[Task, int]]) -> None:
+def _give_up(failed: list[Outcome[Task, int]], folder: Path) -> None:
+    """Enter the reasons in the ledgers, and the accounts in the run's logs."""
+    blocks = 0
     for outcome in failed:
+        ensemble = open_ensemble(outcome.task.ensemble)
         for block in outcome.task.blocks:
-            reason = f"{type(outcome.error).__name__}: {outcome.error}"
-            open_ensemble(outcome.task.ensemble).record_failure(block, reason)
+            if ensemble.ledger.holds(block):  # done before its neighbour failed
+                continue
+            blocks += 1
+            ensemble.record_failure(block, f"{type(outcome.error).__name__}: {outcome.error}")
+            with suppress(OSError):  # what is told of a failure must not be another one
+                path = failure_log(folder, ensemble.path.name, block)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(outcome.account + "\n")
     task, error = failed[0].task, failed[0].error
     raise RunError(
-        f"{len(failed)} of the blocks failed {ATTEMPTS} times; the first: {error}",
+        f"{blocks} of the blocks failed {ATTEMPTS} times; the first: {error}",
         where=f"{task.ensemble.name}, year {task.blocks[0].year}, block {task.blocks[0].index}",
         remedy="all other blocks are safe; mend the cause and run again",
     )

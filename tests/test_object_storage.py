@@ -24,6 +24,7 @@ import xarray as xr
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from conftest import SECRET
+from distributed import LocalCluster
 from made_blocks import checksums, fill, make, results
 from test_readers_arrays import series
 
@@ -31,7 +32,7 @@ from configs import SERIAL, SMALL, arrays, loaded, written
 from engine import readers, runs, workflow
 from engine.blockwork import Task, compute
 from engine.cli import main
-from engine.clusters import ClusterSpec, Executor
+from engine.clusters import Address, ClusterSpec, Executor
 from engine.config import Config
 from engine.errors import (
     ConfigError,
@@ -116,19 +117,17 @@ def test_from_config_to_verdict_in_an_object_store(
         assert SECRET.encode() not in read(Remote("s3", path))
 
 
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers count as those of other machines."""
-    monkeypatch.setattr("engine.workflow.running.LOCAL", ())
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("elsewhere")
 def test_workers_copy_prepared_tables_and_draw_the_same_bits(
     bucket: str, tmp_path: Path, truth: workflow.Run
 ) -> None:
-    cluster = ClusterSpec(Executor.PROCESSES, 2, dashboard=False)
-    assert arrays(workflow.run(small(tmp_path), f"{bucket}/x", cluster=cluster)) == arrays(truth)
+    """Those of a scheduler that runs already, which may be anywhere."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as running:
+        cluster = Address(running.scheduler_address, workers=2)
+        run = workflow.run(small(tmp_path), f"{bucket}/x", cluster=cluster)
+    assert arrays(run) == arrays(truth)
     scratch = tmp_path / "scratch" / f"footfall-{os.getuid()}"
     assert list(scratch.iterdir()) == []
 

@@ -31,6 +31,7 @@ from engine.errors import (
 from engine.mrio import MRIO
 from engine.runs import Progress
 from engine.stores.record import Record
+from engine.workflow.telling import rate
 
 
 def small(folder: Path, *changes: tuple[str, str]) -> Config:
@@ -233,11 +234,24 @@ def test_a_failed_block_stops_nothing_else_and_is_reported(
         workflow.run(config, tmp_path / "run", cluster=SERIAL)
     lines = list(workflow.status(tmp_path / "run"))
     assert lines[0].startswith("base: 20 of 21 blocks")
-    assert "year 2001, block 3" in lines[1]
-    assert "no space left" in lines[1]
+    assert "year 2001, block 3" in lines[-1]
+    assert "no space left" in lines[-1]
+    told = "\n".join(workflow.logs(tmp_path / "run"))
+    assert "base, year 2001, block 3: OSError: no space left" in told
+    assert "in fragile" in told  # the worker's traceback
     monkeypatch.undo()
     assert arrays(workflow.run(config, tmp_path / "run", cluster=SERIAL)) == truth
     assert len(list(workflow.status(tmp_path / "run"))) == 1
+    assert list(workflow.logs(tmp_path / "run")) == ["no block has failed"]
+
+
+def test_the_rate_is_that_of_the_present_sitting() -> None:
+    """Blocks every 2 s, a night's pause, then every 4 s: the last sitting alone tells the rate."""
+    earlier = [2.0 * k for k in range(50)]
+    now = [40_000 + 4.0 * k for k in range(10)]
+    assert rate([*earlier, *now], now=40_040.0) == (4.0, 4.0)
+    assert rate(earlier, now=100.0) == (2.0, 2.0)
+    assert rate([1.0, 2.0]) is None
 
 
 def test_damage_is_found_by_verify_and_computed_anew(

@@ -8,6 +8,7 @@ environment variable.
 from __future__ import annotations
 
 from engine.config.building import Config
-from engine.config.reading import load_config, load_names
+from engine.config.profiles import with_workers
+from engine.config.reading import load_config, load_names, load_profile
 
-__all__ = ["Config", "load_config", "load_names"]
+__all__ = ["Config", "load_config", "load_names", "load_profile", "with_workers"]

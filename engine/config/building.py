@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.analysis import Asked
-from engine.clusters import ClusterSpec, Executor
+from engine.clusters import ClusterSpec, Executor, Profile
 from engine.config import schema, tables
 from engine.config.asked import asked
 from engine.config.names import names
+from engine.config.paths import resolved
+from engine.config.profiles import read_profile
 from engine.config.question import question, refuse_shadowed_names
 from engine.config.scenarios import check_scenario_names, errors
 from engine.config.totals import known_totals
@@ -52,6 +54,7 @@ class Config:
         detection: confidence and power of verdicts.
         asked: what is asked beyond verdicts.
         cluster: where to run.
+        profile: the file of a cluster profile that says so, if one does.
     """
 
     path: Path
@@ -67,7 +70,8 @@ class Config:
     draws_asked: int
     detection: DetectionRule
     asked: Asked
-    cluster: ClusterSpec
+    cluster: Profile
+    profile: Path | None
 
     @property
     def name(self) -> str:
@@ -99,6 +103,8 @@ def config(file: schema.File, path: Path) -> Config:
             refuse_other_laws(model)
             refuse_rebalancing(model)
     whose = question(file, path)
+    named = file.cluster.profile
+    profile = None if named is None else resolved(named, path, "cluster.profile")
     return Config(
         path=path,
         title=file.title,
@@ -116,10 +122,15 @@ def config(file: schema.File, path: Path) -> Config:
             power=_within(file.detection.power, 0, 1, "detection.power"),
         ),
         asked=asked(file, path, years, whose),
-        cluster=ClusterSpec(
-            Executor(file.cluster.executor), file.cluster.workers, file.cluster.dashboard
-        ),
+        cluster=_cluster(file.cluster, profile),
+        profile=profile,
     )
+
+
+def _cluster(cluster: schema.Cluster, profile: Path | None) -> Profile:
+    if profile is not None:
+        return read_profile(profile)
+    return ClusterSpec(Executor(cluster.executor), cluster.workers, cluster.dashboard)
 
 
 def _scenario(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from engine.plan import GROUP
 from engine.prepare import TOLERANCE
@@ -187,9 +187,111 @@ class BetweenDatabases(_Section):
 
 
 class Cluster(_Section):
+    profile: str | None = None
     executor: Literal["serial", "threads", "processes"] = "threads"
     workers: int | None = None
     dashboard: bool = True
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.profile is not None and len(self.model_fields_set) > 1:
+            raise ValueError("give either `profile` or keys of its own")
+        return self
+
+
+class LocalProfile(_Section):
+    system: Literal["local"]
+    executor: Literal["serial", "threads", "processes"] = "threads"
+    workers: int | None = None
+    dashboard: bool = True
+
+
+class AddressProfile(_Section):
+    system: Literal["address"]
+    address: str
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    workers: int = 1
+
+
+class Controller(_Section):
+    walltime: str | None = None
+    cores: int = 1
+    memory: str | None = None
+    queue: str | None = None
+    grace: int = 120
+    restarts: int = 20
+
+
+class BatchProfile(_Section):
+    system: Literal["slurm", "pbs", "lsf", "sge"]
+    workers: int = 1
+    cores: int | None = None
+    memory: str | None = None
+    walltime: str | None = None
+    queue: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    local_directory: str | None = None
+    directives: list[str] = []
+    prologue: list[str] = []
+    python: str | None = None
+    encrypted: bool = True
+    controller: Controller = Controller()
+
+
+class AllocationProfile(_Section):
+    system: Literal["slurm allocation"]
+    workers: int
+    cores: int = 1
+    memory: str | None = None
+    walltime: str | None = None
+    queue: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    local_directory: str | None = None
+    directives: list[str] = []
+    prologue: list[str] = []
+    python: str | None = None
+    encrypted: bool = True
+    grace: int = 120
+    restarts: int = 20
+
+
+class KubernetesProfile(_Section):
+    system: Literal["kubernetes"]
+    name: str
+    image: str
+    namespace: str = "default"
+    workers: int = 1
+    cores: int = 1
+    memory: str = "4Gi"
+    volume: str | None = None
+    mount: str = "/runs"
+
+
+class GatewayProfile(_Section):
+    system: Literal["gateway"]
+    address: str
+    workers: int = 1
+    options: dict[str, str | int | float] = {}
+
+
+class Profile(
+    RootModel[
+        Annotated[
+            LocalProfile
+            | AddressProfile
+            | BatchProfile
+            | AllocationProfile
+            | KubernetesProfile
+            | GatewayProfile,
+            Field(discriminator="system"),
+        ]
+    ]
+):
+    """A file of configs/clusters."""
 
 
 class PowerLaw(_Section):

@@ -185,6 +185,17 @@ class Ensemble:
         with storing(self.path):
             return self.ledger.failures()
 
+    def finished_at(self) -> list[float]:
+        """When each finished block was entered, in seconds since the epoch, in no order.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        with storing(self.path):
+            entries = self.ledger.entries().values()
+        times = (entry.receipt.get("finished") for entry in entries)
+        return [when for when in times if isinstance(when, float)]
+
     def progress(self) -> Progress:
         """Blocks done and in all, and the failures.
 

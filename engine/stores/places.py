@@ -96,6 +96,19 @@ def place(given: str | Path | Remote) -> Place:
     return Remote(protocol, "/".join(parts))
 
 
+def from_anywhere(found: Place) -> Place:
+    """The same place for a process with another working directory."""
+    return found.absolute() if isinstance(found, Path) else found
+
+
+def aside(folder: Place) -> Path:
+    """Where on disk lies what a run leaves beside its ensembles: logs, keys of a cluster, pages.
+
+    In the run folder itself, and where that is in an object store in `runs/<its name>`.
+    """
+    return folder if isinstance(folder, Path) else Path("runs") / folder.name
+
+
 def _refuse_secrets(protocol: str, rest: str) -> None:
     """Addresses are printed and recorded; user names, passwords and signatures must not be."""
     authority, told = rest.partition("/")[0], rest.partition("?")[0]

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.clusters import ClusterSpec, connect, one_blas_thread
+from engine.clusters import Profile, connect, one_blas_thread
 from engine.config import Config
 from engine.errors import ConfigError, RunError
 from engine.runs import Listener, Progress
@@ -47,7 +47,7 @@ def characterise(
     believed: str | None = None,
     stressor: str | None = None,
     consumer: str | None = None,
-    cluster: ClusterSpec | None = None,
+    cluster: Profile | None = None,
     listener: Listener = lambda _: None,
 ) -> Characteristics:
     """False positives, power and coverage of a configuration's verdicts, by simulation.
@@ -87,7 +87,7 @@ def characterise(
             asked = [(name, world) for world in range(worlds) for name in trial.truths]
             tasks = [Task(config, trial, digest, *one) for one in asked if one not in known]
             counted = _Counted(len(asked) - len(tasks), len(tasks), trial, listener)
-            for record in _play(tasks, cluster or config.cluster) if tasks else ():
+            for record in _play(tasks, cluster or config.cluster, folder) if tasks else ():
                 lock.check()
                 append(folder, record)
                 known[record["truth"], record["world"]] = record
@@ -98,8 +98,8 @@ def characterise(
             return told
 
 
-def _play(tasks: Sequence[Task], cluster: ClusterSpec) -> Iterator[Record]:
-    with connect(cluster) as executor:
+def _play(tasks: Sequence[Task], cluster: Profile, folder: Path) -> Iterator[Record]:
+    with connect(cluster, folder) as executor:
         for outcome in executor.map_unordered(played, tasks):
             if outcome.result is None:
                 raise RunError(

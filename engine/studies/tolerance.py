@@ -22,7 +22,7 @@ from pathlib import Path
 
 from engine import analysis, workflow
 from engine.analysis import Unsettled
-from engine.clusters import ClusterSpec
+from engine.clusters import Profile
 from engine.config import Config
 from engine.error_model import most_draws, refuse_more_draws
 from engine.errors import ConfigError, InputError
@@ -156,7 +156,7 @@ def run_until(
     digits: int = 1,
     first: int | None = None,
     most: int | None = None,
-    cluster: ClusterSpec | None = None,
+    cluster: Profile | None = None,
     listener: Listener = lambda _: None,
     watcher: Callable[[Look], None] = lambda _: None,
     teller: Callable[[str], None] = lambda _: None,

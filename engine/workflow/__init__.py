@@ -14,7 +14,8 @@ from engine.workflow.preparing import prepared
 from engine.workflow.previewing import preview, previewed
 from engine.workflow.reporting import report
 from engine.workflow.running import run
-from engine.workflow.telling import detect, status
+from engine.workflow.submitting import dry_run, submit_run
+from engine.workflow.telling import detect, logs, status
 
 __all__ = [
     "Run",
@@ -23,8 +24,10 @@ __all__ = [
     "budgeted",
     "check",
     "detect",
+    "dry_run",
     "folder_of",
     "heading",
+    "logs",
     "open_run",
     "overridden",
     "plan",
@@ -37,4 +40,5 @@ __all__ = [
     "run",
     "run_folder",
     "status",
+    "submit_run",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.clusters import ClusterSpec, Executor
+from engine.clusters import ClusterSpec, Executor, Profile
 from engine.plan import GROUP, Needs, SamplingPlan, Shape
 
 # Seconds until workers are at work, measured: imports and compiled kernels from their cache.
 _STARTING = {Executor.SERIAL: 0.5, Executor.THREADS: 1.5, Executor.PROCESSES: 5.0}
+_STARTING_ELSEWHERE = 15.0  # once the queue has let a job start
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Planned:
     split: bool
     sampling: SamplingPlan
     scenarios: int
-    cluster: ClusterSpec
+    cluster: Profile
     peak: int
     available: int
 
@@ -36,14 +37,20 @@ class Planned:
     def seconds(self) -> float:
         """Of all scenarios."""
         each = self.needs.starting + self.needs.seconds
-        return each * self.scenarios + _STARTING[self.cluster.executor]
+        return each * self.scenarios + self._starting
+
+    @property
+    def _starting(self) -> float:
+        if isinstance(self.cluster, ClusterSpec):
+            return _STARTING[self.cluster.executor]
+        return _STARTING_ELSEWHERE
 
     def summary(self) -> str:
         """One line, for the start of a run."""
         plan = self.sampling
         return (
             f"{plan.draws} draws x {len(plan.years)} years x {self.scenarios} scenario(s) on "
-            f"{self.cluster.slots} {self.cluster.executor}; about "
+            f"{self.cluster.slots} {self.cluster.kind}; about "
             f"{duration(self.seconds)}, {size(self.peak)} of memory"
         )
 
@@ -61,7 +68,7 @@ class Planned:
         """Everything predicted, line by line."""
         plan, needs, shape = self.sampling, self.needs, self.shape
         blocks = plan.draws // plan.block * len(plan.years)
-        starting = needs.starting * self.scenarios + _STARTING[self.cluster.executor]
+        starting = needs.starting * self.scenarios + self._starting
         factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
         yield self.summary()
         yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"

@@ -9,7 +9,16 @@ import numpy as np
 import psutil
 
 from engine import readers
-from engine.clusters import ClusterSpec, Executor, one_blas_thread
+from engine.clusters import (
+    Allocation,
+    Batch,
+    ClusterSpec,
+    Executor,
+    Profile,
+    bytes_of,
+    one_blas_thread,
+    with_site_defaults,
+)
 from engine.config import Config
 from engine.error_model import (
     DirichletShares,
@@ -24,7 +33,7 @@ from engine.error_model import (
 from engine.errors import PlanError
 from engine.kernels.speed import measure
 from engine.mrio import MRIO, Labels
-from engine.plan import Direction, SamplingPlan, Shape, needs, whole_blocks
+from engine.plan import Direction, Needs, SamplingPlan, Shape, needs, whole_blocks
 from engine.question import Question
 from engine.workflow.planned import Planned, size
 
@@ -33,16 +42,18 @@ from engine.workflow.planned import Planned, size
 _CLUSTER, _WORKER = 50 * 2**20, 185 * 2**20
 
 
-def plan(
-    config: Config, *, draws: int | None = None, cluster: ClusterSpec | None = None
-) -> Planned:
+def plan(config: Config, *, draws: int | None = None, cluster: Profile | None = None) -> Planned:
     """Predict memory, disk and time; compute nothing of the run.
 
     Raises:
-        PlanError: the run cannot fit this machine's memory.
+        PlanError: the run cannot fit this machine's memory, or a worker that of its job.
     """
     sampling, cluster = sampling_of(config, draws), cluster or config.cluster
-    slots, processes = cluster.slots, cluster.executor is Executor.PROCESSES
+    if isinstance(cluster, Batch):
+        cluster = with_site_defaults(cluster)
+    here = isinstance(cluster, ClusterSpec)
+    slots = cluster.slots
+    processes = isinstance(cluster, ClusterSpec) and cluster.executor is Executor.PROCESSES
     with one_blas_thread():
         rates = measure()
     baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
@@ -53,12 +64,17 @@ def plan(
     ]
     largest = max(shapes, key=lambda shape: shape.cells * shape.normals)
     needed = needs(largest, sampling, slots, rates)
-    peak = needed.peak(slots, baseline)
+    # Elsewhere this machine only prepares, and each worker holds what its own slots need.
+    peak = needed.peak(slots if here else 0, baseline)
+    if isinstance(cluster, Batch | Allocation):
+        _refuse_small_jobs(needed, cluster)
     if peak > available:
         raise PlanError(
             f"the run needs {size(peak)} of memory, this machine has {size(available)} free",
             where="cluster.workers",
-            remedy=f"use fewer than {slots} workers, or a smaller table",
+            remedy=f"use fewer than {slots} workers, or a smaller table"
+            if here
+            else "prepare on a machine with more memory (`[controller] memory` of the profile)",
         )
     return Planned(
         needs=needed,
@@ -71,6 +87,18 @@ def plan(
         peak=peak,
         available=available,
     )
+
+
+def _refuse_small_jobs(needed: Needs, cluster: Batch | Allocation) -> None:
+    threads = cluster.cores or 1
+    peak = needed.of_worker(threads, _WORKER)
+    if cluster.memory is not None and peak > bytes_of(cluster.memory):
+        raise PlanError(
+            f"a worker of {threads} threads needs {size(peak)} of memory, its job has "
+            f"{cluster.memory}",
+            where="cluster.memory",
+            remedy="give each job more memory or fewer cores",
+        )
 
 
 def _why(question: Question, way: Direction) -> str:

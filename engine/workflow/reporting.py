@@ -10,6 +10,7 @@ import xarray as xr
 
 from engine import analysis
 from engine.report import PAGE, Assumption, Other, Subject, write
+from engine.stores.places import aside
 from engine.workflow.folders import Run, on_this_machine
 from engine.workflow.judging import contributions, rule_of
 from engine.workflow.planned import duration
@@ -64,9 +65,7 @@ def report(
 
 
 def _folder(run: Run, scenario: str) -> Path:
-    """Where a page is written unless the user says otherwise: on this machine, also of a URL."""
-    home = run.folder if isinstance(run.folder, Path) else Path("runs") / run.folder.name
-    return home / f"report-{scenario}"
+    return aside(run.folder) / f"report-{scenario}"
 
 
 def _assumptions(run: Run, scenario: str) -> tuple[Assumption, ...]:

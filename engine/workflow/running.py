@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wording
-from engine.clusters import ClusterSpec, Executor, one_blas_thread
+from engine.clusters import ClusterSpec, Profile, one_blas_thread
 from engine.config import Config
 from engine.config.asked import to_remember
 from engine.error_model import ErrorModel
@@ -22,14 +22,12 @@ from engine.prepare import exact_in_short
 from engine.question import Question, with_units
 from engine.runs import Listener
 from engine.runs import run as run_jobs
-from engine.stores.places import Remote, place
+from engine.stores.places import Place, Remote, place
 from engine.stores.record import Record, remembered, write_record
 from engine.workflow.checking import buys
 from engine.workflow.folders import Run, run_folder
 from engine.workflow.planning import sampling_of
 from engine.workflow.reading import Reader
-
-LOCAL = (Executor.SERIAL, Executor.THREADS, Executor.PROCESSES)  # where this machine alone draws
 
 
 def run(
@@ -37,7 +35,7 @@ def run(
     folder: str | Path | Remote | None = None,
     *,
     draws: int | None = None,
-    cluster: ClusterSpec | None = None,
+    cluster: Profile | None = None,
     listener: Listener = lambda _: None,
     teller: Callable[[str], None] = lambda _: None,
 ) -> Run:
@@ -67,7 +65,7 @@ def run(
         for scenario in config.scenarios
     ]
     began = time.time()
-    elsewhere = cluster.executor not in LOCAL
+    elsewhere = not isinstance(cluster, ClusterSpec)
     with one_blas_thread(), settled(jobs, elsewhere=elsewhere) as ready:
         for one in ready:
             if words := exact_in_short(one.exact):
@@ -105,12 +103,12 @@ def job_of(
     )
 
 
-def _sitting(began: float, sampling: SamplingPlan, cluster: ClusterSpec) -> dict[str, Any]:
+def _sitting(began: float, sampling: SamplingPlan, cluster: Profile) -> dict[str, Any]:
     return {
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - began, 1),
         "draws": sampling.draws,
-        "executor": str(cluster.executor),
+        "executor": cluster.kind,
         "workers": cluster.slots,
         "host": platform.node(),
     }

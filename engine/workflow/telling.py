@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from engine import analysis
 from engine.errors import InputError, StoreError
 from engine.kernels.changes import DetectionRule
+from engine.runs import failure_log
 from engine.stores.ensemble import Ensemble, open_ensemble, scenarios
-from engine.stores.places import Place, Remote, place
+from engine.stores.places import Place, Remote, aside, place
 from engine.workflow.folders import Run
 from engine.workflow.judging import contributions
+from engine.workflow.planned import duration
+from engine.workflow.submitting import of_controller
 from engine.workflow.topics import TOPICS, Case, Row, case_of, told
 
 CHANGES = "changes"
+_LATELY = 200  # blocks that tell how fast a run is
 
 
 def status(
@@ -28,15 +35,71 @@ def status(
         StoreError: the folder holds no run, or the scenario does not exist.
     """
     run = place(folder)
+    yield from of_controller(run)
     for name in [scenario] if scenario else _scenarios_in(run):
         ensemble = open_ensemble(run / name)
         progress = ensemble.progress()
         done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
         yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
+        yield from _pace(ensemble, total - done)
         for block, reason in progress.failures.items():
             yield f"  failed: year {block.year}, block {block.index}: {reason}"
         if verify:
             yield from _verified(ensemble)
+
+
+def _pace(ensemble: Ensemble, left: int) -> Iterator[str]:
+    """How fast blocks came in lately, and how long the others take at that rate."""
+    if not left:
+        return
+    found = rate(sorted(ensemble.finished_at()))
+    if found is None:
+        return
+    each, ago = found
+    yield (
+        f"  {ensemble.axes.block / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
+        f"{duration(left * each)} left at that rate"
+    )
+
+
+def rate(times: Sequence[float], now: float | None = None) -> tuple[float, float] | None:
+    """Seconds a block over the last blocks of the present sitting, and since the last one.
+
+    A pause much longer than the steps after it ends an earlier sitting. None if too few are known.
+    """
+    last = list(times[-_LATELY:])
+    steps = [after - before for before, after in pairwise(last)]
+    if len(steps) < 2:
+        return None
+    usual = median(steps)
+    for k in range(len(steps), 0, -1):
+        if steps[k - 1] > max(100 * usual, 60.0):
+            steps = steps[k:]
+            break
+    if not steps:
+        return None
+    return max(sum(steps) / len(steps), 1e-3), (now or time.time()) - last[-1]
+
+
+def logs(folder: str | Path | Remote, scenario: str | None = None) -> Iterator[str]:
+    """Of each block that failed and has not succeeded since: the reason, and the worker's account.
+
+    Raises:
+        StoreError: the folder holds no run, or the scenario does not exist.
+    """
+    run, any_failed = place(folder), False
+    for name in [scenario] if scenario else _scenarios_in(run):
+        for block, reason in open_ensemble(run / name).failures().items():
+            any_failed = True
+            yield f"{name}, year {block.year}, block {block.index}: {reason}"
+            path = failure_log(aside(run), name, block)
+            try:
+                account = path.read_text(errors="replace").splitlines()
+            except OSError:
+                account = ["its log is gone"]
+            yield from (f"  {line}" for line in account)
+    if not any_failed:
+        yield "no block has failed"
 
 
 def _verified(ensemble: Ensemble) -> Iterator[str]:

@@ -1,0 +1,49 @@
+"""From a profile to something that maps a function over tasks. The only importer of Dask."""
+
+from __future__ import annotations
+
+from engine.clusters.batch import with_site_defaults
+from engine.clusters.connecting import connect
+from engine.clusters.executing import Cluster, Outcome
+from engine.clusters.spec import (
+    Address,
+    Allocation,
+    Batch,
+    ClusterSpec,
+    Controller,
+    Executor,
+    Gateway,
+    Kubernetes,
+    Profile,
+    System,
+    bytes_of,
+    one_line,
+    seconds_of,
+)
+from engine.clusters.submitting import Submitted, submit, submitted, would_send
+from engine.clusters.workers import one_blas_thread
+
+__all__ = [
+    "Address",
+    "Allocation",
+    "Batch",
+    "Cluster",
+    "ClusterSpec",
+    "Controller",
+    "Executor",
+    "Gateway",
+    "Kubernetes",
+    "Outcome",
+    "Profile",
+    "Submitted",
+    "System",
+    "bytes_of",
+    "connect",
+    "one_blas_thread",
+    "one_line",
+    "seconds_of",
+    "submit",
+    "submitted",
+    "with_site_defaults",
+    "would_send",
+]

@@ -1,0 +1,66 @@
+"""From a profile to a connected cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from engine.clusters.address import address
+from engine.clusters.allocation import allocation
+from engine.clusters.batch import batch
+from engine.clusters.executing import Cluster, Serial
+from engine.clusters.local import local
+from engine.clusters.operators import gateway, kubernetes
+from engine.clusters.spec import (
+    Address,
+    Allocation,
+    Batch,
+    ClusterSpec,
+    Executor,
+    Gateway,
+    Kubernetes,
+    Profile,
+)
+from engine.clusters.workers import one_blas_thread
+
+
+@contextmanager
+def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
+    """Start the cluster of a profile, or connect to it; stop what was started at the end.
+
+    BLAS keeps to one thread throughout: parallelism is over draws (also the faster way), and the
+    bits of a BLAS result depend on its number of threads.
+
+    Args:
+        folder: the run folder, for logs of workers and what they need to find their scheduler; a
+            temporary one if not given.
+
+    Raises:
+        PlanError: a worker is not like this process.
+        ConfigError: the profile cannot be used here.
+        StoppedError: there is no scheduler, or it was lost.
+    """
+    with one_blas_thread(), tempfile.TemporaryDirectory(prefix="footfall-") as temporary:
+        if isinstance(profile, ClusterSpec) and profile.executor is Executor.SERIAL:
+            yield Serial()
+            return
+        with _way(profile, folder or Path(temporary)) as cluster:
+            yield cluster
+
+
+def _way(profile: Profile, folder: Path) -> AbstractContextManager[Cluster]:
+    match profile:
+        case ClusterSpec():
+            return local(profile)
+        case Address():
+            return address(profile)
+        case Batch():
+            return batch(profile, folder)
+        case Allocation():
+            return allocation(profile, folder)
+        case Kubernetes():
+            return kubernetes(profile)
+        case Gateway():
+            return gateway(profile)

@@ -1,0 +1,178 @@
+"""The job in which a run runs: its script, for each batch system.
+
+Shortly before the walltime its shell gets USR1 and tells the run to stop, which it does with
+everything finished safe and exit code 75; the script then puts the job back into the queue, as
+often as the profile allows. A job that is cancelled (TERM) is not put back, nor is a run that has
+failed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.clusters.batch import plain
+from engine.clusters.spec import Allocation, Batch, System, bytes_of, clock, one_line, seconds_of
+from engine.errors import StoppedError
+
+STARTS = "starts"  # a file beside the script that counts how often it has put itself back
+
+
+def controller_script(
+    spec: Batch | Allocation, name: str, command: Sequence[str], folder: Path, where: Path
+) -> str:
+    """The script of the controller's job.
+
+    Args:
+        name: of the job.
+        command: the run, as a list of words.
+        folder: the run folder; logs go to `logs/` in it, the script to `cluster/`.
+        where: the folder the command is to be run in.
+
+    Raises:
+        ConfigError: a text of the profile cannot stand in a script.
+    """
+    system = spec.system if isinstance(spec, Batch) else System.SLURM
+    restarts = spec.controller.restarts if isinstance(spec, Batch) else spec.restarts
+    header = _header(spec, name, folder)
+    prologue = [one_line(line, "cluster.prologue") for line in spec.prologue]
+    script = shlex.quote(str(folder / "cluster" / "controller.sh"))
+    again = {
+        System.SLURM: 'scontrol requeue "$SLURM_JOB_ID"',
+        System.PBS: f"qsub {script}",
+        System.LSF: "exit 75  # LSF puts a job that ends so back, see -Q above",
+        System.SGE: "exit 99  # SGE puts a job that ends so back",
+    }[system]
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            *header,
+            "",
+            f"cd {shlex.quote(str(where))} || exit 1",
+            *prologue,
+            f"starts={shlex.quote(str(folder / 'cluster' / STARTS))}",
+            f"{shlex.join(command)} &",
+            "run=$! cancelled=",
+            *_timer(spec),
+            "trap 'kill -TERM $run 2>/dev/null' USR1  # the walltime is near",
+            "trap 'cancelled=yes; kill -TERM $run 2>/dev/null' TERM INT USR2",
+            "wait $run",
+            "while kill -0 $run 2>/dev/null; do wait $run; done  # a signal ends the wait early",
+            "wait $run; code=$?",
+            *(["kill $timer 2>/dev/null"] if _timer(spec) else []),
+            f'if [ $code -eq {StoppedError.exit_code} ] && [ -z "$cancelled" ]; then',
+            '  count=$(cat "$starts" 2>/dev/null || echo 0)',
+            f'  if [ "$count" -lt {restarts} ]; then',
+            '    echo $((count + 1)) > "$starts"',
+            f"    {again}",
+            "  fi",
+            "fi",
+            "exit $code",
+            "",
+        ]
+    )
+
+
+def _timer(spec: Batch | Allocation) -> list[str]:
+    """PBS sends the same signal at the walltime and when a job is deleted: the script counts."""
+    if not isinstance(spec, Batch) or spec.system is not System.PBS:
+        return []
+    if spec.controller.walltime is None:
+        return []
+    seconds = max(1, seconds_of(spec.controller.walltime) - spec.controller.grace)
+    return [f"(sleep {seconds}; kill -USR1 $$) & timer=$!"]
+
+
+def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
+    logs = str(folder / "logs")
+    own = spec.controller if isinstance(spec, Batch) else spec
+    walltime = None if own.walltime is None else seconds_of(own.walltime)
+    queue = plain(own.queue or spec.queue, "queue")
+    account = plain(spec.account, "account")
+    memory = None if own.memory is None else -(-bytes_of(own.memory) // 10**6)
+    grace = own.grace
+    given: list[tuple[str, object]]
+    if isinstance(spec, Allocation):
+        given = [
+            ("--job-name=", name),
+            ("--output=", f"{logs}/controller-%j.log"),
+            ("--open-mode=", "append"),
+            ("--ntasks=", spec.workers),
+            ("--cpus-per-task=", spec.cores),
+            # What the run itself needs comes out of the first task's share.
+            ("--mem-per-cpu=", None if memory is None else f"{-(-memory // spec.cores)}M"),
+            ("--time=", None if walltime is None else clock(walltime)),
+            ("--partition=", queue),
+            ("--account=", account),
+            ("--signal=", f"B:USR1@{grace}"),
+            ("--requeue", ""),
+        ]
+        return _lines("#SBATCH ", given, spec.directives)
+    cores = spec.controller.cores
+    match spec.system:
+        case System.SLURM:
+            given = [
+                ("--job-name=", name),
+                ("--output=", f"{logs}/controller-%j.log"),
+                ("--open-mode=", "append"),
+                ("--ntasks=", 1),
+                ("--cpus-per-task=", cores),
+                ("--mem=", None if memory is None else f"{memory}M"),
+                ("--time=", None if walltime is None else clock(walltime)),
+                ("--partition=", queue),
+                ("--account=", account),
+                ("--signal=", f"B:USR1@{grace}"),
+                ("--requeue", ""),
+            ]
+            return _lines("#SBATCH ", given, spec.directives)
+        case System.PBS:
+            share = "" if memory is None else f":mem={memory}MB"
+            given = [
+                ("-N ", name),
+                ("-o ", f"{logs}/"),
+                ("-j ", "oe"),
+                ("-l ", f"select=1:ncpus={cores}{share}"),
+                ("-l ", None if walltime is None else f"walltime={clock(walltime)}"),
+                ("-q ", queue),
+                ("-A ", account),
+                ("-r ", "y"),
+            ]
+            return _lines("#PBS ", given, spec.directives)
+        case System.LSF:
+            ends = None if walltime is None else clock(walltime)[:-3]
+            given = [
+                ("-J ", name),
+                ("-o ", f"{logs}/controller-%J.log"),
+                ("-n ", cores),
+                ("-M ", memory),
+                ("-W ", ends),
+                ("-wt ", None if ends is None else -(-grace // 60)),
+                ("-wa ", None if ends is None else "USR1"),
+                ("-q ", queue),
+                ("-P ", account),
+                ("-Q ", f'"{StoppedError.exit_code}"'),
+                ("-r", ""),
+            ]
+            return _lines("#BSUB ", given, spec.directives)
+        case System.SGE:
+            given = [
+                ("-N ", name),
+                ("-o ", f"{logs}/"),
+                ("-j ", "y"),
+                ("-cwd", ""),
+                ("-l ", None if walltime is None else f"h_rt={clock(walltime)}"),
+                ("-l ", None if memory is None else f"h_vmem={memory}M"),
+                # USR1 when s_rt is over; -notify sends USR2 before a job is deleted.
+                ("-l ", None if walltime is None else f"s_rt={clock(max(1, walltime - grace))}"),
+                ("-notify", ""),
+                ("-q ", queue),
+                ("-P ", account),
+                ("-r ", "y"),
+            ]
+            return _lines("#$ ", given, spec.directives)
+
+
+def _lines(mark: str, given: list[tuple[str, object]], directives: Sequence[str]) -> list[str]:
+    own = [f"{mark}{option}{value}" for option, value in given if value is not None]
+    return [*own, *(mark + one_line(line, "cluster.directives") for line in directives)]

@@ -1,0 +1,57 @@
+"""Workers on this machine: threads of this process, or processes, all on the loopback address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import dask
+from distributed import Client, LocalCluster
+
+from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.spec import ClusterSpec, Executor
+from engine.clusters.workers import Fit, software
+
+# Of the schedulers that are ours: who is to blame for a death is found out in `executing`.
+OURS = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.comm.timeouts.connect": "60s",
+}
+
+
+@contextmanager
+def local(spec: ClusterSpec) -> Iterator[Cluster]:
+    """Start workers here and stop them at the end."""
+    processes = spec.executor is Executor.PROCESSES
+    with (
+        dask.config.set(OURS),
+        LocalCluster(
+            n_workers=spec.slots if processes else 1,
+            threads_per_worker=1 if processes else spec.slots,
+            processes=processes,
+            host="127.0.0.1" if processes else None,
+            # Loopback and any free port; left to itself distributed listens on all addresses.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": spec.dashboard},
+            memory_limit=0,  # `plan` refuses what does not fit; pausing workers would hide it
+            silence_logs=50,  # what went wrong is told by outcomes
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.register_plugin(Fit(software()))
+        # In one process distributed names this machine's outer address, where nothing listens.
+        port = urlsplit(str(client.dashboard_link)).port
+        dashboard = f"http://127.0.0.1:{port}/status" if spec.dashboard else ""
+        yield Distributed(client, spec.slots, dashboard, _Here())
+
+
+class _Here:
+    """Workers here are started anew by their nannies."""
+
+    def hopeless(self, connected: int) -> str:
+        return ""
+
+    def why(self, name: str, address: str) -> str:
+        return "its process was killed, ran out of memory or crashed"

@@ -1,0 +1,264 @@
+"""Cluster profiles, and every script and manifest made of them, as text."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from configs import SMALL, written
+from engine import workflow
+from engine.cli import main
+from engine.clusters import Batch, Kubernetes, System
+from engine.clusters.batch import _last_words
+from engine.clusters.controller import controller_script
+from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
+from engine.config import load_config, load_profile
+from engine.errors import ConfigError, PlanError
+from engine.workflow.submitting import of_controller
+
+SHIPPED = sorted((Path(__file__).parent.parent / "configs" / "clusters").glob("*.toml"))
+BATCH = ["slurm", "pbs", "lsf", "sge"]
+MARK = {"slurm": "#SBATCH", "pbs": "#PBS", "lsf": "#BSUB", "sge": "#$"}
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTFALL_TLS", "/keys")
+
+
+def dry_run(folder: Path, profile: str | Path, config: str = SMALL) -> str:
+    path = profile if isinstance(profile, Path) else written(folder, profile, "profile.toml")
+    arguments = ["submit", written(folder, config), "--cluster", path, "--dry-run"]
+    arguments += ["--output", folder / "run", "--draws", "128"]
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    assert not (folder / "run").exists()
+    return done.output
+
+
+def script_of(output: str, name: str) -> str:
+    """One of the scripts of a dry run."""
+    parts = re.split(r"^# --- (.*)$", output, flags=re.MULTILINE)
+    return next(text for title, text in zip(parts[1::2], parts[2::2], strict=True) if name in title)
+
+
+def test_every_shipped_profile_is_read() -> None:
+    assert {path.stem for path in SHIPPED} == {
+        "laptop", "address", "slurm", "slurm-allocation", "pbs", "lsf", "sge", "kubernetes",
+        "gateway",
+    }  # fmt: skip
+    for path in SHIPPED:
+        assert load_profile(path).slots >= 1
+        untried = path.stem in ("pbs", "lsf", "sge", "kubernetes", "gateway")
+        assert ("not run on a real one" in path.read_text()) == untried
+
+
+@pytest.mark.parametrize("system", BATCH)
+def test_the_scripts_of_a_batch_system(system: str, tmp_path: Path) -> None:
+    output = dry_run(tmp_path, next(path for path in SHIPPED if path.stem == system))
+    controller, worker = script_of(output, "controller"), script_of(output, "worker, 4 times")
+    for script in (controller, worker):
+        checked = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+        assert checked.returncode == 0
+        assert MARK[system] in script
+    assert f"engine.cli run {tmp_path}/small.toml --output {tmp_path}/run" in controller
+    assert "--draws 128 &" in controller
+    assert "-eq 75" in controller
+    assert ("sleep 28680; kill -USR1 $$" in controller) == (system == "pbs")
+    assert "--death-timeout 60" in worker
+    # An hour, less five minutes, less half of them by which workers differ.
+    assert "--lifetime 3150s --lifetime-stagger 150s" in worker
+    assert f"--tls-ca-file {tmp_path}/run/cluster/ca.pem" in worker
+    assert f"{tmp_path}/run/logs" in worker
+    expected = {
+        "slurm": ["--time=08:00:00", "--mem=2000M", "--requeue", "--signal=B:USR1@120"],
+        "pbs": ["-l walltime=08:00:00", "-l select=1:ncpus=1:mem=2000MB", "-r y"],
+        "lsf": ["-W 08:00", "-wa USR1", '-Q "75"'],
+        "sge": ["-l h_rt=08:00:00", "-l s_rt=07:58:00", "-notify", "-cwd"],
+    }[system]
+    for line in expected:
+        assert f"{MARK[system]} {line}\n" in controller
+    times = {"slurm": "-t 01:00:00", "pbs": "-l walltime=01:00:00", "lsf": "-W 01:00"}
+    assert times.get(system, "-l h_rt=01:00:00") in worker
+
+
+def test_an_allocation_is_one_job(tmp_path: Path) -> None:
+    output = dry_run(tmp_path, next(path for path in SHIPPED if path.stem == "slurm-allocation"))
+    assert "#SBATCH --ntasks=4\n" in script_of(output, "controller")
+    worker = script_of(output, "worker, 4 times inside")
+    assert worker.strip().startswith("srun --exact --nodes=1 --ntasks=1 --cpus-per-task=1")
+    assert "--tls-key" in worker
+
+
+def test_the_manifest_of_kubernetes(tmp_path: Path) -> None:
+    output = dry_run(tmp_path, next(path for path in SHIPPED if path.stem == "kubernetes"))
+    manifest = json.loads(script_of(output, "DaskCluster"))
+    assert manifest["apiVersion"] == "kubernetes.dask.org/v1"
+    assert manifest["kind"] == "DaskCluster"
+    worker = manifest["spec"]["worker"]
+    assert worker["replicas"] == 4
+    (container,) = worker["spec"]["containers"]
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "8Gi"}
+    assert container["args"][:2] == ["dask", "worker"]
+    claim = worker["spec"]["volumes"][0]["persistentVolumeClaim"]
+    assert claim == {"claimName": "footfall-runs"}
+    service = manifest["spec"]["scheduler"]["service"]
+    assert service["selector"]["dask.org/cluster-name"] == manifest["metadata"]["name"]
+
+
+def test_the_request_to_a_gateway(tmp_path: Path) -> None:
+    output = dry_run(tmp_path, next(path for path in SHIPPED if path.stem == "gateway"))
+    asked = json.loads(script_of(output, "gateway"))
+    assert asked["options"] == {"worker_cores": 2, "worker_memory": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('system = "slum"', "slurm"),
+        ('system = "slurm"\nworker = 3', "did you mean `workers`"),
+        ('system = "slurm"\nworkers = 0', "workers"),
+        ('system = "slurm"\nwalltime = "60"', "HH:MM:SS"),
+        ('system = "slurm"\nwalltime = "00:00:00"', "HH:MM:SS"),
+        ('system = "slurm"\nmemory = "lots"', "8GB"),
+        ('system = "slurm"\ndirectives = ["--x\\nrm -rf /"]', "line break"),
+        ('system = "slurm"\nprologue = ["a\\nb"]', "line break"),
+        ('system = "slurm"\n[controller]\nrestart = 3', "did you mean `restarts`"),
+        ('system = "slurm"\n[controller]\ngrace = 0', "grace"),
+        ('system = "slurm"\n[controller]\nwalltime = "00:02:00"', "told to stop as it starts"),
+        ('workers = 2', "system"),
+        ('system = "kubernetes"\nname = "x"', "image"),
+    ],
+)  # fmt: skip
+def test_a_profile_that_is_wrong_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    path = written(tmp_path, text, "profile.toml")
+    with pytest.raises(ConfigError) as refused:
+        load_profile(path)
+    assert named in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["queue", "account", "interface", "local_directory", "python"])
+def test_no_text_of_a_profile_is_read_by_a_shell(tmp_path: Path, key: str) -> None:
+    text = f'system = "slurm"\ncores = 1\nmemory = "1GB"\n{key} = "$(touch {tmp_path}/bad) x"\n'
+    arguments = ["submit", written(tmp_path, SMALL), "--dry-run"]
+    arguments += ["--cluster", written(tmp_path, text, "profile.toml")]
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 2
+    assert "cannot carry" in done.output
+    assert not (tmp_path / "bad").exists()
+
+
+def test_odd_names_are_quoted_in_the_controllers_script(tmp_path: Path) -> None:
+    spec = Batch(System.SLURM, cores=1, memory="1GB")
+    odd = "a b'; touch bad; '.toml"
+    script = controller_script(spec, "x", ["echo", odd], tmp_path / "run", tmp_path)
+    line = next(line for line in script.splitlines() if line.startswith("echo"))
+    said = subprocess.run(
+        ["bash", "-c", line.removesuffix(" &")], cwd=tmp_path, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert said.stdout.strip() == odd
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_site_that_says_nothing_of_a_job_is_asked(tmp_path: Path) -> None:
+    arguments = ["submit", written(tmp_path, SMALL), "--dry-run"]
+    arguments += ["--cluster", written(tmp_path, 'system = "slurm"', "profile.toml")]
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 2
+    assert "jobqueue.slurm.cores" in done.output
+
+
+def test_what_a_profile_leaves_out_is_the_sites(tmp_path: Path) -> None:
+    import dask
+
+    site = {"cores": 3, "memory": "5GB", "queue": "big", "job-extra-directives": ["--exclusive"]}
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in site.items()}):
+        worker = script_of(dry_run(tmp_path, 'system = "slurm"'), "worker")
+    for line in ("-p big", "--cpus-per-task=3", "--mem=5G", "--exclusive", "-t 00:30:00"):
+        assert f"#SBATCH {line}\n" in worker
+
+
+def test_only_batch_systems_are_sent_a_run(tmp_path: Path) -> None:
+    for text in ('system = "local"', 'system = "address"\naddress = "tcp://x:1"'):
+        arguments = ["submit", written(tmp_path, SMALL)]
+        arguments += ["--cluster", written(tmp_path, text, "profile.toml")]
+        done = CliRunner().invoke(main, list(map(str, arguments)))
+        assert done.exit_code == 2
+        assert "batch system" in done.output
+
+
+def test_a_configuration_may_name_its_profile(tmp_path: Path) -> None:
+    written(tmp_path, 'system = "kubernetes"\nname = "x"\nimage = "y"', "pods.toml")
+    named = SMALL.replace("dashboard = false", 'profile = "pods.toml"')
+    config = load_config(written(tmp_path, named))
+    assert config.cluster == Kubernetes("x", "y")
+    both = named.replace("[cluster]", "[cluster]\nworkers = 2")
+    with pytest.raises(ConfigError, match="either `profile` or"):
+        load_config(written(tmp_path, both))
+
+
+def test_a_job_too_small_for_a_worker_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SMALL))
+    large = Batch(System.SLURM, workers=1000, cores=2, memory="2GB")
+    planned = workflow.plan(config, cluster=large)
+    assert "on 2000 slurm threads in 1000 jobs" in planned.summary()
+    with pytest.raises(PlanError, match=r"a worker of 2 threads needs .* its job has 100MB"):
+        workflow.plan(config, cluster=Batch(System.SLURM, cores=2, memory="100MB"))
+
+
+def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins for SLURM's commands, which are run for real in test_slurm."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    written(tmp_path, 'system = "slurm"\ncores = 1\nmemory = "1GB"', "profile.toml")
+    arguments = ["submit", str(written(tmp_path, SMALL)), "--cluster"]
+    arguments += [str(tmp_path / "profile.toml"), "--output", str(tmp_path / "run")]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2
+    assert "there is no `sbatch` here" in refused.output
+    for name, says in (("sbatch", "17"), ("squeue", "PENDING")):
+        (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tools / name).chmod(0o755)
+    assert "slurm job 17" in CliRunner().invoke(main, arguments).output
+    assert "slurm job 17" in next(of_controller(tmp_path / "run"))
+    assert "PENDING" in next(of_controller(tmp_path / "run"))
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1
+    assert "job 17" in again.output
+    (tools / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    assert "ended" in next(of_controller(tmp_path / "run"))
+    (tools / "squeue").unlink()
+    assert "cannot be asked" in next(of_controller(tmp_path / "run"))
+
+
+def test_a_worker_that_ran_out_of_memory_says_so() -> None:
+    log = (
+        "2026-01-01 - distributed.nanny.memory - WARNING - Worker tls://n1:1 (pid=7) exceeded 95% "
+        "memory budget. Restarting...\n"
+        "2026-01-01 - distributed.nanny - INFO - Worker process 7 was killed by signal 15\n"
+    )
+    assert _last_words(log) == "Worker tls://n1:1 (pid=7) exceeded 95% memory budget"
+    assert _last_words(log.splitlines()[1]) == "Worker process 7 was killed by signal 15"
+    assert _last_words("") == ""
+
+
+def test_walltimes_and_memories() -> None:
+    assert seconds_of("01:02:03") == 3723
+    assert seconds_of("2-00:00:30") == 172_830
+    assert clock(172_830) == "48:00:30"
+    assert bytes_of("8GB") == 8 * 10**9
+    assert bytes_of("4Gi") == 4 * 2**30
+    for walltime in (60, 600, 3600, 86_400):
+        ends, stagger = lifetime(walltime)
+        assert ends - stagger > 0
+        assert ends + stagger <= walltime - min(walltime // 5, 300)
