@@ -298,7 +298,7 @@ def test_every_conclusion_over_the_correlation_has_words_and_counts_add_up() -> 
     ]
     matter = Matter("NLD", "CO2", rows, RULE, "SYNTHETIC", "stem", drawn=False)
     said = correlation_section.correlation_section(matter).sentences[0]
-    listed = said.removesuffix(".").partition("of 8 changes ")[2].replace(" and one", ", one")
+    listed = said.removesuffix(".").partition("of eight changes ")[2].replace(" and one", ", one")
     assert listed.replace(" and, one", " and one").split(", ") == [
         f"{'two are' if words.startswith('detectable at every') else 'one is'} {words}"
         for words in VERDICTS_OVER
