@@ -180,6 +180,12 @@ def on_another_machine(folder: Path, monkeypatch: pytest.MonkeyPatch, flip: int)
     return copied
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process counts as another machine."""
+    monkeypatch.setattr("engine.workflow.running.draws_elsewhere", lambda _: True)
+
+
 @pytest.mark.usefixtures("elsewhere")
 def test_another_machine_copies_a_year_once(
     bucket: str, tmp_path: Path, truth: workflow.Run, monkeypatch: pytest.MonkeyPatch

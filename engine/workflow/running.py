@@ -65,8 +65,7 @@ def run(
         for scenario in config.scenarios
     ]
     began = time.time()
-    elsewhere = not isinstance(cluster, ClusterSpec)
-    with one_blas_thread(), settled(jobs, elsewhere=elsewhere) as ready:
+    with one_blas_thread(), settled(jobs, elsewhere=draws_elsewhere(cluster)) as ready:
         for one in ready:
             if words := exact_in_short(one.exact):
                 teller(f"scenario {one.job.errors.name}, without any error: {words}")
@@ -79,6 +78,11 @@ def run(
             record = replace(record, sittings=sittings)
             write_record(folder, record)
     return Run(folder, record)
+
+
+def draws_elsewhere(cluster: Profile) -> bool:
+    """Whether machines draw that see nothing of this one but the run folder."""
+    return not isinstance(cluster, ClusterSpec)
 
 
 def job_of(
