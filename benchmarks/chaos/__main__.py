@@ -10,15 +10,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.chaos import faults
-from benchmarks.chaos.events import IN_OBJECTS, ON_DISK, Arena, Kind, Trial
-from benchmarks.chaos.judging import Truth, looked_at
+from benchmarks.chaos.events import IN_OBJECTS, ON_DISK, ON_SLURM, Arena, Kind, Trial
+from benchmarks.chaos.judging import Truth, judged, looked_at
 from benchmarks.chaos.places import Disk, Moods, Objects, Storage, object_store
 from benchmarks.chaos.processes import Forks, Seen
+from benchmarks.chaos.slurm import Slurm, slurm
 from benchmarks.chaos.telling import plain, rows, table
 
 CONFIG = """
@@ -82,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             open_things.enter_context(object_store(root / "scratch")) if asked.on == "s3" else None
         )
         forks = Forks(root / "processes")
-        arena = prepared(root, forks, asked.draws, moods)
+        site = open_things.enter_context(slurm(root)) if asked.on == "slurm" else None
+        arena = prepared(root, forks, asked.draws, moods, site)
         trials: list[Trial] = []
         with suppress(KeyboardInterrupt):  # what has happened by then is told
             for trial in happen(arena, asked.events, asked.seed, asked.only):
@@ -113,7 +116,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=kinds, metavar="KIND", help=", ".join(kinds))
-    parser.add_argument("--on", choices=["disk", "s3"], default="disk")
+    parser.add_argument("--on", choices=["disk", "s3", "slurm"], default="disk")
     parser.add_argument("--draws", type=int, default=1024, help="a year; 64 make a block")
     parser.add_argument("--output", type=Path, help="file for the JSON")
     return parser.parse_args(arguments)
@@ -127,23 +130,26 @@ def _say(number: int, trial: Trial) -> None:
         print(f"     WRONG: {fault}", file=sys.stderr, flush=True)
 
 
-def prepared(root: Path, forks: Forks, draws: int, moods: Moods | None = None) -> Arena:
-    """Run once what nothing happens to; twice, since the first time compiles."""
-    config = root / "chaos.toml"
+def prepared(
+    root: Path, forks: Forks, draws: int, moods: Moods | None = None, site: Slurm | None = None
+) -> Arena:
+    """Run what nothing happens to: on a disk, which compiles and is the truth, and as asked."""
+    config, disk = root / "chaos.toml", Disk(root / "runs")
     config.write_text(CONFIG.format(draws=draws))
-    storage: Storage = Objects() if moods else Disk(root / "runs")
-    seconds = 0.0
-    for name in ("compiled", "whole"):
-        began = time.monotonic()
-        seen = forks.footfall("run", str(config), "--output", storage.folder(name)).ended()
-        seconds = time.monotonic() - began
-        _refuse(seen)
-    arrays, checksums = looked_at(storage.folder("whole"))
-    whole = storage.folder("whole")
-    verdicts = forks.footfall("detect", whole, "--format", "json").ended()
+    storage: Storage = Objects() if moods else disk
+    first = disk.folder("first")
+    _refuse(forks.footfall("run", str(config), "--output", first).ended())
+    verdicts = forks.footfall("detect", first, "--format", "json").ended()
     _refuse(verdicts)
-    truth = Truth(arrays, checksums, verdicts.output, seconds)
-    return Arena(forks, storage, config, whole, truth, moods)
+    truth = Truth(*looked_at(first), verdicts.output, 0.0)
+    arena = Arena(forks, storage, config, storage.folder("whole"), truth, moods, site)
+    began = time.monotonic()
+    _refuse(arena.give(*arena.command(arena.whole)).ended())
+    truth = replace(truth, seconds=time.monotonic() - began)
+    found = judged(arena.whole, truth)
+    if found.lost or found.wrong or found.faults:
+        raise RuntimeError(f"a run to which nothing happens: {found}")
+    return replace(arena, truth=truth)
 
 
 def _refuse(seen: Seen) -> None:
@@ -155,7 +161,7 @@ def happen(
     arena: Arena, events: int, seed: int, only: str | None = None, say: Say = _say
 ) -> Iterator[Trial]:
     """A seeded sequence of events, each on a run of its own; every kind comes up in turn."""
-    kinds = IN_OBJECTS if arena.moods else ON_DISK
+    kinds = IN_OBJECTS if arena.moods else ON_SLURM if arena.site else ON_DISK
     for number, name in enumerate(_sequence(kinds, events, seed, only)):
         for attempt in range(_ATTEMPTS):
             trial = _tried(arena, kinds[name], name, (seed, number, attempt))

@@ -18,9 +18,11 @@ from benchmarks.chaos.faults import CONTROLLER, WORKER, Fault
 from benchmarks.chaos.judging import Truth, entries, judged, partial_left
 from benchmarks.chaos.places import Moods, Storage, chunks, fill_up, small_disk
 from benchmarks.chaos.processes import PATIENCE, Command, Forks, Seen, standing
+from benchmarks.chaos.slurm import Slurm, Submitted
 from engine.stores.durable import names, read, remove, write_atomically
 from engine.stores.places import Remote, place
 
+_RUNS = ("run", "submit")
 RERUNS = 4  # of the same command, at most
 BUDGET = 900 * 2**20  # bytes of memory of a worker that is to exceed them
 SMALL_DISK = 48 * 2**20
@@ -35,6 +37,7 @@ class Arena:
         config: file of the configuration that is run.
         whole: folder of a finished run to which nothing happened.
         moods: of the object store, where that is what runs lie in.
+        site: the SLURM that runs are submitted to, where they are.
     """
 
     forks: Forks
@@ -43,6 +46,21 @@ class Arena:
     whole: str
     truth: Truth
     moods: Moods | None = None
+    site: Slurm | None = None
+
+    def command(self, folder: str, *more: str) -> tuple[str, ...]:
+        """The command whose run this is."""
+        verb, *there = ("run",) if self.site is None else ("submit", "--cluster", self.site.profile)
+        return (verb, str(self.config), "--output", folder, *there, *more)
+
+    def give(self, *words: str) -> Command | Submitted:
+        """Give a command."""
+        command = self.forks.footfall(*words)
+        return command if self.site is None else Submitted(self.site, command)
+
+    def left(self) -> list[str]:
+        """Processes and jobs that are still there some time after every command has ended."""
+        return [*self.forks.left(), *(self.site.left() if self.site else [])]
 
 
 @dataclass(slots=True)
@@ -84,16 +102,16 @@ class Trial:
         """Blocks of the whole run."""
         return len(self.arena.truth.checksums)
 
-    def words(self, *more: str) -> tuple[str, ...]:
-        """The command whose run this is."""
-        return ("run", str(self.arena.config), "--output", self.folder, *more)
-
-    def start(self, *more: str) -> Command:
+    def start(self, *more: str) -> Command | Submitted:
         """Give the command for the first time."""
         self._began = time.monotonic()
-        return self.arena.forks.footfall(*self.words(*more))
+        return self.again(*more)
 
-    def somewhere(self, command: Command, most: float = 0.8) -> None:
+    def again(self, *more: str) -> Command | Submitted:
+        """Give the same command."""
+        return self.arena.give(*self.arena.command(self.folder, *more))
+
+    def somewhere(self, command: Command | Submitted, most: float = 0.8) -> None:
         """Wait for a moment of the run, by the number of blocks that are finished."""
         wanted = int(self.rng.integers(0, int(most * self.blocks)))
         ledger = place(self.folder) / "base" / "ledger"
@@ -110,10 +128,10 @@ class Trial:
     def finish(self, *more: str, mended: Callable[[], object] = lambda: None) -> None:
         """Give the same command until it says that the run is complete."""
         for _ in range(RERUNS):
-            if self.seen and self.seen[-1].words[0] == "run" and self.seen[-1].code == 0:
+            if self.seen and self.seen[-1].words[0] in _RUNS and self.seen[-1].code == 0:
                 break
             mended()
-            self.seen.append(self.arena.forks.footfall(*self.words(*more)).ended())
+            self.seen.append(self.again(*more).ended())
         else:
             self.faults.append(f"not complete after {RERUNS} more commands: {self.seen[-1].said}")
         self.seconds = time.monotonic() - self._struck
@@ -124,7 +142,7 @@ class Trial:
         """Compare with the undisturbed run, and look for what is left behind."""
         self.judged = True
         self.faults += [unclear for seen in self.seen if (unclear := seen.unclear)]
-        self.faults += [f"process left behind: {one}" for one in self.arena.forks.left()]
+        self.faults += [f"process left behind: {one}" for one in self.arena.left()]
         verified = self.arena.forks.footfall("status", self.folder, "--verify").ended()
         if verified.code or "verified" not in verified.output:
             self.faults.append(f"status --verify: {verified.output}{verified.said}")
@@ -175,7 +193,7 @@ def controller_killed(trial: Trial) -> None:
         trial.somewhere(command)
     command.kill()
     trial.seen.append(command.ended())
-    left = trial.arena.forks.left()
+    left = trial.arena.left()
     trial.faults += [f"process left behind by a killed controller: {one}" for one in left]
     trial.blow()
     trial.finish()
@@ -227,7 +245,7 @@ def two_runs(trial: Trial) -> None:
     if still:
         first.signal(signal.SIGSTOP)
     trial.blow()
-    second = trial.arena.forks.footfall(*trial.words())
+    second = trial.again()
     if still:
         ends = time.monotonic() + PATIENCE * 1.5 + trial.rng.uniform(0, trial.arena.truth.seconds)
         while not second.is_over and time.monotonic() < ends:
@@ -432,3 +450,46 @@ IN_OBJECTS: Mapping[str, Kind] = {
     for name, kind in ON_DISK.items()
     if kind not in (store_error, full_disk, worker_over_its_memory)
 } | {"store refuses": store_refuses, "store slow": store_slow}
+
+
+# --- SLURM --------------------------------------------------------------------------------------
+
+
+def worker_cancelled(trial: Trial) -> None:
+    """A worker's job is cancelled in the middle of a submitted run."""
+    site = trial.arena.site
+    assert site is not None
+    trial.what = "one of its jobs"
+    job = trial.start()
+    trial.somewhere(job)
+    jobs = site.workers()
+    trial.blow()
+    if jobs:
+        site.cancel(jobs[int(trial.rng.integers(len(jobs)))])
+    trial.seen.append(job.ended())
+    trial.finish()
+
+
+def submitted_twice(trial: Trial) -> None:
+    """The same command, while a job works on the run already."""
+    trial.what = "the second one is refused"
+    first = trial.start()
+    trial.somewhere(first, 0.5)
+    trial.blow()
+    second = trial.again().ended()
+    if second.code != 1 or "works on this run" not in second.said:
+        trial.faults.append(f"exit code {second.code}: {second.said}")
+    trial.seen += [second, first.ended()]
+    trial.finish()
+
+
+ON_SLURM: Mapping[str, Kind] = {
+    "worker killed": worker_cancelled,
+    "controller killed": controller_killed,
+    "torn chunk": torn_chunk,
+    "flipped bit": flipped_bit,
+    "deleted chunk": deleted_chunk,
+    "torn ledger entry": torn_ledger_entry,
+    "leftovers": leftovers,
+    "two runs": submitted_twice,
+}
