@@ -29,13 +29,16 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("on", "kinds"),
-    [("disk", ON_DISK), pytest.param("s3", IN_OBJECTS, marks=pytest.mark.s3)],
+    [
+        ("disk", [*ON_DISK]),
+        pytest.param("s3", [*(IN_OBJECTS.keys() - ON_DISK.keys())], marks=pytest.mark.s3),
+    ],
 )
-def test_every_kind_of_event_once(on: str, kinds: object, tmp_path: Path) -> None:
+def test_every_kind_of_event_once(on: str, kinds: list[str], tmp_path: Path) -> None:
     """`scripts/chaos` with a small run; the 200 events of the command take longer."""
-    assert isinstance(kinds, dict)
     file = tmp_path / "chaos.json"
     asked = ["--events", str(len(kinds)), "--on", on, "--draws", "768", "--output", str(file)]
+    asked += [word for kind in kinds for word in ("--only", kind)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.chaos", *asked],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -45,9 +48,10 @@ def test_every_kind_of_event_once(on: str, kinds: object, tmp_path: Path) -> Non
     assert {row["kind"] for row in told["kinds"]} == set(kinds)
     for row in told["kinds"]:
         assert (row["events"], row["lost"], row["wrong"], row["faults"]) == (1, 0, 0, 0)
-    recomputed = {row["kind"]: row["recomputed"] for row in told["kinds"]}
-    assert 1 <= recomputed["torn ledger entry"] <= 3
-    assert recomputed["leftovers"] == recomputed["controller killed"] == 0
+    if on == "disk":
+        recomputed = {row["kind"]: row["recomputed"] for row in told["kinds"]}
+        assert 1 <= recomputed["torn ledger entry"] <= 3
+        assert recomputed["leftovers"] == recomputed["controller killed"] == 0
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chaos [--events N] [--seed S] [--only KIND] [--on disk|s3|slurm]`."""
+"""`python -m benchmarks.chaos [--events N] [--seed S] [--only KIND ...] [--on disk|s3|slurm]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arena = prepared(root, forks, asked.draws, moods, site)
         trials: list[Trial] = []
         with suppress(KeyboardInterrupt):  # what has happened by then is told
-            for trial in happen(arena, asked.events, asked.seed, asked.only):
+            for trial in happen(arena, asked.events, asked.seed, asked.only or ()):
                 trials.append(trial)
     seconds = time.monotonic() - began
     print(f"{len(trials)} events on {asked.on} (seed {asked.seed}), {seconds:.0f} s")
@@ -115,7 +115,13 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=kinds, metavar="KIND", help=", ".join(kinds))
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=kinds,
+        metavar="KIND",
+        help=f"may be given several times: {', '.join(kinds)}",
+    )
     parser.add_argument("--on", choices=["disk", "s3", "slurm"], default="disk")
     parser.add_argument("--draws", type=int, default=1024, help="a year; 64 make a block")
     parser.add_argument("--output", type=Path, help="file for the JSON")
@@ -158,11 +164,11 @@ def _refuse(seen: Seen) -> None:
 
 
 def happen(
-    arena: Arena, events: int, seed: int, only: str | None = None, say: Say = _say
+    arena: Arena, events: int, seed: int, only: Sequence[str] = (), say: Say = _say
 ) -> Iterator[Trial]:
     """A seeded sequence of events, each on a run of its own; every kind comes up in turn."""
     kinds = IN_OBJECTS if arena.moods else ON_SLURM if arena.site else ON_DISK
-    for number, name in enumerate(_sequence(kinds, events, seed, only)):
+    for number, name in enumerate(_sequence(list(kinds), events, seed, only)):
         for attempt in range(_ATTEMPTS):
             trial = _tried(arena, kinds[name], name, (seed, number, attempt))
             if not trial.missed or trial.faults:
@@ -185,13 +191,12 @@ def _tried(arena: Arena, kind: Kind, name: str, numbers: tuple[int, int, int]) -
     return trial
 
 
-def _sequence(kinds: Mapping[str, Kind], events: int, seed: int, only: str | None) -> list[str]:
+def _sequence(kinds: Sequence[str], events: int, seed: int, only: Sequence[str]) -> list[str]:
     """Kinds of event in random order, each as often as any other, give or take one."""
-    if only:
-        return [only] * events
+    kinds = [name for name in kinds if not only or name in only]
     rounds = -(-events // len(kinds))
     rng = np.random.default_rng(seed)
-    return [name for _ in range(rounds) for name in rng.permutation(list(kinds))][:events]
+    return [name for _ in range(rounds) for name in rng.permutation(kinds)][:events]
 
 
 if __name__ == "__main__":

@@ -73,6 +73,8 @@ class Forks:
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[faults.VARIABLE] = str(folder / "armed.json")
         os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
+        # The semaphores of killed processes are nobody's; Python says so when it tidies them up.
+        os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker:UserWarning"
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["benchmarks.chaos.warm"])
         self._numbers = 0
