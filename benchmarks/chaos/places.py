@@ -176,6 +176,7 @@ def object_store(scratch: Path) -> Iterator[Moods]:
         "AWS_SECRET_ACCESS_KEY": "chaos",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "2",  # of botocore within each of s3fs's own
         "FOOTFALL_SCRATCH": str(scratch),
     }
     try:
