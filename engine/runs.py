@@ -15,13 +15,16 @@ from statistics import median
 
 from engine.blockwork import Task, compute
 from engine.clusters import Cluster, ClusterSpec, Executor, Outcome, Profile, connect
-from engine.errors import RunError, WorkerDiedError
+from engine.errors import RunError, StoreError, WorkerDiedError
 from engine.jobs import Settled
 from engine.plan import Block
 from engine.stores.ensemble import open_ensemble
 from engine.stores.places import Place, aside
 
 ATTEMPTS = 2  # at a block, before a run gives it up
+# Tasks in a row that the store refuses, for each slot and at least, before a run stops: a full disk
+# or a revoked right refuses all the others too, which would be drawn for nothing.
+_REFUSED, _REFUSED_AT_LEAST = 4, 8
 # Seconds a task is to last: scheduling and a worker's walk to the table then cost next to nothing,
 # while a lost worker loses little. On this machine blocks are handed out one by one unless they are
 # very short.
@@ -60,7 +63,8 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
     Raises:
         LockedError: another run has taken one of them over.
         StoppedError: the cluster was lost; the same command goes on.
-        RunError: blocks failed; the others are safe, and running again tries the failed ones.
+        RunError: blocks failed, or the store refused one after another; the others are safe, and
+            running again tries the failed ones.
     """
     waiting = [task for one in settled for task in one.tasks()]
     if not waiting:
@@ -73,12 +77,16 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
         pace = _Pace(_planned(cluster))
         given_up: list[Outcome[Task, int]] = []
         tries: Counter[tuple[Place, Block]] = Counter()
+        in_a_row = 0
         tasks = pace.bunched(waiting, executor)
         while waiting:
             waiting = []
             for outcome in executor.map_unordered(compute, tasks):
                 for one in settled:
                     one.lock.check()
+                in_a_row = in_a_row + 1 if isinstance(outcome.error, StoreError) else 0
+                if in_a_row >= max(_REFUSED_AT_LEAST, _REFUSED * executor.slots):
+                    raise _refused(in_a_row, outcome)
                 if outcome.error is None:
                     counted.add(sum(block.size for block in outcome.task.blocks))
                     pace.learn(outcome)
@@ -89,6 +97,16 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
             tasks = iter(waiting)
     if given_up:
         _give_up(given_up, folder)
+
+
+def _refused(tasks: int, last: Outcome[Task, int]) -> RunError:
+    error = last.error
+    assert isinstance(error, StoreError)
+    return RunError(
+        f"the store refused {tasks} tasks one after another; the last: {error.what}",
+        where=error.where,
+        remedy=error.remedy,
+    )
 
 
 def _is_last(outcome: Outcome[Task, int], tries: Counter[tuple[Place, Block]]) -> bool:

@@ -245,6 +245,34 @@ def test_a_failed_block_stops_nothing_else_and_is_reported(
     assert list(workflow.logs(tmp_path / "run")) == ["no block has failed"]
 
 
+def test_a_store_that_refuses_everything_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    """Eight tasks later, and not after every block has been drawn twice for nothing."""
+    from engine import runs
+    from engine.blockwork import Task, compute
+
+    tried: list[Task] = []
+
+    def full(task: Task) -> int:
+        tried.append(task)
+        if len(tried) in (2, 3) or len(tried) > 5:
+            raise StoreError("no space left", where="run/base", remedy="free disk space")
+        return compute(task)
+
+    config = small(tmp_path)
+    monkeypatch.setattr(runs, "compute", full)
+    with pytest.raises(
+        RunError, match="refused 8 tasks one after another; the last: no space"
+    ) as e:
+        workflow.run(config, tmp_path / "run", cluster=SERIAL)
+    assert len(tried) == 13
+    assert e.value.remedy == "free disk space"
+    assert next(iter(workflow.status(tmp_path / "run"))).startswith("base: 3 of 21 blocks")
+    monkeypatch.undo()
+    assert arrays(workflow.run(config, tmp_path / "run", cluster=SERIAL)) == truth
+
+
 def test_the_rate_is_that_of_the_present_sitting() -> None:
     """Blocks every 2 s, a night's pause, then every 4 s: the last sitting alone tells the rate."""
     earlier = [2.0 * k for k in range(50)]

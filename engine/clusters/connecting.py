@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -42,12 +43,28 @@ def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
         ConfigError: the profile cannot be used here.
         StoppedError: there is no scheduler, or it was lost.
     """
-    with one_blas_thread(), tempfile.TemporaryDirectory(prefix="footfall-") as temporary:
+    with (
+        one_blas_thread(),
+        _quiet(),
+        tempfile.TemporaryDirectory(prefix="footfall-") as temporary,
+    ):
         if isinstance(profile, ClusterSpec) and profile.executor is Executor.SERIAL:
             yield Serial()
             return
         with _way(profile, folder or Path(temporary)) as cluster:
             yield cluster
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """That a scheduler is lost is told by one error, not by Dask's log as well."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _way(profile: Profile, folder: Path) -> AbstractContextManager[Cluster]:
