@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import comparison, figures, limits, pipeline, planned, scaling
+from benchmarks import (
+    comparison,
+    costs,
+    crowd,
+    figures,
+    limits,
+    pipeline,
+    planned,
+    scaling,
+    workers,
+)
 from benchmarks.records import Report, Result, write_json, write_markdown
 from benchmarks.settings import WIOD, Settings, say
 from benchmarks.tables import SHAPES
@@ -24,6 +34,9 @@ SUITES: dict[str, Callable[[Settings], Iterator[Result]]] = {
     "scaling": scaling.measure_scaling,
     "store": pipeline.measure_store,
     "scheduler": pipeline.measure_scheduler,
+    "costs": costs.measure_costs,
+    "workers": workers.measure_workers,
+    "crowd": crowd.measure_crowd,
 }
 _RESULTS = Path(__file__).parent / "results"
 _SIZES = sorted({*SHAPES, WIOD})

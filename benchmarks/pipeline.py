@@ -124,7 +124,7 @@ def measure_store(settings: Settings) -> Iterator[Result]:
         ensemble = create_or_extend(
             Path(folder) / "one", axes, 256 * blocks, {}, reference, {"title": "SYNTHETIC"}
         )
-        results = _made_up(axes)
+        results = made_up(axes)
         size = len(_bytes(results))
         case = f"a block of {size / 2**20:.2g} MiB"
         writing = [
@@ -155,7 +155,7 @@ def _reading(settings: Settings, ensemble: Ensemble, size: int, folder: Path) ->
     yield from compared("store", case, timed, contenders[0].name, "s", {})
 
 
-def _made_up(axes: Axes) -> BlockResults:
+def made_up(axes: Axes) -> BlockResults:
     """One block of every array there is, floats that do not compress, and counts of nothing."""
     random = np.random.default_rng(1)
     arrays: dict[str, Any] = {}

@@ -65,7 +65,7 @@ perturb = "coefficients"
 [sampling]
 seed = 2026
 draws = {draws}
-block = 64
+block = {block}
 
 [[scenarios.base.errors]]
 quantity = "A"
@@ -89,7 +89,7 @@ def _one(n: int, years: int, draws: int) -> Iterator[Record]:
     place = ROOT / "benchmarks" / "results"
     place.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as folder:
-        config = _written(Path(folder), n, years, draws)
+        config = written(Path(folder), n, years, draws)
         command = [sys.executable, "-m", "benchmarks.watched", str(config), "threads"]
         done = subprocess.run(
             [*command, str(Path(folder) / "run")],
@@ -105,7 +105,8 @@ def _one(n: int, years: int, draws: int) -> Iterator[Record]:
         yield Record("planned", case, name, Spread.of([value]), unit, facts=facts)
 
 
-def _written(folder: Path, n: int, years: int, draws: int) -> Path:
+def written(folder: Path, n: int, years: int, draws: int, block: int = 64) -> Path:
+    """The path of a configuration of the first bar, beside its tables in a folder."""
     world, first = Synthetic.of(n), tables.BASE_YEAR
     for year in range(first, first + years):
         table = tables.make(world, year)
@@ -120,7 +121,7 @@ def _written(folder: Path, n: int, years: int, draws: int) -> Path:
     path = folder / "planned.toml"
     path.write_text(
         _CONFIG.format(
-            n=n, first=first, last=first + years - 1, draws=draws,
+            n=n, first=first, last=first + years - 1, draws=draws, block=block,
             consumers=json.dumps(list(labels.regions)),
             law="{ " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in law.items()) + " }",
         )

@@ -123,6 +123,7 @@ def check(config: Path) -> None:
 @_config
 @_draws
 @_cluster_options
+@click.option("--scaling", is_flag=True, help="Also time and core-hours on 1 to 1,000 workers.")
 @_speaks_plainly
 def plan(
     config: Path,
@@ -130,14 +131,19 @@ def plan(
     executor: str | None,
     workers: int | None,
     profile: Path | None,
+    scaling: bool,
 ) -> None:
-    """Predict memory, disk and time; run nothing, refuse what cannot fit."""
+    """Predict memory, disk, time and core-hours; run nothing, refuse what cannot fit."""
     loaded = load_config(config)
     planned = workflow.plan(
         loaded, draws=draws, cluster=_cluster(loaded, executor, workers, profile)
     )
     for line in planned.lines():
         click.echo(line)
+    if scaling:
+        click.echo("\nworkers of one thread, each as fast as one here; without waiting in a queue")
+        for line in planned.scaling.table():
+            click.echo(line)
 
 
 @main.command()

@@ -74,7 +74,7 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
     folder = aside(settled[0].job.folder.parent)
     with connect(cluster, folder) as executor:
         counted = _Counted(before, total, executor.dashboard, listener)
-        pace = _Pace(_planned(cluster))
+        pace = _Pace(seconds_of_task(cluster))
         given_up: list[Outcome[Task, int]] = []
         tries: Counter[tuple[Place, Block]] = Counter()
         in_a_row = 0
@@ -119,11 +119,22 @@ def _is_last(outcome: Outcome[Task, int], tries: Counter[tuple[Place, Block]]) -
     return tries[key] == ATTEMPTS or isinstance(outcome.error, WorkerDiedError)
 
 
-def _planned(cluster: Profile) -> float:
+def seconds_of_task(cluster: Profile) -> float:
     """Seconds a task is to last."""
     if isinstance(cluster, ClusterSpec):
         return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
     return _PLANNED
+
+
+def blocks_of_task(planned: float, seconds: float, left: int, slots: int) -> int:
+    """Blocks of the next task, when so many are left for so many slots.
+
+    Args:
+        planned: seconds the task is to last.
+        seconds: that a block takes.
+    """
+    wanted = round(planned / max(seconds, 1e-6))
+    return max(1, min(wanted, left // (_TASKS_A_SLOT * max(slots, 1))))
 
 
 class _Pace:
@@ -157,8 +168,7 @@ class _Pace:
         """Blocks of the next task, when so many are left for so many slots."""
         if not self._seconds:
             return 1
-        wanted = round(self._planned / max(median(self._seconds), 1e-6))
-        return max(1, min(wanted, left // (_TASKS_A_SLOT * max(slots, 1))))
+        return blocks_of_task(self._planned, median(self._seconds), left, slots)
 
 
 def failure_log(folder: Path, scenario: str, block: Block) -> Path:

@@ -95,6 +95,16 @@ def test_a_wave_is_bounded_and_small() -> None:
     assert wave < 2**20
 
 
+def test_tasks_are_of_one_group() -> None:
+    """Only then does the scheduler keep what waits, and give it to whoever has least to do."""
+    with _cluster(1) as here, Client(here) as client:
+        outcomes = Distributed(client, 1, "", _Unwatched()).map_unordered(slowly, range(6))
+        next(outcomes)
+        groups = {task.group_key for task in here.scheduler.tasks.values()}
+        list(outcomes)
+    assert len(groups) == 1
+
+
 def test_a_scheduler_that_is_lost_stops_the_run_in_bounded_time() -> None:
     quick = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
     with (

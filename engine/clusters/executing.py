@@ -18,9 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import uuid4
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
@@ -158,6 +160,7 @@ class _Wave(Generic[TaskType, Result]):
         self._fresh, self._exhausted = fresh, False
         self._again: deque[_Try[TaskType]] = deque()
         self._alone: deque[_Try[TaskType]] = deque()
+        self._group, self._numbers = f"attempt-{uuid4().hex}", count()
         self._asked: dict[Any, tuple[Future[Any], _Try[TaskType]]] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self.slots, self._looked = 0, -_TICK
@@ -165,11 +168,14 @@ class _Wave(Generic[TaskType, Result]):
     def goes_on(self) -> bool:
         """Fill the wave; whether anything is left to wait for."""
         self._look()
-        while len(self._asked) < WAVE * self.slots and (following := self._following()):
-            self._submit(following)
+        self._fill()
         if not self._asked and not self._again and self._exhausted and self._alone and self.slots:
             self._submit(self._alone.popleft())
         return bool(self._asked or self._again or self._alone or not self._exhausted)
+
+    def _fill(self) -> None:
+        while len(self._asked) < WAVE * self.slots and (following := self._following()):
+            self._submit(following)
 
     def _following(self) -> _Try[TaskType] | None:
         if not self._exhausted:
@@ -179,7 +185,11 @@ class _Wave(Generic[TaskType, Result]):
         return self._again.popleft() if self._again else None
 
     def _submit(self, one: _Try[TaskType]) -> None:
-        future = self._client.submit(attempt, self._function, one.task, pure=False)
+        # Of one group: the scheduler then keeps what waits and gives it to whoever has least to do.
+        # Tasks of many groups it deals out in turn where there are 20 workers or more, to the busy
+        # and the idle alike.
+        key = (self._group, next(self._numbers))
+        future = self._client.submit(attempt, self._function, one.task, key=key, pure=False)
         self._asked[future.key] = (future, one)
         future.add_done_callback(self._ended.put)
 
@@ -196,6 +206,7 @@ class _Wave(Generic[TaskType, Result]):
                 found += self._failed(future, one)
             else:  # the scheduler was lost; should it come back, it knows nothing of this task
                 self._again.append(one)
+        self._fill()  # before results are fetched, which may take a second of many workers
         return found + self._fetched(finished)
 
     def _gone(self) -> list[Future[Any]]:

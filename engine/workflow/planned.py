@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.clusters import ClusterSpec, Executor, Profile
+from engine.clusters import Allocation, ClusterSpec, Executor, Profile
 from engine.plan import GROUP, Needs, SamplingPlan, Shape
+from engine.runs import seconds_of_task
+from engine.workflow.scaling import Scaling, hours
 
 # Seconds until workers are at work, measured: imports and compiled kernels from their cache.
 _STARTING = {Executor.SERIAL: 0.5, Executor.THREADS: 1.5, Executor.PROCESSES: 5.0}
@@ -35,9 +37,21 @@ class Planned:
 
     @property
     def seconds(self) -> float:
-        """Of all scenarios."""
-        each = self.needs.starting + self.needs.seconds
-        return each * self.scenarios + self._starting
+        """Of all scenarios, from the start to the last block."""
+        return self.scaling.seconds(self.cluster.slots)
+
+    @property
+    def scaling(self) -> Scaling:
+        """The same run on any number of workers."""
+        blocks = self.sampling.draws // self.sampling.block * len(self.sampling.years)
+        return Scaling(
+            preparing=self.needs.starting * self.scenarios,
+            starting=self._starting,
+            blocks=blocks * self.scenarios,
+            block=self.needs.seconds * self.cluster.slots / blocks,
+            task=seconds_of_task(self.cluster),
+            held=isinstance(self.cluster, ClusterSpec | Allocation),
+        )
 
     @property
     def _starting(self) -> float:
@@ -68,7 +82,7 @@ class Planned:
         """Everything predicted, line by line."""
         plan, needs, shape = self.sampling, self.needs, self.shape
         blocks = plan.draws // plan.block * len(plan.years)
-        starting = needs.starting * self.scenarios + self._starting
+        scaling, slots = self.scaling, self.cluster.slots
         factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
         yield self.summary()
         yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
@@ -85,10 +99,19 @@ class Planned:
             yield f"memory, directly:  {self._directly()}"
         yield f"ensemble:          {size(needs.ensemble * self.scenarios)} in the run folder"
         yield f"prepared tables:   {size(needs.prepared * self.scenarios)} on disk, while it runs"
-        yield f"time, preparing:   {duration(starting)}"
-        yield f"time, drawing:     {duration(needs.seconds * self.scenarios)} (speed measured now)"
+        yield f"time, preparing:   {duration(scaling.preparing + scaling.starting)}"
+        yield f"time, drawing:     {duration(scaling.drawing(slots))} (speed measured now)"
         if self.split:
             yield "                   at most: most draws of split mode take a fraction of that"
+        yield f"core-hours:        {hours(scaling.core_hours(slots))}"
+        yield f"workers that help: {self._helping()}"
+
+    def _helping(self) -> str:
+        """How many threads there is work for."""
+        most, slots = self.scaling.most, self.cluster.slots
+        why = "a block each" if most == self.scaling.blocks else "as many as the scheduler feeds"
+        end = f"; of the {slots:,} asked for, {slots - most:,} WAIT" if slots > most else ""
+        return f"{most:,} of one thread, {why}; more than {most:,} workers wait{end}"
 
     def _directly(self) -> str:
         """What draws that cannot be certified add to the peak."""
