@@ -127,16 +127,19 @@ class Trial:
 
     def finish(self, *more: str, mended: Callable[[], object] = lambda: None) -> None:
         """Give the same command until it says that the run is complete."""
-        for _ in range(RERUNS):
-            if self.seen and self.seen[-1].words[0] in _RUNS and self.seen[-1].code == 0:
-                break
+        commands = 0
+        while not self._is_complete() and commands < RERUNS:
             mended()
             self.seen.append(self.again(*more).ended())
-        else:
+            commands += 1
+        if not self._is_complete():
             self.faults.append(f"not complete after {RERUNS} more commands: {self.seen[-1].said}")
         self.seconds = time.monotonic() - self._struck
         undisturbed = self.arena.truth.seconds if self._began else 0.0
         self.more = max(0.0, time.monotonic() - (self._began or self._struck) - undisturbed)
+
+    def _is_complete(self) -> bool:
+        return bool(self.seen) and self.seen[-1].words[0] in _RUNS and self.seen[-1].code == 0
 
     def judge(self) -> None:
         """Compare with the undisturbed run, and look for what is left behind."""
@@ -152,7 +155,7 @@ class Trial:
             self.lost = self.blocks
             self.faults.append(f"cannot be read: {type(error).__name__}: {error}")
             return
-        self.lost, self.wrong = found.lost, found.wrong
+        self.lost, self.wrong = found.lost, self.wrong + found.wrong
         self.faults += found.faults
         after = entries(self.folder)
         self.recomputed = sum(

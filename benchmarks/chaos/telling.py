@@ -46,6 +46,8 @@ def _gist(error: str) -> str:
     """The kind of an error, without the place it names."""
     for words in (
         "is in use by",
+        "works on this run",
+        "the store refused",
         "was taken over by",
         "No space left on device",
         "Input/output error",
