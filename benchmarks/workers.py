@@ -6,15 +6,16 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import engine
 from benchmarks.planned import written
-from benchmarks.records import Record, Result
+from benchmarks.records import Record, Result, Skipped
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Spread
 from engine import blockwork
@@ -28,23 +29,25 @@ from engine.stores.tables import load
 from engine.workflow.reading import Reader
 from engine.workflow.running import job_of
 
-Work = Callable[[], float]  # does it, and returns its seconds
-
 
 def measure_workers(settings: Settings) -> Iterator[Result]:
     """One worker process and two, the same work and the same for each; and loads of tables."""
     place = ROOT / "benchmarks" / "results"  # the usual temporary folder may be memory
     place.mkdir(exist_ok=True)
-    n, years, draws, block = (120, 2, 512, 64) if settings.quick else (1200, 2, 4096, 256)
+    n, years, draws, block = (120, 2, 512, 64) if settings.quick else (1200, 2, 512, 64)
     with tempfile.TemporaryDirectory(dir=place) as folder:
         config = engine.load_config(written(Path(folder), n, years, draws, block))
         with _settled(config, Path(folder) / "run") as one:
             case = f"SYNTHETIC, n = {n}, {draws} draws x {years} years, blocks of {block}"
             yield from _shared(settings, case, config, one)
-    n, years, draws = (120, 3, 256) if settings.quick else (600, 6, 1024)
+    if settings.quick:
+        reason = "starting processes takes too long for a quick look"
+        yield Skipped("workers", "tables of several years", "loads of a table", reason)
+        return
+    n, years, draws = 600, 6, 1024
     with tempfile.TemporaryDirectory(dir=place) as folder:
         config = engine.load_config(written(Path(folder), n, years, draws))
-        for workers in (2,) if settings.quick else (2, 4):
+        for workers in (2, 4):
             with _settled(config, Path(folder) / f"run{workers}") as one:
                 yield _loads(one, workers, n)
 
@@ -61,32 +64,50 @@ def _settled(config: engine.Config, folder: Path) -> Iterator[Settled]:
 # --- strong and weak scaling --------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Took:
+    """One round of some work.
+
+    Attributes:
+        wall: seconds from its first task to its last result.
+        tasks: seconds that workers were at tasks, summed; the rest they waited for one.
+        drawing: of these, seconds in which blocks were drawn; in the rest tables were opened and
+            blocks stored.
+        processor: seconds of processor time in tasks, whoever else wanted the processor.
+    """
+
+    wall: float
+    tasks: float
+    drawing: float
+    processor: float
+
+
+Work = Callable[[], Took]
+
+
 def _shared(settings: Settings, case: str, config: engine.Config, one: Settled) -> Iterator[Record]:
     """Interleaved rounds: a noisy minute hits all alike, and efficiencies are taken in a round."""
     tasks = list(one.tasks())
-    took: list[float] = []
     with ExitStack() as stack:
         works: dict[str, Work] = {}
         for workers in (1, 2):
             say(f"  {workers} worker processes")
             spec = ClusterSpec(Executor.PROCESSES, workers, dashboard=False)
             cluster = stack.enter_context(connect(spec))
-            works[f"{workers} workers"] = _drawing(one, cluster, tasks, took)
+            works[f"{workers} workers"] = _drawing(one, cluster, tasks)
             if workers == 1:
-                works["1 workers, half"] = _drawing(one, cluster, tasks[::2], [])
+                works["1 workers, half"] = _drawing(one, cluster, tasks[::2])
             spawn = multiprocessing.get_context("spawn")
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=spawn))
             works[f"{workers} alone"] = _alone(pool, tasks)
-        seconds = _rounds(works, settings.repeats, settings.budget)
-        took.clear()
-        works["1 workers"]()
-        stored = _storing(one, took)
-    yield from _told(case, config, seconds)
-    yield Record("workers", case, "storing and looking up, of a block's time",
-                 Spread.of([stored]), "of the time")  # fmt: skip
+        rounds = _rounds(works, settings.repeats, settings.budget)
+    yield from _walls(case, config, rounds)
+    yield from _shares(case, rounds)
 
 
-def _told(case: str, config: engine.Config, seconds: Mapping[str, list[float]]) -> Iterator[Record]:
+def _walls(
+    case: str, config: engine.Config, rounds: Mapping[str, Sequence[Took]]
+) -> Iterator[Record]:
     for name, words in {
         "1 workers": "1 worker process",
         "2 workers": "2 worker processes",
@@ -94,64 +115,85 @@ def _told(case: str, config: engine.Config, seconds: Mapping[str, list[float]]) 
         "1 alone": "1 process that draws alone: no scheduler, no store",
         "2 alone": "2 processes that draw alone",
     }.items():
-        spread, facts = Spread.of(seconds[name]), {}
+        spread, facts = Spread.of([took.wall for took in rounds[name]]), {}
         if name.endswith("workers"):
             count = int(name[0])
             spec = ClusterSpec(Executor.PROCESSES, count, dashboard=False)
             predicted = engine.plan_run(config, cluster=spec).scaling.drawing(count)
             facts = {"predicted": predicted, "predicted / measured": predicted / spread.median}
         yield Record("workers", case, words, spread, "s", facts=facts)
-    for words, alone, together, ideal in (
-        ("strong scaling, 1 to 2 worker processes", "1 workers", "2 workers", 2),
-        ("weak scaling, 1 to 2 worker processes", "1 workers, half", "2 workers", 1),
-        ("the machine's own: drawing alone, 1 to 2 processes", "1 alone", "2 alone", 2),
-        ("drawing, of the time of 1 worker process", "1 alone", "1 workers", 1),
-        ("drawing, of the time of 2 worker processes", "2 alone", "2 workers", 1),
-    ):
-        pairs = zip(seconds[alone], seconds[together], strict=True)
-        share = Spread.of([one / (ideal * two) for one, two in pairs])
-        yield Record("workers", case, words, share, "of the ideal")
 
 
-def _rounds(works: Mapping[str, Work], repeats: int, budget: float) -> dict[str, list[float]]:
+def _shares(case: str, rounds: Mapping[str, Sequence[Took]]) -> Iterator[Record]:
+    one, two, half = rounds["1 workers"], rounds["2 workers"], rounds["1 workers, half"]
+    alone, both = rounds["1 alone"], rounds["2 alone"]
+    for words, ideal in {
+        "strong scaling, 1 to 2 worker processes": _over(one, two, 0.5),
+        "weak scaling, 1 to 2 worker processes": _over(half, two),
+        "the machine's own: drawing alone, 1 to 2 processes": _over(alone, both, 0.5),
+        "1 worker process beside 1 that draws alone": _over(alone, one),
+        "2 worker processes beside 2 that draw alone": _over(both, two),
+    }.items():
+        yield Record("workers", case, words, Spread.of(ideal), "of the ideal")
+    for words, share in {
+        "1 worker at tasks": [took.tasks / took.wall for took in one],
+        "2 workers at tasks": [took.tasks / took.wall / 2 for took in two],
+        "at a task, but not drawing": [max(1e-9, 1 - t.drawing / t.tasks) for t in one],
+    }.items():
+        yield Record("workers", case, words, Spread.of(share), "of the time")
+    slower = Spread.of([b.processor / a.processor for a, b in zip(one, two, strict=True)])
+    words = "processor time of the same tasks, on 2 workers and on 1"
+    yield Record("workers", case, words, slower, "of the ideal")
+
+
+def _over(some: Sequence[Took], others: Sequence[Took], ideal: float = 1.0) -> list[float]:
+    return [ideal * a.wall / b.wall for a, b in zip(some, others, strict=True)]
+
+
+def _rounds(works: Mapping[str, Work], repeats: int, budget: float) -> dict[str, list[Took]]:
     for work in works.values():
         work()  # compiles, imports and opens tables
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    rounds: dict[str, list[Took]] = {name: [] for name in works}
     names, began = list(works), time.perf_counter()
     for turn in range(repeats):
         if turn and time.perf_counter() - began > budget:
             break
         for place in range(len(names)):
             name = names[(turn + place) % len(names)]
-            seconds[name].append(works[name]())
-    return seconds
+            rounds[name].append(works[name]())
+    return rounds
 
 
-def _drawing(one: Settled, cluster: Cluster, tasks: list[Task], took: list[float]) -> Work:
-    def work() -> float:
+def _drawing(one: Settled, cluster: Cluster, tasks: list[Task]) -> Work:
+    def work() -> Took:
         for block in one.ensemble.blocks():
             one.ensemble.forget(block)
-        began = time.perf_counter()
-        for outcome in cluster.map_unordered(compute, tasks):
-            if outcome.error is not None:
-                raise outcome.error
-            took.append(outcome.seconds)
-        return time.perf_counter() - began
+        began, within, processor = time.perf_counter(), 0.0, 0.0
+        for outcome in cluster.map_unordered(timed_compute, tasks):
+            if outcome.result is None:
+                raise RuntimeError(outcome.account)
+            within += outcome.seconds
+            processor += outcome.result
+        wall = time.perf_counter() - began
+        entries = one.ensemble.ledger.entries().values()
+        return Took(wall, within, sum(entry.receipt["seconds"] for entry in entries), processor)
 
     return work
 
 
-def _storing(one: Settled, took: list[float]) -> float:
-    """Of a task's seconds on its worker, the share in which it does not draw."""
-    drawing = [entry.receipt["seconds"] for entry in one.ensemble.ledger.entries().values()]
-    return max(1e-9, 1 - median(drawing) / median(took))
+def timed_compute(task: Task) -> float:
+    """On a worker: the task, and its processor time."""
+    began = time.thread_time()
+    compute(task)
+    return time.thread_time() - began
 
 
 def _alone(pool: ProcessPoolExecutor, tasks: list[Task]) -> Work:
-    def work() -> float:
+    def work() -> Took:
         began = time.perf_counter()
         list(pool.map(draw_alone, tasks))
-        return time.perf_counter() - began
+        wall = time.perf_counter() - began
+        return Took(wall, wall, wall, 0.0)
 
     return work
 

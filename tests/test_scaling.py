@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs import SMALL, written
@@ -25,6 +25,7 @@ runs = st.builds(
 counts = st.integers(1, 5000)
 
 
+@settings(deadline=None)
 @given(runs)
 def test_one_worker_takes_the_sum(run: Scaling) -> None:
     work = run.blocks * run.block
@@ -32,6 +33,7 @@ def test_one_worker_takes_the_sum(run: Scaling) -> None:
     assert run.at_work(1) == pytest.approx(work / (run.starting + work), rel=1e-12)
 
 
+@settings(deadline=None)
 @given(runs)
 def test_without_end_of_workers_preparing_and_one_block_are_left(run: Scaling) -> None:
     """Or what the scheduler takes to hand out every block as a task."""
@@ -39,6 +41,7 @@ def test_without_end_of_workers_preparing_and_one_block_are_left(run: Scaling) -
     assert run.seconds(10**9) == pytest.approx(run.preparing + run.starting + last, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(runs, counts, counts)
 def test_more_workers_are_never_slower_while_the_scheduler_keeps_up(
     run: Scaling, one: int, other: int
@@ -48,12 +51,14 @@ def test_more_workers_are_never_slower_while_the_scheduler_keeps_up(
     assert slower <= 0 or run.drawing(many) == run.tasks(many) * SCHEDULING
 
 
+@settings(deadline=None)
 @given(runs, counts)
 def test_no_worker_does_more_than_work(run: Scaling, workers: int) -> None:
     assert 0 < run.at_work(workers) <= 1 + 1e-12
     assert run.core_hours(workers) * 3600 >= run.blocks * run.block * (1 - 1e-12)
 
 
+@settings(deadline=None)
 @given(runs, counts)
 def test_tasks_hold_every_block_and_are_as_long_as_planned(run: Scaling, workers: int) -> None:
     tasks = run.tasks(workers)
@@ -63,6 +68,7 @@ def test_tasks_hold_every_block_and_are_as_long_as_planned(run: Scaling, workers
     assert tasks * longest >= run.blocks - 1e-9
 
 
+@settings(deadline=None)
 @given(runs, counts)
 def test_beyond_those_that_help_nothing_is_gained(run: Scaling, more: int) -> None:
     assert 1 <= run.most <= run.blocks
