@@ -101,6 +101,14 @@ class Forks:
             return []
         return [one for one in children if one.pid not in known and _is_alive(one)]
 
+    def stop(self) -> None:
+        """End whatever is at work, where the harness itself is interrupted."""
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
+        for worker in self.workers():
+            worker.kill()
+
     def left(self) -> list[str]:
         """What is still there some time after every command has ended."""
         ends = time.monotonic() + ENDING
