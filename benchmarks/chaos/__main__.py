@@ -79,11 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     with ExitStack() as open_things:
-        root = Path(open_things.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        temporary = tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True)
+        root = Path(open_things.enter_context(temporary))
         moods = (
             open_things.enter_context(object_store(root / "scratch")) if asked.on == "s3" else None
         )
         forks = Forks(root / "processes")
+        open_things.callback(forks.stop)
         site = open_things.enter_context(slurm(root)) if asked.on == "slurm" else None
         arena = prepared(root, forks, asked.draws, moods, site)
         trials: list[Trial] = []

@@ -17,7 +17,7 @@ from benchmarks.chaos import faults
 from benchmarks.chaos.faults import CONTROLLER, WORKER, Fault
 from benchmarks.chaos.judging import Truth, entries, judged, partial_left
 from benchmarks.chaos.places import Moods, Storage, chunks, fill_up, small_disk
-from benchmarks.chaos.processes import PATIENCE, Command, Forks, Seen, standing
+from benchmarks.chaos.processes import LONG, PATIENCE, Command, Forks, Seen, standing
 from benchmarks.chaos.slurm import Slurm, Submitted
 from engine.stores.durable import names, read, remove, write_atomically
 from engine.stores.places import Remote, place
@@ -115,7 +115,8 @@ class Trial:
         """Wait for a moment of the run, by the number of blocks that are finished."""
         wanted = int(self.rng.integers(0, int(most * self.blocks)))
         ledger = place(self.folder) / "base" / "ledger"
-        while not command.is_over and len(names(ledger)) < wanted:
+        ends = time.monotonic() + LONG
+        while not command.is_over and len(names(ledger)) < wanted and time.monotonic() < ends:
             time.sleep(0.01)
         time.sleep(self.rng.uniform(0, 0.05))
         self.missed = self.missed or command.is_over

@@ -101,6 +101,14 @@ class Forks:
             return []
         return [one for one in children if one.pid not in known and _is_alive(one)]
 
+    def stop(self) -> None:
+        """End whatever is at work, where the harness itself is interrupted."""
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
+        for worker in self.workers():
+            worker.kill()
+
     def left(self) -> list[str]:
         """What is still there some time after every command has ended."""
         ends = time.monotonic() + ENDING
@@ -218,18 +226,19 @@ class Site:
         if self._scheduler is None or not self._scheduler.is_alive():
             log = self._forks.folder / "scheduler"
             self._scheduler = self._forks.start(_schedule, self.port, log)
+        ends = time.monotonic() + ENDING
+        while len(self._forks.workers()) < self._count:
+            if time.monotonic() > ends:
+                raise RuntimeError(f"workers do not start, see {self._forks.folder}/nanny-*.err")
+            self._fill_up()
+            time.sleep(0.05)
+
+    def _fill_up(self) -> None:
+        """A nanny for each worker there is to be; on a busy machine one may fail to start."""
         self._nannies = [one for one in self._nannies if one.is_alive()]
         while len(self._nannies) < self._count:
             log = self._forks.folder / f"nanny-{len(self._nannies)}"
-            started = self._forks.start(_work, self.address, self._memory, log)
-            self._nannies.append(started)
-        self._wait()
-
-    def _wait(self) -> None:
-        """Until every nanny has a worker."""
-        ends = time.monotonic() + ENDING
-        while len(self._forks.workers()) < self._count and time.monotonic() < ends:
-            time.sleep(0.05)
+            self._nannies.append(self._forks.start(_work, self.address, self._memory, log))
 
     def kill_scheduler(self) -> None:
         """SIGKILL; workers find nobody any more and end."""
@@ -289,7 +298,7 @@ def _work(address: str, memory: int, log: Path) -> None:
 
     async def serve() -> None:
         async with Nanny(
-            address, nthreads=1, memory_limit=memory, host="127.0.0.1", death_timeout=10,
+            address, nthreads=1, memory_limit=memory, host="127.0.0.1", death_timeout=30,
         ) as nanny:  # fmt: skip
             await nanny.finished()
 
