@@ -83,7 +83,8 @@ def hold(name: str, answers: object) -> None:
 def test_the_processes_of_a_machine_make_one_copy_and_keep_it(
     tmp_path: Path, scratch: Path
 ) -> None:
-    context = multiprocessing.get_context("forkserver")
+    # Spawned: a server of forks that another test has started would have its environment.
+    context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     children = [context.Process(target=hold, args=("one", answers)) for _ in range(4)]
     for child in children:
