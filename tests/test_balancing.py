@@ -187,3 +187,30 @@ def test_a_margin_of_a_line_without_cells_is_not_converged() -> None:
     found = balance(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([2.0, 3.0]), np.array([4.0, 1.0]))
     assert not found.converged
     assert np.isinf(found.deviation)
+
+
+def nearly_closed(joined: float) -> tuple[F64, F64, F64]:
+    """Two blocks with little between them, for which scaling by turns is slow."""
+    rng = np.random.default_rng(1)
+    block = rng.lognormal(0, 1, (6, 6))
+    published = np.full((12, 12), joined)
+    published[:6, :6] += block
+    published[6:, 6:] += block.T
+    drawn = published * rng.lognormal(0, 0.5, published.shape)
+    return drawn, published.sum(axis=1), published.sum(axis=0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [*(made_up(seed) for seed in range(6)), *map(nearly_closed, (0.1, 0.01, 0.001))],
+)
+def test_what_is_left_reaches_as_far_as_the_table_that_meets_every_margin(
+    given: tuple[F64, F64, F64],
+) -> None:
+    """At the tolerance of draws; a change that is no larger than ten times that is not assessed."""
+    found, exact = balance(*given), balance(*given, tolerance=1e-14, most=100_000)
+    assert found.converged
+    assert exact.converged
+    cells = given[0] != 0
+    away = np.abs(found.table[cells] / exact.table[cells] - 1).max()
+    assert 0 < away < found.left < 1e3 * away

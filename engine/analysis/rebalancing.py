@@ -21,7 +21,7 @@ from engine.analysis.split_error import consecutive_and_whole
 from engine.analysis.tables import NOTHING, Row, aligned, number, places, plain, signed
 from engine.kernels.arrays import F64
 from engine.kernels.changes import DetectionRule, Verdict, accepted_draws, difference, log_scale
-from engine.kernels.monte_carlo import Estimate, mean, sd_ratio
+from engine.kernels.monte_carlo import Estimate, mean, named, sd_ratio
 from engine.stores.layout import UNBALANCED
 
 LEVEL, CHANGE = "level", "change"
@@ -106,10 +106,8 @@ def _paired(asked: Sequence[Selection], t: int, s: int | None = None) -> dict[st
     ratio = sd_ratio(balanced, unbalanced)
     return found | {
         "scale": scale,
-        "mean_shift": shift.value,
-        "mean_shift_mcse": shift.mcse,
-        "sd_ratio": ratio.value,
-        "sd_ratio_mcse": ratio.mcse,
+        **named("mean_shift", shift),
+        **named("sd_ratio", ratio),
     }
 
 

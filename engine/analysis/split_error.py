@@ -19,7 +19,11 @@ from engine.analysis.selection import CELL, Names, Selection, select
 from engine.errors import InputError
 from engine.kernels.arrays import F64, Bool
 from engine.kernels.changes import accepted_draws, difference, log_scale
-from engine.kernels.monte_carlo import Estimate, mean, sd
+from engine.kernels.monte_carlo import (
+    mean,
+    named,
+    sd,
+)
 from engine.kernels.two_level import (
     deviation,
     two_level_mean,
@@ -141,19 +145,15 @@ def _compared(x: F64, e: F64, both_ways: Bool) -> dict[str, NDArray[Any]]:
     return {
         "draws_both_ways": np.full(shape, measured.draws),
         "one_way_only": np.full(shape, one_way),
-        **_named("plain_mean", mean(x)),
-        **_named("mean", two_level_mean(x, e)),
-        **_named("plain_sd", sd(x)),
-        **_named("variance", variance),
-        **_named("sd", two_level_sd(variance)),
-        **_named("sd_ratio", measured.ratio),
+        **named("plain_mean", mean(x)),
+        **named("mean", two_level_mean(x, e)),
+        **named("plain_sd", sd(x)),
+        **named("variance", variance),
+        **named("sd", two_level_sd(variance)),
+        **named("sd_ratio", measured.ratio),
         "error_rms": measured.rms,
         "error_largest": measured.largest,
     }
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, F64]:
-    return {name: estimate.value, f"{name}_mcse": estimate.mcse}
 
 
 # --- for verdicts -------------------------------------------------------------------------------

@@ -95,9 +95,9 @@ class Certificate:
         self.proved: Bool = np.asarray(proofs.any(axis=0))  # (64,)
         self._own: Own | None = None
         if self._far:
-            self._tau = self._largest_shortfall()
+            self._nu = self._largest_shortfall()
             v = start.far[:, -1:, None]
-            self._rows = start.far[:, :-1, None] + self._tau * v
+            self._rows = start.far[:, :-1, None] + self._nu * v
 
     def _largest_shortfall(self) -> F64:
         """nu, (functionals, 64)."""
@@ -134,9 +134,9 @@ class Certificate:
         slack = np.where(own.proved, own.slack[counted], 1.0)
         largest = (size[counted] / w[:, None]).max(axis=0)
         hidden = 3 * self._of_lines * own.used[counted, None] * largest
-        tau = ((missed[counted] + hidden) / slack[:, None]).max(axis=0)
+        worst = ((missed[counted] + hidden) / slack[:, None]).max(axis=0)
         reached = self._reached(w) * (1 + 3 * self._gamma)
-        return np.where(own.proved, reached[:, None] * tau, np.inf)
+        return np.where(own.proved, reached[:, None] * worst, np.inf)
 
     def _reached(self, w: F64) -> F64:
         """|g| w of weights of the draws' own, (functionals, 64), or more than that.
@@ -155,7 +155,7 @@ class Certificate:
         return least
 
     def _far_bound(self, missed: F64, size: F64) -> F64:
-        passed = self._used[:, :-1] + self._tau * self._used[:, -1:]
+        passed = self._used[:, :-1] + self._nu * self._used[:, -1:]
         own = 3 * self._gamma * (passed + self._g)
         found: F64 = _products(self._rows, missed) + _products(own, size)
         return found
@@ -168,9 +168,9 @@ class Certificate:
             largest = (size[counted] / w[counted, one, None, None]).max(axis=0)
             hidden = 3 * self._of_lines * self._used[counted, one, None] * largest
             slack = np.where(proved, self._slack[counted, one], 1.0)[:, None]
-            nu = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
+            worst = np.where(proved, ((missed[counted] + hidden) / slack).max(axis=0), np.inf)
             reached = self._g[:, one] * (1 + 3 * self._gamma)
-            best = np.minimum(best, reached[:, None] * nu)
+            best = np.minimum(best, reached[:, None] * worst)
         return best
 
 

@@ -35,6 +35,7 @@ from engine.kernels.monte_carlo import (
     Estimate,
     correlation,
     mean,
+    named,
     nothing,
     outside,
     probability,
@@ -239,8 +240,8 @@ def smallest_changes(
     if np.isinf(factor):
         names = ("", "_increase", "_increase_percent", "_decrease", "_decrease_percent")
         endless = Estimate(np.full(s.shape, np.inf), np.full(s.shape, np.nan))
-        return {k: v for name in names for k, v in _named(f"mdc{name}", endless).items()}
-    found = _named("mdc", Estimate(factor * s, factor * standard_error(of_s)))
+        return {k: v for name in names for k, v in named(f"mdc{name}", endless).items()}
+    found = named("mdc", Estimate(factor * s, factor * standard_error(of_s)))
     for name, sign, convert in (
         ("increase", -1, increase_percent),
         ("decrease", 1, decrease_percent),
@@ -250,8 +251,8 @@ def smallest_changes(
         error = standard_error(factor * of_s + 2 * np.where(against, sign * of_b, 0.0))
         on_log = np.where(log, size, np.nan)
         percent = Estimate(convert(on_log), 100 * np.exp(-sign * on_log) * error)
-        found |= _named(f"mdc_{name}", Estimate(size, error))
-        found |= _named(f"mdc_{name}_percent", percent)
+        found |= named(f"mdc_{name}", Estimate(size, error))
+        found |= named(f"mdc_{name}_percent", percent)
     return found
 
 
@@ -382,7 +383,7 @@ def whatever_rejected(name: str, p: Estimate, draws: int, rejected: int) -> dict
     for end, more, by_share in (("low", 0.0, p.value), ("high", 1 - a, 1 - p.value)):
         at = a * p.value + more
         error = np.sqrt(np.square(a * p.mcse) + np.square(by_share) * of_share)
-        found |= _named(f"{name}_{end}", Estimate(at, error))
+        found |= named(f"{name}_{end}", Estimate(at, error))
     return found
 
 
@@ -526,7 +527,7 @@ def change(
     draws, log, delta, observed = both.draws, both.log, both.delta, both.observed
     found: dict[str, NDArray[Any]] = {
         "draws": np.full(log.shape, draws),
-        **_named("acceptance", _acceptance(draws, draws + both.rejected, log.shape)),
+        **named("acceptance", _acceptance(draws, draws + both.rejected, log.shape)),
         "reference_change": estimate_second - estimate_first,
         "relative_change": _relative_change(estimate_first, estimate_second),
         "reference_delta": observed,
@@ -541,10 +542,6 @@ def change(
         least = least_assessed(both, error_first, error_second, found["s1"], found["s2"])
         assessed = found["sigma"] > least + CLEAR_OF_NUMERICAL_ERROR * error_of_change
     return found | _direction(delta, observed, both.rejected, assessed, rule)
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, F64]:
-    return {name: estimate.value, f"{name}_mcse": estimate.mcse}
 
 
 def _acceptance(draws: int, total: int, shape: tuple[int, ...]) -> Estimate:
@@ -575,9 +572,9 @@ def _raw_change(
         ends(there - _mirrored_level(both.first, estimate_first, both.log), rejected, half),
     )
     return {
-        **_named("change_mean", mean(raw)),
-        **_named("change_sd", sd(raw)),
-        **_named("change_median", Estimate(median.value[0], median.mcse[0])),
+        **named("change_mean", mean(raw)),
+        **named("change_sd", sd(raw)),
+        **named("change_median", Estimate(median.value[0], median.mcse[0])),
         **_low_and_high("change", interval),
     }
 
@@ -594,8 +591,8 @@ def _coverage(both: Paired, rule: DetectionRule) -> dict[str, F64]:
     drawn = ends(both.delta, both.rejected, rule.alpha / 2)
     interval = spanning(drawn, mirrored(drawn, both.observed))
     return {
-        **_named("delta_mean", mean(both.delta)),
-        **_named("delta_median", Estimate(of_draws.value[1], of_draws.mcse[1])),
+        **named("delta_mean", mean(both.delta)),
+        **named("delta_median", Estimate(of_draws.value[1], of_draws.mcse[1])),
         **_low_and_high("quantile", Estimate(of_draws.value[::2], of_draws.mcse[::2])),
         **_low_and_high("interval", interval),
         **_low_and_high("relative", _relative(interval, both.log)),
@@ -611,8 +608,8 @@ def _relative(interval: Estimate, log: Bool) -> Estimate:
 
 def _low_and_high(name: str, interval: Estimate) -> dict[str, F64]:
     return {
-        **_named(f"{name}_low", Estimate(interval.value[0], interval.mcse[0])),
-        **_named(f"{name}_high", Estimate(interval.value[1], interval.mcse[1])),
+        **named(f"{name}_low", Estimate(interval.value[0], interval.mcse[0])),
+        **named(f"{name}_high", Estimate(interval.value[1], interval.mcse[1])),
     }
 
 
@@ -622,19 +619,19 @@ def _what_it_hangs_on(
     """sigma, what it is made of, and what follows from it; levels as ln F or F, any offset."""
     z = rule.z_where_accepted(both.acceptance)
     return {
-        **_named("sigma", sd(both.delta)),
-        **_named("s1", sd(level_first)),
-        **_named("s2", sd(level_second)),
-        **_named("rho", correlation(level_first, level_second)),
+        **named("sigma", sd(both.delta)),
+        **named("s1", sd(level_first)),
+        **named("s2", sd(level_second)),
+        **named("rho", correlation(level_first, level_second)),
         **_smallest(both, rule),
-        **_named("rho_break_even", correlation_at(level_first, level_second, both.observed / z)),
+        **named("rho_break_even", correlation_at(level_first, level_second, both.observed / z)),
     }
 
 
 def _smallest(both: Paired, rule: DetectionRule) -> dict[str, F64]:
     if both.draws < 2:
         names = ("", "_increase", "_increase_percent", "_decrease", "_decrease_percent")
-        found = [_named(f"mdc{name}", nothing(both.log.shape)) for name in names]
+        found = [named(f"mdc{name}", nothing(both.log.shape)) for name in names]
         return {name: values for one in found for name, values in one.items()}
     return smallest_changes(spread(both.delta), bias(both), both.log, both.acceptance, rule)
 
@@ -683,5 +680,5 @@ def _direction(
     }
     for name, count in (("p_decrease", below), ("p_decrease_reflected", below_mirrored)):
         estimate = probability(count, draws)
-        found |= _named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
+        found |= named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
     return found

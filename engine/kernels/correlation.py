@@ -35,7 +35,14 @@ from engine.kernels.changes import (
     sigma_of_rho,
     smallest_changes,
 )
-from engine.kernels.monte_carlo import Estimate, correlation, quotient, spread, standard_error
+from engine.kernels.monte_carlo import (
+    Estimate,
+    correlation,
+    named,
+    quotient,
+    spread,
+    standard_error,
+)
 
 GRID = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
@@ -87,16 +94,16 @@ def over_correlation(
     rho_mcse = np.zeros_like(rho)
     rho_mcse[-1] = own.mcse
     found: dict[str, NDArray[Any]] = {"rho": rho, "rho_mcse": rho_mcse}
-    found |= _named("sigma", sigma)
+    found |= named("sigma", sigma)
     # The bias of a change is that of its two levels, whatever they have in common.
     each = [smallest_changes(one, bias(both), both.log, both.acceptance, rule) for one in at]
     found |= {name: np.stack([one[name] for one in each]) for name in each[0]}
     found["by_size"] = _by_size(both.observed, sigma, least, z, rule)
-    found |= _named("decided_above", correlation_at(*levels, both.observed / z))
+    found |= named("decided_above", correlation_at(*levels, both.observed / z))
     for percent in declines:
         true = np.where(both.log, -np.log1p(-percent / 100), np.nan)
         required = correlation_at(*levels, true / (z + rule.z_power))
-        found |= _named(f"rho_required_{percent:g}_percent", required)
+        found |= named(f"rho_required_{percent:g}_percent", required)
     return found
 
 
@@ -126,14 +133,14 @@ def limits(
     if both.draws < 2 or np.isinf(z):
         value = np.full((len(grid), *both.log.shape), np.nan if both.draws < 2 else np.inf)
         unknown = Estimate(value, np.full_like(value, np.nan))
-        return {k: v for name in names for k, v in _named(name, unknown).items()}
+        return {k: v for name in names for k, v in named(name, unknown).items()}
     level_first, level_second = both.levels(estimate_first, estimate_second)
     spreads = spread(level_first), spread(level_second)
     found: dict[str, list[F64]] = {f"{name}{end}": [] for name in names for end in ("", "_mcse")}
     for rho in grid:
         sigma, influence = _sigma_at(*spreads, np.full(both.log.shape, rho))
         at = smallest_changes((sigma, influence), bias(both), both.log, both.acceptance, rule)
-        at |= _named("detection_limit", Estimate(z * sigma, z * standard_error(influence)))
+        at |= named("detection_limit", Estimate(z * sigma, z * standard_error(influence)))
         for name, values in found.items():
             values.append(at[name])
     return {name: np.stack(values) for name, values in found.items()}
@@ -174,12 +181,8 @@ def _nothing(
     found: dict[str, NDArray[Any]] = {}
     for names, size in ((along, (points, *shape)), (once, shape)):
         for name in names:
-            found |= _named(name, Estimate(np.full(size, np.nan), np.full(size, np.nan)))
+            found |= named(name, Estimate(np.full(size, np.nan), np.full(size, np.nan)))
     found["rho"][:-1] = np.reshape(grid, (-1, *[1] * len(shape)))
     found["rho_mcse"][:-1] = 0.0
     found["by_size"] = np.full((points, *shape), Verdict.NOT_ASSESSED.value)
     return found
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, F64]:
-    return {name: estimate.value, f"{name}_mcse": estimate.mcse}

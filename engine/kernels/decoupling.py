@@ -26,7 +26,12 @@ from scipy.special import ndtr
 
 from engine.kernels.arrays import F64
 from engine.kernels.changes import sigma_of_rho, whatever_rejected
-from engine.kernels.monte_carlo import Estimate, mean, probability
+from engine.kernels.monte_carlo import (
+    Estimate,
+    mean,
+    named,
+    probability,
+)
 
 
 def sigma_of_growth(rsd_first: float, rsd_last: float, correlation: float) -> float:
@@ -72,7 +77,7 @@ def decoupling(
             "p_relative": _relative(draws, g, sigma),
         }
         for name, p in told.items():
-            found |= _named(f"{name}{ending}", p)
+            found |= named(f"{name}{ending}", p)
             found |= whatever_rejected(f"{name}{ending}", p, len(delta), rejected)
     return found
 
@@ -88,7 +93,3 @@ def _relative(delta: F64, g: float, sigma: float) -> Estimate:
         return probability(np.sum(p, axis=0).astype(np.int64), draws)
     averaged = mean(p)
     return Estimate(averaged.value, np.hypot(averaged.mcse, 1 / (draws + 2)))
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, F64]:
-    return {name: estimate.value, f"{name}_mcse": estimate.mcse}

@@ -8,9 +8,9 @@ law (a Gaussian copula; their weights are correlations of eps).
                        relative standard deviation the one asked
     gamma              shape 1/rsd^2, scale rsd^2
 
-With kappa = -mu/omega and the hazard lambda = phi(kappa) / Phi(-kappa), the truncated normal has
-mean `omega (lambda - kappa)` and variance `omega^2 (1 + kappa lambda - lambda^2)`. Their ratio
-rises from 0, kappa -> -inf, over sqrt(pi/2 - 1) = .7555 at kappa = 0 to 1 at kappa -> inf, where it
+With xi = -mu/omega and the hazard lambda = phi(xi) / Phi(-xi), the truncated normal has
+mean `omega (lambda - xi)` and variance `omega^2 (1 + xi lambda - lambda^2)`. Their ratio
+rises from 0, xi -> -inf, over sqrt(pi/2 - 1) = .7555 at xi = 0 to 1 at xi -> inf, where it
 becomes an exponential law: no truncated normal has an rsd of 1 or more, and the exponential is the
 gamma law of rsd 1.
 
@@ -81,33 +81,33 @@ def polynomial(pieces: Any, eps: Any) -> Any:
 
 def truncated_normal(rsd: float) -> Quantile:
     """The truncated normal of mean 1, 0 < rsd < 1."""
-    kappa = _truncation(rsd)
-    omega = 1 / (_hazard(kappa) - kappa)
+    xi = _truncation(rsd)
+    omega = 1 / (_hazard(xi) - xi)
 
     def quantile(eps: F64) -> tuple[F64, F64]:
-        # The survival of the untruncated normal at the quantile is Phi(-eps) Phi(-kappa).
-        log_survival = log_ndtr(-eps) + log_ndtr(-kappa)
-        z = np.maximum(-ndtri_exp(log_survival), kappa)
-        slope = omega * np.exp((np.square(z) - np.square(eps)) / 2 + log_ndtr(-kappa))
-        return omega * (z - kappa), slope
+        # The survival of the untruncated normal at the quantile is Phi(-eps) Phi(-xi).
+        log_survival = log_ndtr(-eps) + log_ndtr(-xi)
+        z = np.maximum(-ndtri_exp(log_survival), xi)
+        slope = omega * np.exp((np.square(z) - np.square(eps)) / 2 + log_ndtr(-xi))
+        return omega * (z - xi), slope
 
     return quantile
 
 
-def _hazard(kappa: float) -> float:
-    """phi(kappa) / Phi(-kappa)."""
-    return math.exp(-kappa * kappa / 2 - _LOG_SQRT_2PI - float(log_ndtr(-kappa)))
+def _hazard(xi: float) -> float:
+    """phi(xi) / Phi(-xi)."""
+    return math.exp(-xi * xi / 2 - _LOG_SQRT_2PI - float(log_ndtr(-xi)))
 
 
-def truncated_rsd(kappa: float) -> float:
-    """rsd of the normal truncated at kappa standard deviations above its own mean."""
-    h = _hazard(kappa)
-    return math.sqrt(1 + kappa * h - h * h) / (h - kappa)
+def truncated_rsd(xi: float) -> float:
+    """rsd of the normal truncated at xi standard deviations above its own mean."""
+    h = _hazard(xi)
+    return math.sqrt(1 + xi * h - h * h) / (h - xi)
 
 
 def _truncation(rsd: float) -> float:
     found: float = scipy.optimize.brentq(
-        lambda kappa: truncated_rsd(kappa) - rsd, -2 / rsd, 20.0, xtol=1e-13, rtol=1e-14
+        lambda xi: truncated_rsd(xi) - rsd, -2 / rsd, 20.0, xtol=1e-13, rtol=1e-14
     )
     return found
 

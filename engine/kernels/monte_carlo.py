@@ -25,6 +25,11 @@ class Estimate:
     mcse: F64
 
 
+def named(name: str, estimate: Estimate) -> dict[str, F64]:
+    """The estimate under a name and its standard error under `NAME_mcse`, as results have them."""
+    return {name: estimate.value, f"{name}_mcse": estimate.mcse}
+
+
 def nothing(shape: tuple[int, ...]) -> Estimate:
     return Estimate(np.full(shape, np.nan), np.full(shape, np.nan))
 

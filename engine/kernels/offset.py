@@ -34,6 +34,7 @@ from engine.kernels.changes import (
 from engine.kernels.monte_carlo import (
     Estimate,
     correlation,
+    named,
     nothing,
     probability,
     quantiles,
@@ -126,7 +127,7 @@ def _changed(part: Part, accepted: Bool, errors: tuple[F64, F64]) -> _Changed:
 
 def _named(name: str, estimate: Estimate | None, shape: tuple[int, ...]) -> dict[str, F64]:
     there = nothing(shape) if estimate is None else estimate
-    return {name: there.value, f"{name}_mcse": there.mcse}
+    return named(name, there)
 
 
 def _joint(home: _Changed, abroad: _Changed, rejected: int, assessed: Bool) -> dict[str, F64]:

@@ -50,6 +50,7 @@ from engine.kernels.monte_carlo import (
     Estimate,
     correlation,
     mean,
+    named,
     nothing,
     probability,
     quantiles,
@@ -359,10 +360,10 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
     error = margin - observed
     found: dict[str, NDArray[Any]] = {
         "draws": np.full(log.shape, draws),
-        **_named("acceptance", _share(draws, total, log.shape)),
+        **named("acceptance", _share(draws, total, log.shape)),
         "scale": np.where(log, "log", "raw"),
         "margin": observed,
-        **_named("sigma", sd(margin)),
+        **named("sigma", sd(margin)),
     }
     found |= _levels(compared, accepted, log)
     share = share_accepted(draws, total - draws)
@@ -381,10 +382,6 @@ def judge(compared: Compared, rule: DetectionRule) -> Judged:
     return Judged(found, error, guard, total - draws)
 
 
-def _named(name: str, estimate: Estimate) -> dict[str, F64]:
-    return {name: estimate.value, f"{name}_mcse": estimate.mcse}
-
-
 def _share(count: int, total: int, shape: tuple[int, ...]) -> Estimate:
     return probability(np.full(shape, count), total) if total else nothing(shape)
 
@@ -394,9 +391,9 @@ def _levels(compared: Compared, accepted: Bool, log: Bool) -> dict[str, F64]:
     base = difference(compared.limit_estimate, compared.limit[accepted], log)
     target = difference(compared.final_estimate, compared.final[accepted], log)
     return {
-        **_named("s_base", sd(base)),
-        **_named("s_target", sd(target)),
-        **_named("rho", correlation(base, target)),
+        **named("s_base", sd(base)),
+        **named("s_target", sd(target)),
+        **named("rho", correlation(base, target)),
     }
 
 
@@ -439,7 +436,7 @@ def _verdict(
     found: dict[str, NDArray[Any]] = {}
     for name, count in (("p_conforms", met[0]), ("p_conforms_reflected", met[1])):
         estimate = probability(count, draws)
-        found |= _named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
+        found |= named(name, estimate) | whatever_rejected(name, estimate, draws, rejected)
     found["verdict"] = conformities(
         np.maximum(*missed), np.maximum(*met), draws, rejected, assessed, rule
     )

@@ -79,8 +79,13 @@ def _of(prepared: Prepared, table: MRIO, question: Question, quantity: Quantity)
     if quantity not in EMISSIONS:
         yield from _exact(quantity, "", _Sums.of(bare, weights), labels)
         return
+    rows = [cells.positions()[0] for cells, _ in bare]
     for row in np.flatnonzero((prepared.characterisation != 0).any(axis=0)):
-        of_stressor = [_of_row(*one, int(row)) for one in bare]
+        chosen = [of == row for of in rows]
+        of_stressor = [
+            (cells.only(some), without[some])
+            for (cells, without), some in zip(bare, chosen, strict=True)
+        ]
         yield from _exact(quantity, labels[0][row][0], _Sums.of(of_stressor, weights), labels)
 
 
@@ -151,11 +156,6 @@ def _with_bare(prepared: Prepared, quantity: Quantity) -> list[tuple[Cells, Bool
             if of is quantity:
                 found.append((cells, members.rsd == 0))
     return found
-
-
-def _of_row(cells: Cells, bare: Bool, row: int) -> tuple[Cells, Bool]:
-    chosen = cells.positions()[0] == row
-    return cells.only(chosen), bare[chosen]
 
 
 def _weights(quantity: Quantity, table: MRIO) -> F64 | None:

@@ -17,7 +17,7 @@ from engine.report import sentences, tables
 from engine.report.contributions import Told
 from engine.report.figures import fan, funnel, matrix
 from engine.report.matter import Illustration, Section
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import correlation
 from engine.report.rows import Change, Level, Row, as_change, as_level
 from engine.report.scenarios import over_scenarios
@@ -28,7 +28,6 @@ from engine.report.targets import limits
 from engine.report.words import estimate, step, years
 
 _ALL_SHOWN = 12
-_CODES = Names()
 PART_TITLES = {"domestic": "Domestic", "foreign": "Foreign", "direct": "Direct"}
 
 
@@ -120,7 +119,7 @@ def chapter(
     topics: Mapping[str, Sequence[Row]] = MappingProxyType({}),
     along: xr.Dataset | None = None,
     scenario: str = "this error model",
-    names: Names = _CODES,
+    names: Names = CODES,
 ) -> Chapter:
     """Everything the page says about one consumer and stressor.
 
@@ -147,9 +146,7 @@ def chapter(
         title=f"{names.of(findings.consumer)}, {names.of(findings.stressor)}",
         verdict=findings.whole.verdict if findings.whole else "",
         headline=_headline(findings, rule, names),
-        over_scenarios=over_scenarios(
-            about(topics.get("scenarios", ()), findings.consumer, findings.stressor), names
-        ),
+        over_scenarios=over_scenarios(scenarios, names),
         gap=sentences.gap_explained(worst, method) if worst else "",
         fan=easel.fan(median=worst is not None) if drawn else None,
         matrix=easel.matrix() if drawn and findings.changes else None,

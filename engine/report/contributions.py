@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.analysis import By, kind_of, largest, place
-from engine.report.naming import Names, listed
+from engine.report.naming import CODES, Names, listed
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 
-_CODES = Names()
 _SHOWN = 6  # of the largest contributions, and as many of the largest changes
 _NAMED = 3
 
@@ -26,7 +25,7 @@ class Told:
     notes: tuple[str, ...]
 
 
-def told(rows: Sequence[Row], names: Names = _CODES) -> Told:
+def told(rows: Sequence[Row], names: Names = CODES) -> Told:
     """What contributes most to the footprint and to its change.
 
     Args:
@@ -142,7 +141,7 @@ def _p_decrease(row: Row) -> str:
     return probability(row["p_decrease"], row["draws"], (1 - row["confidence"]) / 2)
 
 
-def sorted_out(rows: Sequence[Row], names: Names = _CODES) -> dict[tuple[str, str], list[Told]]:
+def sorted_out(rows: Sequence[Row], names: Names = CODES) -> dict[tuple[str, str], list[Told]]:
     """What is told of each consumer and stressor, origins first."""
     subjects: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:

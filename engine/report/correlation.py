@@ -14,7 +14,7 @@ from engine.report.numbers import EN_DASH, NBSP
 from engine.report.numbers import correlation as shown
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
-from engine.report.words import cardinal
+from engine.report.words import cardinal, every
 
 
 def correlation_section(matter: Matter) -> Section:
@@ -66,7 +66,7 @@ def _sentences(changes: Sequence[Sequence[Row]]) -> tuple[str, ...]:
 
 def _how_many(n: int, of: int) -> str:
     """`five`, and `both` or `all six` where there are no others."""
-    return cardinal(n) if n < of or of == 1 else "both" if of == 2 else f"all {cardinal(of)}"
+    return cardinal(n) if n < of or of == 1 else every(of)
 
 
 _EVERYWHERE, _SOMEWHERE, _NOWHERE = (

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from engine.analysis import grouped, member_name
 from engine.report.matter import Matter, Section
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, number, places, probability, supported
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import cardinal, level
 
-_CODES = Names()
 _LISTED = 8
 _SHOWN = 15  # lines of a family; a larger one is told in a sentence, and in the files
 DETECTED = ("decrease", "increase")
@@ -43,7 +42,7 @@ def families_section(matter: Matter) -> Section:
     )
 
 
-def sentence(family: Sequence[Row], names: Names = _CODES) -> str:
+def sentence(family: Sequence[Row], names: Names = CODES) -> str:
     """How often a family would raise a false alarm, and what is left of it when adjusted."""
     first = family[0]
     name = f"{first['family']} ({_of(first, names)})"

@@ -65,6 +65,9 @@ class Names:
         return self.known.get(code, code.replace("_", " "))
 
 
+CODES = Names()  # where nothing has a name
+
+
 def listed(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *others, last = words

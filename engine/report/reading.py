@@ -110,7 +110,10 @@ def _words(rule: DetectionRule, *, rejected: bool) -> list[tuple[str, tuple[str,
     return [
         (
             "Estimate",
-            ("from the published tables. All else that is said of it comes from the draws.",),
+            (
+                "from the published tables. All else comes from the draws, but for what is said to "
+                "be to first order.",
+            ),
         ),
         (
             f"{level(rule)} interval",

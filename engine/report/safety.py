@@ -13,13 +13,12 @@ import xarray as xr
 from engine.analysis import is_rebalanced, is_split
 from engine.draws import DIRECTLY, Status
 from engine.kernels.changes import DetectionRule
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import NBSP, NOTHING, number
 from engine.report.rows import Row
 from engine.report.solving import solved
 from engine.report.tables import Line, Table
 
-_CODES = Names()
 _LISTED = 12
 _HEADS = {  # as the table has them; what is balanced can also fail to be
     Status.ACCEPTED: "Accepted",
@@ -40,7 +39,7 @@ class Safety:
 
 
 def safety(
-    ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule, names: Names = _CODES
+    ensemble: xr.Dataset, changes: Sequence[Row], rule: DetectionRule, names: Names = CODES
 ) -> Safety:
     """What the ensemble's diagnostics say.
 

@@ -7,17 +7,16 @@ from itertools import pairwise
 
 from engine.kernels.conclusions import Conclusion
 from engine.report.matter import Matter, Section
-from engine.report.naming import Names, listed
+from engine.report.naming import CODES, Names, listed
 from engine.report.numbers import EN_DASH
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
 from engine.report.words import all_of, cardinal, none_of
 
-_CODES = Names()
 _LISTED = 6
 
 
-def over_scenarios(rows: Sequence[Row], names: Names = _CODES) -> str:
+def over_scenarios(rows: Sequence[Row], names: Names = CODES) -> str:
     """The range of verdicts over the scenarios, for under a headline.
 
     Args:

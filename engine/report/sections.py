@@ -14,7 +14,7 @@ from engine.report.decoupling import decoupling_section
 from engine.report.equivalence import equivalence_section
 from engine.report.families import families_section
 from engine.report.matter import Matter, Section
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import NBSP, two_digits
 from engine.report.offset import offset_section
 from engine.report.rebalancing import rebalancing_section
@@ -24,7 +24,6 @@ from engine.report.targets import target_section
 from engine.report.trend import trend_section
 from engine.report.years import years_section
 
-_CODES = Names()
 _PROBABILITIES = (
     "p_decrease", "p_offset", "p_absolute", "p_larger", "p_conforms", "p_accepted", "false_alarm",
 )  # fmt: skip
@@ -56,7 +55,7 @@ def sections(
     stem: str,
     *,
     drawn: bool,
-    names: Names = _CODES,
+    names: Names = CODES,
 ) -> tuple[Section, ...]:
     """The sections of one chapter, of the topics that say something of it."""
     told = {topic: about(topics.get(topic, ()), consumer, stressor) for topic in SECTIONS}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.kernels.changes import DetectionRule, sigma_of_rho
-from engine.report.naming import Names, listed
+from engine.report.naming import CODES, Names, listed
 from engine.report.numbers import NBSP, correlation, number, places
 from engine.report.rows import Change, Level
 from engine.report.words import (
@@ -30,7 +30,6 @@ from engine.report.words import (
     years,
 )
 
-_CODES = Names()
 _ALIKE = 0.1  # sizes within a tenth of their median are told as one
 _ROUND = (0.5, 0.8, 0.9, 0.95, 0.99)
 _NEARLY_ONE = 1 - 0.5e-4
@@ -64,7 +63,7 @@ class Headline:
 
 
 def headline(
-    whole: Change, successive: Sequence[Change], rule: DetectionRule, names: Names = _CODES
+    whole: Change, successive: Sequence[Change], rule: DetectionRule, names: Names = CODES
 ) -> Headline:
     """What changed from the first to the last year, how surely, and what would have been found."""
     about = f"{names.in_full(whole.consumer)}, {names.of(whole.stressor)}, {years(whole)}"
@@ -75,7 +74,7 @@ def headline(
     return Headline(about, " ".join([*sentences, smallest] if smallest else sentences))
 
 
-def level_headline(row: Level, names: Names = _CODES) -> Headline:
+def level_headline(row: Level, names: Names = CODES) -> Headline:
     """What is known of a run of one year, which has no change to judge."""
     about = f"{names.in_full(row.consumer)}, {names.of(row.stressor)}, {row.year}"
     return Headline(about, f"the estimated footprint is {measured(row)}.")
@@ -129,7 +128,7 @@ def _how_many(successive: Sequence[Change]) -> str:
         )
         if moved
     )
-    listed = f" ({which})" if which else ""
+    told = f" ({which})" if which else ""
     waiting = (
         f", and {cardinal(len(open_ones))} {'needs' if len(open_ones) == 1 else 'need'} more "
         f"draws ({', '.join(map(step, open_ones))})"
@@ -138,10 +137,10 @@ def _how_many(successive: Sequence[Change]) -> str:
     )
     steps = f"{cardinal(len(successive))} {_steps(successive)}"
     if len(found) == len(successive):
-        return f"{all_of(len(found), _steps(successive))} are detectable{listed}."
+        return f"{all_of(len(found), _steps(successive))} are detectable{told}."
     if not found:
         return f"{none_of(len(successive), _steps(successive))} is detectable{waiting}."
-    return f"Of {steps} {cardinal(len(found))} {verb} detectable{listed}{waiting}."
+    return f"Of {steps} {cardinal(len(found))} {verb} detectable{told}{waiting}."
 
 
 def _what_would_be_missed(successive: Sequence[Change], rule: DetectionRule) -> str:
@@ -260,8 +259,8 @@ def _moved_parts(changes: Sequence[Change]) -> str:
     moved = [change for change in assessed if change.decided]
     if not moved:
         return f" No part's change {span} is found detectable."
-    listed = " and ".join(f"a {direction(change)} of the {change.part} part" for change in moved)
-    return f" Over {span}, {listed} {_is(len(moved))} detectable."
+    told = listed([f"a {direction(change)} of the {change.part} part" for change in moved])
+    return f" Over {span}, {told} {_is(len(moved))} detectable."
 
 
 def gap(levels: Sequence[Level]) -> Level | None:

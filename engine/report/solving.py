@@ -14,11 +14,10 @@ import xarray as xr
 from engine.analysis import in_words, is_rebalanced, is_split, solving, split_error, split_summary
 from engine.kernels.changes import DetectionRule
 from engine.kernels.control_variate import Linearity
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import EN_DASH, NBSP, NOTHING, count, number, places, two_digits
 from engine.report.tables import Line, Table
 
-_CODES = Names()
 _LOGS = "of the logarithm, times 100, or in the unit given"
 _IN_PER_CENT = (
     "Changes are those of the logarithm, times 100; in the unit given where there is no logarithm."
@@ -72,7 +71,7 @@ def solved(ensemble: xr.Dataset) -> str:
 # --- split mode ---------------------------------------------------------------------------------
 
 
-def split_section(ensemble: xr.Dataset, names: Names = _CODES) -> Titled:
+def split_section(ensemble: xr.Dataset, names: Names = CODES) -> Titled:
     """The error of split mode as it was measured, and two-level estimates beside the plain ones."""
     measured = split_error(ensemble)
     found = split_summary(ensemble, measured)
@@ -134,7 +133,7 @@ def _two_level_table(measured: xr.Dataset, prefix: str, what: str, names: Names)
 
 
 def first_order_section(
-    found: xr.Dataset, rule: DetectionRule, *, split: bool, names: Names = _CODES
+    found: xr.Dataset, rule: DetectionRule, *, split: bool, names: Names = CODES
 ) -> Titled:
     """Controlled estimates beside plain ones, and whether the first order would have done.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.kernels.changes import DetectionRule
-from engine.report.naming import Names
+from engine.report.naming import CODES, Names
 from engine.report.numbers import (
     NBSP,
     NOTHING,
@@ -21,7 +21,6 @@ from engine.report.rows import Change, Level
 from engine.report.sentences import break_even
 from engine.report.words import TOO_MANY_REJECTED, chance, estimate, level, mdc, step, years
 
-_CODES = Names()
 _VISIBLE = 0.1  # a bias of a change is spoken of from a tenth of a standard uncertainty on
 
 
@@ -202,7 +201,7 @@ def _break_even_number(change: Change) -> str:
 def monte_carlo_table(
     headlines: Sequence[tuple[Change, Sequence[Change]]],
     rule: DetectionRule,
-    names: Names = _CODES,
+    names: Names = CODES,
 ) -> Table:
     """Every sampled number of a headline, with one Monte Carlo standard error.
 

@@ -121,7 +121,12 @@ def all_of(n: int, what: str) -> str:
     >>> all_of(5, "changes"), all_of(2, "changes")
     ('All five changes', 'Both changes')
     """
-    return f"Both {what}" if n == 2 else f"All {cardinal(n)} {what}"
+    return f"{every(n).capitalize()} {what}"
+
+
+def every(n: int) -> str:
+    """All of several, in words: `both`, `all five`."""
+    return "both" if n == 2 else f"all {cardinal(n)}"
 
 
 def none_of(n: int, what: str) -> str:

@@ -8,7 +8,7 @@ from engine.analysis import WHAT_IF, in_short, is_told, years_in_short
 from engine.kernels.changes import DetectionRule
 from engine.report.figures.years import Asked, Curve, years_to_detect
 from engine.report.matter import Illustration, Matter, Section
-from engine.report.naming import Names
+from engine.report.naming import Names, listed
 from engine.report.numbers import NBSP, number
 from engine.report.rows import Row
 from engine.report.tables import Line, Table
@@ -79,7 +79,7 @@ def _message(told: Sequence[Row], rule: DetectionRule) -> str:
         message += (
             f" With real year-to-year variability of {100 * line[0]['real_sd']:g}{NBSP}% "
             f"(correlation {line[0]['real_phi']:g}) these are "
-            f"{_and([_years(row) for row in line])}."
+            f"{listed([_years(row) for row in line])}."
         )
     return message
 
@@ -101,17 +101,13 @@ def _listed(line: Sequence[Row]) -> str:
     first, *rest = line
     parts = [f"{first['decline_percent']:g}{NBSP}% a year would show after {_years(first)}"]
     parts += [f"one of {row['decline_percent']:g}{NBSP}% after {_years(row)}" for row in rest]
-    return _and(parts)
+    return listed(parts)
 
 
 def _years(row: Row) -> str:
     """`4 years`, `1 year`, `more than 40 years`, with the range of Monte Carlo error."""
     shown = years_in_short(row).replace("> ", f"more than{NBSP}")
     return f"{shown}{NBSP}{'year' if shown == '1' else 'years'}"
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _assumption(law: str) -> str:
@@ -172,12 +168,10 @@ def _what_if(own: Sequence[Row]) -> list[str]:
         return []
     middle = declines[len(declines) // 2]
     at = [row for row in asked if row["decline_percent"] == middle]
-    listed = _and(
+    told = listed(
         [f"{_years(row)} at a correlation of {row['correlation'].rpartition(' ')[2]}" for row in at]
     )
-    return [
-        f"Errors of the same size that fade would need, for {middle:g}{NBSP}% a year, {listed}."
-    ]
+    return [f"Errors of the same size that fade would need, for {middle:g}{NBSP}% a year, {told}."]
 
 
 # --- the figure -----------------------------------------------------------------------------------
