@@ -34,7 +34,7 @@ def measure_workers(settings: Settings) -> Iterator[Result]:
     """One worker process and two, the same work and the same for each; and loads of tables."""
     place = ROOT / "benchmarks" / "results"  # the usual temporary folder may be memory
     place.mkdir(exist_ok=True)
-    n, years, draws, block = (120, 2, 512, 64) if settings.quick else (1200, 2, 512, 64)
+    n, years, draws, block = (120, 2, 512, 64) if settings.quick else (1200, 2, 2048, 256)
     with tempfile.TemporaryDirectory(dir=place) as folder:
         config = engine.load_config(written(Path(folder), n, years, draws, block))
         with _settled(config, Path(folder) / "run") as one:
