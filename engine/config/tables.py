@@ -14,7 +14,7 @@ from engine.config import schema
 from engine.config.explaining import explained
 from engine.config.paths import resolved_place
 from engine.errors import ConfigError
-from engine.readers import Arrays, Pymrio, Source, Toy
+from engine.readers import Arrays, Figaro, Pymrio, Source, Toy
 
 
 def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
@@ -28,7 +28,12 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
     return years
 
 
-_READERS: Mapping[str, type[Source]] = {"toy": Toy, "arrays": Arrays, "pymrio": Pymrio}
+_READERS: Mapping[str, type[Source]] = {
+    "toy": Toy,
+    "arrays": Arrays,
+    "figaro": Figaro,
+    "pymrio": Pymrio,
+}
 
 
 def source(tables: schema.Tables, path: Path) -> Source:

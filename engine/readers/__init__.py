@@ -1,6 +1,7 @@
 """A publisher's files -> MRIO. One module a database; a source says which, and where its files are.
 
 arrays          npz files described by a manifest
+figaro          Eurostat's tables and emission accounts
 pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
 toy             analytic worlds, computed rather than read
 """
@@ -12,15 +13,16 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, pymrio_tables, toy
+from engine.readers import arrays, figaro, pymrio_tables, toy
 from engine.readers.arrays import Arrays
 from engine.readers.fetched import addressed
+from engine.readers.figaro import Figaro
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
-__all__ = ["Arrays", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+__all__ = ["Arrays", "Figaro", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
 
-Source = Arrays | Pymrio | Toy
+Source = Arrays | Figaro | Pymrio | Toy
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -33,6 +35,8 @@ def read(source: Source, year: int) -> MRIO:
         match source:
             case Arrays():
                 return arrays.read(source, year)
+            case Figaro():
+                return figaro.read(source, year)
             case Pymrio():
                 return pymrio_tables.read(source, year)
             case Toy():
@@ -49,6 +53,8 @@ def years(source: Source) -> tuple[int, ...]:
         match source:
             case Arrays():
                 return arrays.years(source)
+            case Figaro():
+                return figaro.years(source)
             case Pymrio():
                 return pymrio_tables.years(source)
             case Toy():

@@ -1,0 +1,1 @@
+"""SYNTHETIC files in the true layouts of publishers' downloads, of any size."""

@@ -1,0 +1,89 @@
+"""The SYNTHETIC economies that are written as downloads: every cell follows from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.kernels.arrays import F64
+
+HOME, IMPORTED = 0.4, 0.15  # what an industry buys at home and from abroad, of its output
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One year of a balanced economy.
+
+    Attributes:
+        areas: r of them.
+        sectors: as many in every area.
+        Z: intermediate deliveries, (n,n), rounded as publishers round.
+        Y: final demand by area and use, (n, r uses).
+        added: value added and taxes, (rows, n): what is left of output after inputs.
+        emissions: of each industry, (n,).
+        households: direct emissions of final consumers, (r,).
+    """
+
+    areas: tuple[str, ...]
+    sectors: tuple[str, ...]
+    Z: F64
+    Y: F64
+    added: F64
+    emissions: F64
+    households: F64
+
+    @property
+    def x(self) -> F64:
+        """Output, (n,)."""
+        x: F64 = self.Z.sum(axis=1) + self.Y.sum(axis=1)
+        return x
+
+    @property
+    def footprints(self) -> F64:
+        """By industry of origin and area of destination, (n,r), without households' own."""
+        uses = self.Y.shape[1] // len(self.areas)
+        Y = self.Y.reshape(len(self.Y), len(self.areas), uses).sum(axis=2)
+        A = self.Z / self.x
+        intensity = self.emissions / self.x
+        traced: F64 = intensity[:, None] * np.linalg.solve(np.eye(len(A)) - A, Y)
+        return traced
+
+
+def world(
+    areas: Sequence[str], sectors: Sequence[str], *, uses: int, added: int, seed: int, decimals: int
+) -> World:
+    """An economy in which every industry sells to most others, most of it at home."""
+    rng = np.random.default_rng(seed)
+    r, s = len(areas), len(sectors)
+    n = r * s
+    weights = rng.lognormal(
+        0.0,
+        1.5,
+        (n, n),
+    ) * (rng.random((n, n)) < 0.7)
+    home = np.kron(np.eye(r), np.ones((s, s))) > 0
+    output = rng.lognormal(8.0, 1.0, n)
+    Z = np.zeros((n, n))
+    for mask, share in ((home, HOME), (~home, IMPORTED)):
+        part = np.where(mask, weights, 0.0)
+        Z += part * (share / np.maximum(part.sum(axis=0), 1e-12)) * output
+    del weights
+    Z = np.round(Z, decimals)
+    Y = rng.lognormal(0.0, 1.0, (n, r * uses))
+    Y *= np.repeat(np.kron(np.eye(r), np.ones((s, 1))) * 20 + 1, uses, axis=1)
+    scale = output / Y.sum(axis=1)
+    Y = np.round(Y * scale[:, None] * 0.5, decimals)
+    x = Z.sum(axis=1) + Y.sum(axis=1)
+    split = rng.dirichlet(np.ones(added), n).T
+    left = split * (x - Z.sum(axis=0))
+    return World(
+        tuple(areas),
+        tuple(sectors),
+        Z,
+        Y,
+        np.round(left, decimals),
+        np.round(x * rng.lognormal(-2.0, 1.0, n), 3),
+        np.round(Y.sum(axis=0).reshape(r, uses).sum(axis=1) * 0.02, 3),
+    )

@@ -1,0 +1,261 @@
+"""FIGARO's downloads, written small in their true layout, and what is read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+import engine
+from benchmarks.downloads import figaro as downloads
+from benchmarks.downloads.worlds import World
+from engine import readers
+from engine.errors import ConfigError, TableError
+from engine.kernels.leontief import output
+from engine.readers import air_emissions
+from engine.readers.figaro import Figaro, Stressor
+
+AREAS = ("AT", "GR", "NL", "FIGW1")
+INDUSTRIES = ("A01", "C10T12", "C31_32", "D35", "O84")
+GHG = {"GHG": Stressor(("ghg.tsv.gz",), "kt CO2-eq")}
+
+
+@pytest.fixture
+def world() -> World:
+    return downloads.economy(2020, AREAS, INDUSTRIES)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, world: World) -> Path:
+    downloads.write_table(tmp_path, 2020, world)
+    downloads.write_footprints(tmp_path / "ghg.tsv.gz", {2020: world})
+    return tmp_path
+
+
+def changed(path: Path, change: Callable[[str], str]) -> None:
+    path.write_text(change(path.read_text()))
+
+
+def test_a_matrix_is_read_as_it_was_written(folder: Path, world: World) -> None:
+    table = readers.read(Figaro(folder, GHG), 2020)
+    assert readers.years(Figaro(folder, GHG)) == (2020,)
+    assert table.labels.regions == AREAS
+    assert table.labels.industries == tuple((a, i) for a in AREAS for i in INDUSTRIES)
+    assert np.array_equal(table.Z, world.Z)
+    assert np.allclose(table.Y, world.Y.reshape(20, 4, 5).sum(axis=2), rtol=1e-15)
+    assert np.array_equal(table.E[0], world.emissions)
+    assert np.array_equal(table.F_Y[0], world.households)
+    assert table.published_output is not None
+    assert np.allclose(table.published_output, table.x, atol=0.02)  # 26 cells, 3 decimals each
+    assert table.labels.currency == "million EUR, current basic prices"
+    assert table.provenance.version == "2025 edition"
+    assert {name for name, _ in table.provenance.files} == {
+        "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv",
+        "ghg.tsv.gz",
+    }
+
+
+@pytest.mark.parametrize("layout", ["matrix", "flat"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".zip"])
+@pytest.mark.parametrize("form", ["tsv", "sdmx"])
+def test_every_layout_holds_the_same(
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    world: World,
+    layout: Literal["matrix", "flat"],
+    suffix: Literal[".csv", ".csv.gz", ".zip"],
+    form: Literal["tsv", "sdmx"],
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    downloads.write_table(other, 2020, world, layout=layout, suffix=suffix, edition="26ed")
+    downloads.write_footprints(other / "ghg.tsv.gz", {2020: world}, form=form)
+    one, two = readers.read(Figaro(folder, GHG), 2020), readers.read(Figaro(other, GHG), 2020)
+    assert one.labels == two.labels
+    for name in ("Z", "Y", "E", "F_Y", "published_output"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
+
+
+def test_the_order_of_rows_and_columns_does_not_matter(folder: Path, world: World) -> None:
+    before = readers.read(Figaro(folder, GHG), 2020)
+    path = folder / "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv"
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    order = [0, *np.random.default_rng(1).permutation(range(1, len(lines[0])))]
+    body = [lines[0], *lines[:0:-1]]
+    path.write_text("\n".join(",".join(line[i] for i in order) for line in body) + "\n")
+    after = readers.read(Figaro(folder, GHG), 2020)
+    at = [after.labels.industries.index(name) for name in before.labels.industries]
+    assert np.array_equal(before.Z, after.Z[np.ix_(at, at)])
+    assert np.array_equal(before.E, after.E[:, at])
+
+
+def test_products_are_read_without_their_prefix(tmp_path: Path, world: World) -> None:
+    downloads.write_table(tmp_path, 2020, world, system="prod-by-prod", edition="")
+    downloads.write_footprints(tmp_path / "ghg.tsv.gz", {2020: world})
+    table = readers.read(Figaro(tmp_path, GHG, "pxp"), 2020)
+    assert table.labels.sectors == INDUSTRIES
+    assert np.array_equal(table.Z, world.Z)
+    assert table.provenance.version == "2022 edition"
+    assert "products bear the emissions of their industries" in table.provenance.source
+
+
+def test_published_footprints_are_those_of_the_table(folder: Path, world: World) -> None:
+    table = readers.read(Figaro(folder, GHG), 2020)
+    A = table.Z / output(table.Z, table.Y)
+    multipliers = table.E[0] / table.x @ np.linalg.inv(np.eye(20) - A)
+    expected = multipliers @ table.Y + table.F_Y[0]
+    published = air_emissions.published(folder / "ghg.tsv.gz", 2020, "THS_T", AREAS, INDUSTRIES)
+    assert [published[area] for area in AREAS] == pytest.approx(list(expected), rel=1e-12)
+
+
+def test_areas_come_from_the_first_account_that_has_them_whole(folder: Path, world: World) -> None:
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, ["AT", "GR"])
+    changed(
+        folder / "aea.tsv", lambda text: text.replace("A,GHG,D,THS_T,EL\t", "A,GHG,D5,THS_T,EL\t")
+    )
+    stressor = Stressor(("aea.tsv", "ghg.tsv.gz"), "Mt", 1e-3, pollutant="GHG")
+    table = readers.read(Figaro(folder, {"GHG": stressor}), 2020)
+    assert np.allclose(table.E[0], world.emissions / 1e3, rtol=1e-15)
+    assert "GHG: aea.tsv for AT;" in table.provenance.source
+    assert "GHG: ghg.tsv.gz for GR, NL, FIGW1" in table.provenance.source
+
+
+def test_confidential_and_missing_values_are_refused_not_zero(folder: Path, world: World) -> None:
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, AREAS)
+    lines = (folder / "aea.tsv").read_text().splitlines()
+    lines = [
+        line.partition("\t")[0] + "\t: c" if line.startswith("A,GHG,C10-C12,THS_T,NL") else line
+        for line in lines
+    ]
+    (folder / "aea.tsv").write_text("\n".join(lines) + "\n")
+    source = Figaro(folder, {"GHG": Stressor(("aea.tsv",), "kt", pollutant="GHG")})
+    with pytest.raises(TableError) as caught:
+        readers.read(source, 2020)
+    assert "no account has all of NL: C10T12 missing or confidential" in caught.value.what
+
+
+def test_flags_are_told(folder: Path, world: World) -> None:
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, AREAS)
+    changed(folder / "aea.tsv", lambda text: text.replace(" \n", " p\n").replace(" p", " ", 1))
+    source = Figaro(folder, {"GHG": Stressor(("aea.tsv",), "kt", pollutant="GHG")})
+    assert "values flagged p" in readers.read(source, 2020).provenance.source
+
+
+def test_merged_areas_add_up(folder: Path, world: World) -> None:
+    downloads.write_footprints(
+        folder / "fewer.tsv", {2020: downloads.economy(2020, AREAS[1:], INDUSTRIES)}
+    )
+    fewer = {"GHG": Stressor(("fewer.tsv",), "kt")}
+    with pytest.raises(TableError, match="no account has all of AT"):
+        readers.read(Figaro(folder, fewer), 2020)
+    whole = readers.read(Figaro(folder, GHG), 2020)
+    table = readers.read(Figaro(folder, fewer, merge={"AT": "FIGW1"}), 2020)
+    assert table.labels.regions == ("GR", "NL", "FIGW1")
+    assert table.Z.shape == (15, 15)
+    assert table.Z.sum() == pytest.approx(whole.Z.sum(), rel=1e-14)
+    assert table.Y[-5:, -1].sum() == pytest.approx(
+        whole.Y[np.ix_([*range(5), *range(15, 20)], [0, 3])].sum(), rel=1e-14
+    )
+
+
+MATRIX = "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.replace("NL_A01,", "NL_A99,", 1), "column NL_A01 is missing"),
+        (lambda t: t.replace("\nNL_A01,", "\nNL_A99,"), "row NL_A01 is missing"),
+        (lambda t: t.replace("\nNL_A01,", "\nGR_A01,"), "row GR_A01 is there twice"),
+        (lambda t: t.replace(",NL_P5M,", ",NL_P9,"), "column NL_P5M is missing"),
+        (lambda t: t.replace("\nW2_D1,", "\nW2_D2,"), "row W2_D1 is missing"),
+        (lambda t: t.replace("\nNL_A01,", "\nNLA01,"), "'NLA01' is no AREA_INDUSTRY"),
+        (lambda t: t[: t.index("\nW2_D1,") + 1], "row W2_D1 is missing"),
+        (lambda t: t[: len(t) * 2 // 3], "has"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(
+    folder: Path, change: Callable[[str], str], said: str
+) -> None:
+    changed(folder / MATRIX, change)
+    with pytest.raises(TableError) as caught:
+        readers.read(Figaro(folder, GHG), 2020)
+    assert said in caught.value.what
+    assert MATRIX in caught.value.where
+
+
+def test_two_tables_of_a_year_are_refused(folder: Path, world: World) -> None:
+    downloads.write_table(folder, 2020, world, layout="flat")
+    with pytest.raises(TableError, match=r"are both of 2020"):
+        readers.years(Figaro(folder, GHG))
+
+
+def test_a_folder_without_tables_says_what_they_are_called(tmp_path: Path) -> None:
+    with pytest.raises(TableError) as caught:
+        readers.years(Figaro(tmp_path, GHG))
+    assert "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("C10-C12", "C10T12"), ("C31_C32", "C31_32"), ("E37-E39", "E37T39"), ("D", "D35"),
+        ("O", "O84"), ("P", "P85"), ("L68", "L"), ("B", "B"), ("A01", "A01"), ("HH", "HH"),
+    ],
+)  # fmt: skip
+def test_codes_of_industries(theirs: str, ours: str) -> None:
+    assert air_emissions.code(theirs) == ours
+
+
+def test_a_full_list_of_the_accounts_codes_is_that_of_the_tables() -> None:
+    spelt = [downloads._industry(sector) for sector in downloads.INDUSTRIES]
+    assert [air_emissions.code(nace) for nace in spelt] == list(downloads.INDUSTRIES)
+    assert len(downloads.INDUSTRIES) == 64
+    assert len(downloads.AREAS) == 46
+
+
+def test_a_configuration_reads_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "figaro.toml").write_text(
+        f"""
+title = "FIGARO, SYNTHETIC"
+
+[tables]
+reader = "figaro"
+path = "{folder}"
+years = [2020]
+stressors.GHG = {{ accounts = ["ghg.tsv.gz"], unit = "Mt CO2-eq", factor = 1e-3 }}
+
+[question]
+consumers = ["NL"]
+stressors = ["GHG"]
+
+[method]
+perturb = "coefficients"
+
+[sampling]
+seed = 1
+draws = 8
+
+[[scenarios.base.errors]]
+quantity = "s"
+rsd = 0.1
+source = "assumption"
+components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
+"""
+    )
+    config = engine.load_config(tmp_path / "figaro.toml")
+    assert isinstance(config.tables, Figaro)
+    assert readers.read(config.tables, 2020).labels.stressor_units == ("Mt CO2-eq",)
+
+
+def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no stressors"):
+        Figaro(tmp_path, {})
+    with pytest.raises(ConfigError, match="no accounts"):
+        Stressor((), "kt")
+    with pytest.raises(ConfigError, match="the factor is 0"):
+        Stressor(("a",), "kt", 0.0)
+    with pytest.raises(ConfigError, match="which is merged itself"):
+        Figaro(tmp_path, GHG, merge={"AT": "NL", "NL": "GR"})
