@@ -57,7 +57,7 @@ from engine.stores import tables as prepared_tables
 from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
 from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
-from engine.stores.lock import Lock, held
+from engine.stores.lock import Lock
 from engine.stores.places import Place, from_anywhere
 from engine.twin import Twin, twin, uncertain
 
@@ -97,7 +97,6 @@ class Settled:
     job: Job
     ensemble: Ensemble
     tables: Place
-    lock: Lock
     exact: Mapping[int, tuple[Exact, ...]]
 
     def tasks(self) -> Iterator[Task]:
@@ -109,24 +108,25 @@ class Settled:
 
 
 @contextmanager
-def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
-    """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+def settled(jobs: Sequence[Job], lock: Lock, *, elsewhere: bool) -> Iterator[list[Settled]]:
+    """Settle the jobs of one run; prepared tables go away at the end.
 
     Args:
+        lock: of the run folder, held.
         elsewhere: whether other machines draw too: prepared tables are then put into the run
             folder where that is in an object store.
 
     Raises:
         InputError: a table, the question or an error model cannot be used.
         DriftError: a folder holds an ensemble of another job.
-        LockedError: another run is writing one of them.
+        LockedError: another run has taken the folder over.
     """
     with ExitStack() as open_things:
         ready = []
         for job in jobs:
+            lock.confirm()
             with storing(job.folder):
                 make_folder(job.folder)
-            lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
             ready.append(_settle(job, lock, tables, elsewhere=elsewhere))
         yield ready
@@ -183,13 +183,15 @@ def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
             f"{name}_reference": np.stack([estimate.contributions[name] for estimate in estimates])
             for name in axes.contributions
         },
+        confirm=lock.confirm,
     )
     if divided is not None:
+        lock.confirm()
         write_budget(job.folder, divided, digest)
     tables: Place = folder
     if elsewhere and ensemble.missing():
         tables = prepared_tables.published(folder, job.folder)
-    return Settled(job, ensemble, tables, lock, exact)
+    return Settled(job, ensemble, tables, exact)
 
 
 class _Year(NamedTuple):

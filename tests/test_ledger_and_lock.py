@@ -91,10 +91,22 @@ def test_what_is_no_entry_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "2015-000042.json.0123.partial").write_text("half")
     assert ledger.entries() == {}
+    assert ledger.is_empty()
     ledger.enter(Entry(BLOCK, "c0ffee", RECEIPT))
-    ledger.clear()
+    assert not ledger.is_empty()
+    ledger.drop(BLOCK)
     assert ledger.entries() == {}
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_how_far_finished_blocks_reach(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "digest")
+    assert ledger.reach() == 0
+    ledger.enter(Entry(Block(2016, 7, 64), "c0ffee", RECEIPT))
+    ledger.enter(Entry(Block(2015, 11, 64), "c0ffee", RECEIPT))
+    Ledger(tmp_path, "another").enter(Entry(Block(2015, 1000000, 64), "c0ffee", RECEIPT))
+    (tmp_path / "2015-000099.json").write_text("junk")
+    assert ledger.reach() == 12 * 64
 
 
 def test_a_failure_is_kept_until_the_block_succeeds(tmp_path: Path) -> None:

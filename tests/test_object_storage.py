@@ -308,7 +308,7 @@ def test_lost_root_metadata_do_not_begin_a_run_anew(bucket: str) -> None:
 
 def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:
     with (
-        held(remote(bucket) / "x" / "base" / "lock.json", heartbeat=0.2) as lock,
+        held(remote(bucket) / "x" / "lock.json", heartbeat=0.2) as lock,
         pytest.raises(LockedError, match=f"is in use by .*pid {os.getpid()}"),
     ):
         workflow.run(small(tmp_path), f"{bucket}/x", cluster=SERIAL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from configs import ONE_SECTOR, footfall, written
 from engine import analysis, studies, workflow
 from engine.analysis.tolerance import QUANTITIES, numerical_tolerance, watched_pairs
 from engine.config import Config, load_config
-from engine.errors import ConfigError, InputError
+from engine.errors import ConfigError, InputError, LockedError
 from engine.kernels.changes import DetectionRule, Verdict, spent_at_look, verdicts
 from engine.runs import Progress
+from engine.stores.lock import held
 from engine.stores.record import Looks, Stop, read_record
 from engine.studies import Look, run_until, schedule
 
@@ -391,6 +393,38 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one year"):
         run_until(single, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_stays_held_from_the_first_look_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks another run would draw beside, and lose its record to this one's."""
+    config, refused = one_sector(tmp_path, grown(1.959964)), []
+
+    def beside(_: Look) -> None:
+        with pytest.raises(LockedError, match="is in use by"):
+            workflow.run(config, tmp_path / "run")
+        refused.append(True)
+
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.1))
+    run = run_until(config, tmp_path / "run", most=256, watcher=beside)
+    assert len(refused) == 3
+    assert run.record.looks is not None
+    assert run.record.looks.draws == (64, 128, 256)
+
+
+def test_looks_of_a_run_that_was_taken_over_are_not_recorded(tmp_path: Path) -> None:
+    config, folder = one_sector(tmp_path, grown(1.959964)), tmp_path / "run"
+
+    def other(look: Look) -> None:
+        if look.number == 1:
+            (lock,) = folder.glob("lock-*.json")  # as if it had stood still for a minute
+            lock.write_text(lock.read_text().replace('"released": false', '"released": true'))
+            run_until(config, folder, most=512)
+
+    with pytest.raises(LockedError, match="was taken over by"):
+        run_until(config, folder, most=128, watcher=other)
+    assert read_record(folder).looks == Looks((64, 128, 256, 512), 512, 1, Stop.MAXIMUM)
 
 
 # --- the command line ----------------------------------------------------------------------------

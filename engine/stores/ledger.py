@@ -2,7 +2,9 @@
 
 `ledger/2015-000042.json` says that block 42 of 2015 is complete, with the checksum of its numbers
 and a receipt of how they came about. Nothing else says so: a chunk file may exist before its
-block is whole. An entry that is torn, junk, or of another ensemble counts as absent.
+block is whole. An entry that is torn, junk, or of another ensemble counts as absent; so does one of
+an ensemble of the same numbers whose data have gone, because each has a name of its own: nothing
+ever has to be cleared, which a run that stood still could do to the ledger of another.
 `ledger/2015-000042.failed.json` keeps a worker's reason until the block succeeds.
 """
 
@@ -20,7 +22,6 @@ from engine.stores.durable import (
     names,
     read_all,
     remove,
-    sync_folder,
     write_atomically,
 )
 from engine.stores.places import Place
@@ -45,10 +46,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The ledger of the ensemble with this digest; `folder` need not exist yet."""
+    """The ledger of the ensemble of this creation; `folder` need not exist yet.
+
+    Attributes:
+        creation: the name that the ensemble was given when it was created.
+    """
 
     folder: Place
-    digest: str
+    creation: str
 
     def entries(self) -> dict[Block, Entry]:
         """Every finished block.
@@ -87,17 +92,24 @@ class Ledger:
         noted = (self._failure(name, content) for name, content in written.items())
         return {block: why for block, why in filter(None, noted) if not self.holds(block)}
 
-    def clear(self) -> None:
-        """Forget everything: the data it spoke of is gone."""
-        for name in self._names():
-            discard(self.folder / name)
-        sync_folder(self.folder)
+    def reach(self) -> int:
+        """The draws of a year that finished blocks reach to."""
+        for name in sorted(self._names(), key=_index, reverse=True):
+            for content in read_all(self.folder, [name]).values():
+                entry = self._entry(name, content)
+                if entry is not None:
+                    return entry.block.draws.stop
+        return 0
+
+    def is_empty(self) -> bool:
+        """Whether there is no entry at all, of whatever creation."""
+        return all(map(_is_failure, self._names()))
 
     def _names(self) -> list[str]:
         return list(filter(_NAME.fullmatch, names(self.folder)))
 
     def _write(self, block: Block, kind: str, content: Mapping[str, Any]) -> None:
-        key = {"ensemble": self.digest, "block": [block.year, block.index, block.size]}
+        key = {"ensemble": self.creation, "block": [block.year, block.index, block.size]}
         text = json.dumps({**key, **content})
         write_atomically(self.folder / _name(block, kind), text.encode())
 
@@ -120,7 +132,7 @@ class Ledger:
         except (ValueError, RecursionError):
             return None
         match content:
-            case {"ensemble": self.digest, "block": [int(year), int(index), int(size)]}:
+            case {"ensemble": self.creation, "block": [int(year), int(index), int(size)]}:
                 block = Block(year, index, size)
                 return content if name in (_name(block), _name(block, _FAILURE)) else None
         return None
@@ -128,6 +140,10 @@ class Ledger:
 
 def _name(block: Block, kind: str = _ENTRY) -> str:
     return f"{block.year:04d}-{block.index:06d}{kind}"
+
+
+def _index(name: str) -> int:
+    return int(name.partition("-")[2].partition(".")[0])
 
 
 def _is_failure(name: str) -> bool:
