@@ -32,9 +32,11 @@ from made_blocks import (
     make,
     results,
 )
+from zarr.storage import LocalStore
 
 from engine.errors import DriftError, LockedError, StoreError
 from engine.plan import Block
+from engine.stores.chunks import DurableStore
 from engine.stores.ensemble import (
     NOT_COMPUTED,
     BlockResults,
@@ -44,6 +46,7 @@ from engine.stores.ensemble import (
 )
 from engine.stores.identity import canonical, differences
 from engine.stores.layout import BLOCK_ARRAYS, checksum, chunk_name
+from engine.workflow.telling import status
 
 # zarr 3.1.0 warns of the string codec, whoever opens the store; later releases do not.
 pytestmark = pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part")
@@ -410,6 +413,53 @@ def test_lost_metadata_are_refused_with_a_remedy(tmp_path: Path, content: bytes 
         assert "copy" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(n, os.strerror(n)) for n in (errno.EMFILE, errno.ENOMEM, errno.ESTALE)),
+        *(OSError(n, os.strerror(n)) for n in (errno.EIO, errno.EACCES, errno.ETIMEDOUT)),
+        MemoryError(),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("ensemble")
+def test_what_cannot_be_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A sick mount, or a process at its limits, would else cost every block that it reads."""
+
+    def refuse(_: object, key: str, *given: Any, **named: Any) -> Any:
+        if "footprint/c." in key:
+            raise error
+        return get(store, key, *given, **named)
+
+    store = DurableStore(tmp_path / "ensemble.zarr")
+    get = LocalStore.get
+    monkeypatch.setattr(DurableStore, "get", refuse)
+    if isinstance(error, MemoryError):
+        monkeypatch.setattr("engine.stores.hierarchy._is_room", lambda _: False)
+    before = contents(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        list(status(tmp_path.parent, tmp_path.name, verify=True))
+    said = "memory does not suffice" if isinstance(error, MemoryError) else error.strerror
+    assert str(said) in caught.value.what
+    assert contents(tmp_path) == before
+
+
+def test_a_chunk_that_asks_for_more_memory_than_any_has_is_damaged(
+    ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose length is damaged: there is memory for what a chunk holds."""
+
+    def too_long(_: object, key: str, *__: Any, **___: Any) -> Any:
+        raise MemoryError(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DurableStore, "get", too_long)
+        problems = ensemble.verify()
+    assert {problem.block for problem in problems} == {None, *ensemble.blocks()}
+
+
 # --- resume and extend --------------------------------------------------------------------------
 
 
@@ -490,7 +540,7 @@ def stalled(then: Callable[[], None]) -> Callable[[], None]:
     return confirm
 
 
-@pytest.mark.parametrize("stood_still_before", [0, 7, 8, 9])
+@pytest.mark.parametrize("stood_still_before", [0, 1, 8, 9, 10])
 def test_a_run_that_stood_still_takes_no_draws_from_the_one_that_took_over(
     tmp_path: Path, stood_still_before: int
 ) -> None:
@@ -663,6 +713,21 @@ def test_other_axes_and_another_version_are_drift(
         make(tmp_path)
     with pytest.raises(DriftError, match="schema: 3 on disk, 4"):
         open_ensemble(tmp_path)
+
+
+def test_an_ensemble_of_an_earlier_version_is_refused_by_its_version(tmp_path: Path) -> None:
+    """Before 3 there was neither a seal nor a creation."""
+    make(tmp_path)
+    root = metadata(tmp_path)
+    old = root["attributes"]
+    del old["seal"], old["creation"]
+    old["identity"] = old["identity"].replace('"schema":3', '"schema":2')
+    old["digest"] = blake2b(old["identity"].encode(), digest_size=32).hexdigest()
+    (tmp_path / "ensemble.zarr" / "zarr.json").write_text(json.dumps(root))
+    for attempt in (make, open_ensemble):
+        with pytest.raises(DriftError, match="schema: 2 on disk, 3") as caught:
+            attempt(tmp_path)
+        assert "a folder of its own" in caught.value.remedy
 
 
 def test_a_method_that_changed_unannounced_is_drift(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from conftest import SECRET
 from distributed import LocalCluster
-from made_blocks import checksums, fill, make, results
+from made_blocks import AXES, IDENTITY, REFERENCE, checksums, fill, make, results
 from test_readers_arrays import series
 
 from configs import SERIAL, SMALL, arrays, loaded, written
@@ -47,7 +47,7 @@ from engine.readers import Arrays
 from engine.stores import lock as locks
 from engine.stores import objects
 from engine.stores.durable import create_exclusively, names, read, write_atomically
-from engine.stores.ensemble import open_ensemble
+from engine.stores.ensemble import create_or_extend, open_ensemble
 from engine.stores.lock import Lock, held
 from engine.stores.places import Remote, place
 
@@ -304,6 +304,22 @@ def test_lost_root_metadata_do_not_begin_a_run_anew(bucket: str) -> None:
     objects.delete(path / "ensemble.zarr" / "zarr.json")
     with pytest.raises(StoreError, match="is missing, and blocks are there"):
         make(path, 64)
+
+
+def test_a_run_that_saw_no_ensemble_spares_the_one_that_came_meanwhile(bucket: str) -> None:
+    """The root's metadata are put only where there are none; what it puts before them is mended."""
+    path, left = remote(bucket) / "x", ["once"]
+
+    def another_run() -> None:
+        if left:
+            left.pop()
+            fill(make(path, 128))
+
+    mine = create_or_extend(path, AXES, 64, IDENTITY, REFERENCE, {}, confirm=another_run)
+    assert mine == open_ensemble(path)
+    assert mine.draws == 128
+    assert mine.missing() == []
+    assert mine.verify() == []
 
 
 def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:

@@ -336,6 +336,7 @@ def create_or_extend(
         top, on_disk, digest = _known(path / _STORE)
         _refuse_drift(path, axes, top, on_disk, whole, reference)
         found = Ensemble(path, axes, draws, digest, top.attributes[CREATION])
+        confirm()  # what another run is at the moment writing must not be swept
         sweep(path)
         # Never less room than there was: that of the ledger's blocks, whatever the metadata say.
         room = max(draws, top.draws, found.ledger.reach())
