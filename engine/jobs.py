@@ -56,8 +56,14 @@ from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
 from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
-from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
-from engine.stores.lock import Lock, held
+from engine.stores.ensemble import (
+    Axes,
+    Ensemble,
+    create_or_extend,
+    digest_of,
+    noted,
+    refuse_another,
+)
 from engine.stores.places import Place, from_anywhere
 from engine.twin import Twin, twin, uncertain
 
@@ -97,7 +103,6 @@ class Settled:
     job: Job
     ensemble: Ensemble
     tables: Place
-    lock: Lock
     exact: Mapping[int, tuple[Exact, ...]]
 
     def tasks(self) -> Iterator[Task]:
@@ -110,7 +115,7 @@ class Settled:
 
 @contextmanager
 def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
-    """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+    """Settle the jobs of a run whose lock is held; prepared tables go away at the end.
 
     Args:
         elsewhere: whether other machines draw too: prepared tables are then put into the run
@@ -119,20 +124,18 @@ def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
     Raises:
         InputError: a table, the question or an error model cannot be used.
         DriftError: a folder holds an ensemble of another job.
-        LockedError: another run is writing one of them.
     """
     with ExitStack() as open_things:
         ready = []
         for job in jobs:
             with storing(job.folder):
                 make_folder(job.folder)
-            lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
-            ready.append(_settle(job, lock, tables, elsewhere=elsewhere))
+            ready.append(_settle(job, tables, elsewhere=elsewhere))
         yield ready
 
 
-def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
+def _settle(job: Job, folder: Path, *, elsewhere: bool) -> Settled:
     refuse_more_draws(job.errors, job.sampling.draws)
     seen = {year: _look(job.read(year)) for year in job.sampling.years}
     axes = _axes(job, seen[job.sampling.years[0]].labels)
@@ -189,7 +192,7 @@ def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
     tables: Place = folder
     if elsewhere and ensemble.missing():
         tables = prepared_tables.published(folder, job.folder)
-    return Settled(job, ensemble, tables, lock, exact)
+    return Settled(job, ensemble, tables, exact)
 
 
 class _Year(NamedTuple):
@@ -301,6 +304,23 @@ def digest(job: Job, labels: Labels, tables: Mapping[int, str]) -> str:
         tables: sha256 of each year's table.
     """
     return digest_of(_axes(job, labels), identity(job, tables))
+
+
+def refuse_drift(job: Job, table: MRIO) -> None:
+    """Refuse a job whose folder holds another ensemble, as far as its first year's table tells.
+
+    The other years' tables are taken for those of the ensemble: `settled` reads them.
+
+    Raises:
+        DriftError: naming what differs.
+        StoreError: the folder cannot be read.
+    """
+    known = noted(job.folder)
+    if known is not None:
+        years, tables = map(str, job.sampling.years), known["tables"]
+        seen = {int(year): tables[year] for year in years if year in tables}
+        described = identity(job, {**seen, table.year: table.sha256})
+        refuse_another(job.folder, _axes(job, table.labels), described)
 
 
 def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from engine.stores.ensemble import (
     NOT_COMPUTED,
     BlockResults,
     Ensemble,
+    Failure,
     create_or_extend,
     open_ensemble,
 )
@@ -294,11 +295,11 @@ def test_progress_counts_blocks_and_keeps_reasons_until_success(tmp_path: Path) 
     ensemble = make(tmp_path)
     ensemble.write(FIRST, results(FIRST), RECEIPT)
     failed = Block(2010, 1, 64)
-    ensemble.record_failure(failed, "MemoryError: 3 GiB")
+    ensemble.record_failure(failed, Failure("MemoryError: 3 GiB", "on node7"))
     progress = ensemble.progress()
     assert progress.done == {2000: 1, 2005: 0, 2010: 0}
     assert progress.blocks == 2
-    assert progress.failures == {failed: "MemoryError: 3 GiB"}
+    assert progress.failures == {failed: Failure("MemoryError: 3 GiB", "on node7")}
     assert failed in ensemble.missing()
     ensemble.write(failed, results(failed), RECEIPT)
     assert ensemble.failures() == {}

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import ConfigError, StoreError
 from engine.stores import nearby
-from engine.stores.places import Remote, place
+from engine.stores.places import Remote, aside, place
 
 
 def test_a_local_path_stays_what_it_is() -> None:
@@ -32,6 +32,14 @@ def test_a_url_is_an_address_that_travels_light() -> None:
     assert found.with_name("y").parent == found.parent == place("s3://bucket/runs")
     assert pickle.loads(pickle.dumps(found)) == found
     assert len(pickle.dumps(found)) < 150
+
+
+def test_what_a_disk_must_hold_is_shared_by_no_two_runs() -> None:
+    runs = ("runs/x", "s3://a/runs/x", "s3://b/runs/x", "s3://a/other/x")
+    folders = [aside(place(run)) for run in runs]
+    assert folders[0] == Path("runs/x")
+    assert len(set(folders)) == len(runs)
+    assert all(folder.parent == Path("runs") for folder in folders)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_a_controller_that_is_killed_leaves_no_job_and_is_resumed_by_the_same_co
     folder = prepared(tmp_path)
     submit(slurm, folder)
     until(lambda: blocks(folder), "no worker began", folder)
-    (lock,) = folder.glob("run/base/lock-*.json")
+    (lock,) = folder.glob("run/lock-*.json")
     os.kill(json.loads(lock.read_text())["holder"]["pid"], signal.SIGKILL)
     until(is_over(slurm), "jobs are left behind", folder)
     before = blocks(folder)

@@ -30,7 +30,7 @@ from engine.stores import hierarchy, layout
 from engine.stores.durable import make_folder, names, storing, sweep, sync_folder
 from engine.stores.identity import JSON, canonical, differences, text_digest
 from engine.stores.layout import NOT_COMPUTED, Axes, BlockResults
-from engine.stores.ledger import Entry, Ledger
+from engine.stores.ledger import Entry, Failure, Ledger
 from engine.stores.places import Place, Remote
 
 __all__ = [
@@ -38,11 +38,14 @@ __all__ = [
     "Axes",
     "BlockResults",
     "Ensemble",
+    "Failure",
     "Problem",
     "Progress",
     "create_or_extend",
     "digest_of",
+    "noted",
     "open_ensemble",
+    "refuse_another",
     "scenarios",
 ]
 
@@ -66,12 +69,12 @@ class Progress:
     Attributes:
         done: finished blocks by year.
         blocks: blocks each year has.
-        failures: workers' reasons, by block.
+        failures: of blocks that failed and have not succeeded since.
     """
 
     done: Mapping[int, int]
     blocks: int
-    failures: Mapping[Block, str]
+    failures: Mapping[Block, Failure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +170,17 @@ class Ensemble:
         with storing(self.path):
             self.ledger.drop(block)
 
-    def record_failure(self, block: Block, reason: str) -> None:
+    def record_failure(self, block: Block, failure: Failure) -> None:
         """Keep why a block failed, until it succeeds.
 
         Raises:
             StoreError: the ledger cannot be written.
         """
         with storing(self.path):
-            self.ledger.fail(block, reason)
+            self.ledger.fail(block, failure)
 
-    def failures(self) -> dict[Block, str]:
-        """The reasons of the blocks that failed and have not succeeded since.
+    def failures(self) -> dict[Block, Failure]:
+        """Why blocks failed that have not succeeded since.
 
         Raises:
             StoreError: the ledger cannot be read.
@@ -283,10 +286,34 @@ def create_or_extend(
     with storing(path):
         if not hierarchy.is_there(ensemble.store):
             _create(ensemble, whole, references, attrs)
-        _refuse_drift(ensemble, whole, reference)
+        refuse_another(path, axes, identity)
+        _refuse_other_reference(ensemble, reference)
         sweep(path)
         room = hierarchy.grow(ensemble.store, axes, draws, references)
     return Ensemble(path, axes, room, ensemble.digest)
+
+
+def noted(path: Place) -> dict[str, Any] | None:
+    """The identity of the ensemble in a scenario's folder; None where there is none.
+
+    Raises:
+        StoreError: the folder cannot be read, or is damaged.
+    """
+    store = path / "ensemble.zarr"
+    with storing(path):
+        return _identity(store)[0] if hierarchy.is_there(store) else None
+
+
+def refuse_another(path: Place, axes: Axes, identity: Mapping[str, JSON]) -> None:
+    """Refuse a folder that holds the ensemble of another identity.
+
+    Raises:
+        DriftError: it does; each field is named.
+        StoreError: the folder cannot be read, or is damaged.
+    """
+    on_disk = noted(path)
+    if on_disk is not None and (found := list(differences(on_disk, _whole(axes, identity)))):
+        raise _drift(path, found)
 
 
 def digest_of(axes: Axes, identity: Mapping[str, JSON]) -> str:
@@ -404,22 +431,17 @@ def _identity(store: Place) -> tuple[dict[str, Any], str]:
     raise hierarchy.damaged(store / "zarr.json", "holds an identity that is not that of its digest")
 
 
-def _refuse_drift(ensemble: Ensemble, whole: dict[str, JSON], reference: F64) -> None:
-    on_disk, _ = _identity(ensemble.store)
-    found = list(differences(on_disk, whole))
-    kept = None if found else hierarchy.reference(ensemble.store)
-    if kept is not None:
-        # Parts may cancel, so the yardstick is the largest part of the footprint.
-        largest = np.abs(kept).max(axis=-1, keepdims=True)
-        away = np.argwhere(np.abs(kept - reference) > _SAME * largest)
-        if len(away):
-            cell = tuple(int(index) for index in away[0])
-            found.append(
-                f"reference{_named(ensemble.axes, cell)}: {kept[cell]!r} on disk, "
-                f"{reference[cell]!r} asked"
-            )
-    if found:
-        raise _drift(ensemble.path, found)
+def _refuse_other_reference(ensemble: Ensemble, reference: F64) -> None:
+    kept = hierarchy.reference(ensemble.store)
+    if kept is None:
+        return
+    # Parts may cancel, so the yardstick is the largest part of the footprint.
+    largest = np.abs(kept).max(axis=-1, keepdims=True)
+    away = np.argwhere(np.abs(kept - reference) > _SAME * largest)
+    if len(away):
+        cell = tuple(int(index) for index in away[0])
+        where = f"reference{_named(ensemble.axes, cell)}"
+        raise _drift(ensemble.path, [f"{where}: {kept[cell]!r} on disk, {reference[cell]!r} asked"])
 
 
 def _named(axes: Axes, cell: tuple[int, ...]) -> str:

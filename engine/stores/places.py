@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -102,11 +103,19 @@ def from_anywhere(found: Place) -> Place:
 
 
 def aside(folder: Place) -> Path:
-    """Where on disk lies what a run leaves beside its ensembles: logs, keys of a cluster, pages.
+    """Where on disk lies what only a disk can hold: logs and keys of a cluster, pages.
 
-    In the run folder itself, and where that is in an object store in `runs/<its name>`.
+    In the run folder itself; where that is in an object store in a folder of `runs/` whose name no
+    other address shares.
     """
-    return folder if isinstance(folder, Path) else Path("runs") / folder.name
+    if isinstance(folder, Path):
+        return folder
+    return Path("runs") / f"{folder.name}-{mark(folder)}"
+
+
+def mark(folder: Place) -> str:
+    """Eight hexadecimal digits for the whole address of a folder."""
+    return sha256(str(from_anywhere(folder)).encode()).hexdigest()[:8]
 
 
 def _refuse_secrets(protocol: str, rest: str) -> None:
