@@ -49,7 +49,7 @@ from engine.stores import objects
 from engine.stores.durable import create_exclusively, names, read, write_atomically
 from engine.stores.ensemble import open_ensemble
 from engine.stores.lock import Lock, held
-from engine.stores.places import Remote, place
+from engine.stores.places import Remote, mark, place
 
 pytestmark = pytest.mark.s3
 THREADS = ClusterSpec(Executor.THREADS, 2, dashboard=False)
@@ -106,7 +106,8 @@ def test_from_config_to_verdict_in_an_object_store(
     assert arrays(run) == arrays(truth)
     rule = workflow.rule_of(truth)
     assert said("detect", url).strip() == workflow.detect(truth, rule).strip()
-    assert said("report", url).strip() == "report: runs/x/report-base/report.html"
+    page = f"runs/x-{mark(remote(url))}/report-base/report.html"
+    assert said("report", url).strip() == f"report: {page}"
     # As anyone reads it: Zarr's own store, labels, units and all.
     theirs = xr.open_zarr(f"{url}/base/ensemble.zarr", chunks=None)
     with truth.open() as ours:
@@ -308,7 +309,7 @@ def test_lost_root_metadata_do_not_begin_a_run_anew(bucket: str) -> None:
 
 def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:
     with (
-        held(remote(bucket) / "x" / "base" / "lock.json", heartbeat=0.2) as lock,
+        held(remote(bucket) / "x" / "lock.json", heartbeat=0.2) as lock,
         pytest.raises(LockedError, match=f"is in use by .*pid {os.getpid()}"),
     ):
         workflow.run(small(tmp_path), f"{bucket}/x", cluster=SERIAL)
@@ -433,7 +434,11 @@ def test_a_refusal_says_what_is_safe_and_how_to_go_on(
 
 
 def test_a_failed_block_stops_nothing_else_and_the_same_command_goes_on(
-    bucket: str, tmp_path: Path, truth: workflow.Run
+    bucket: str,
+    tmp_path: Path,
+    truth: workflow.Run,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config, url = small(tmp_path), f"{bucket}/x"
     with (
@@ -444,6 +449,8 @@ def test_a_failed_block_stops_nothing_else_and_the_same_command_goes_on(
     told = "\n".join(workflow.status(url))
     assert told.startswith("base: 3 of 4 blocks")
     assert "failed: year 2001, block 1: StoreError" in told
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # the account is where the run is
+    assert "Traceback" in "\n".join(workflow.logs(url))
     with Failing("InternalError", "PutObject", "footprint/c.1.1.", times=1):
         run = workflow.run(config, url, cluster=THREADS)  # the block's second attempt
     assert arrays(run) == arrays(truth)

@@ -19,7 +19,6 @@ from engine.clusters.controller import controller_script
 from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
 from engine.config import load_config, load_profile
 from engine.errors import ConfigError, PlanError
-from engine.workflow.submitting import of_controller
 
 SHIPPED = sorted((Path(__file__).parent.parent / "configs" / "clusters").glob("*.toml"))
 BATCH = ["slurm", "pbs", "lsf", "sge"]
@@ -230,15 +229,15 @@ def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
         (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
         (tools / name).chmod(0o755)
     assert "slurm job 17" in CliRunner().invoke(main, arguments).output
-    assert "slurm job 17" in next(of_controller(tmp_path / "run"))
-    assert "PENDING" in next(of_controller(tmp_path / "run"))
+    assert "slurm job 17" in next(workflow.status(tmp_path / "run"))
+    assert "PENDING" in next(workflow.status(tmp_path / "run"))
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 1
     assert "job 17" in again.output
     (tools / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    assert "ended" in next(of_controller(tmp_path / "run"))
+    assert "ended" in next(workflow.status(tmp_path / "run"))
     (tools / "squeue").unlink()
-    assert "cannot be asked" in next(of_controller(tmp_path / "run"))
+    assert "cannot be asked" in next(workflow.status(tmp_path / "run"))
 
 
 def test_a_worker_that_ran_out_of_memory_says_so() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from engine.errors import (
 )
 from engine.mrio import MRIO
 from engine.runs import Progress
+from engine.stores.lock import held
 from engine.stores.record import Record
 from engine.workflow.telling import rate
 
@@ -299,14 +301,31 @@ def test_damage_is_found_by_verify_and_computed_anew(
 
 
 def test_the_second_run_on_one_store_is_refused(tmp_path: Path) -> None:
-    from engine.stores.lock import held
-
-    (tmp_path / "run" / "base").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
     with (
-        held(tmp_path / "run" / "base" / "lock.json", heartbeat=0.2),
+        held(tmp_path / "run" / "lock.json", heartbeat=0.2),
         pytest.raises(LockedError, match="is in use by"),
     ):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+
+
+def test_two_configurations_in_one_folder_do_not_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their scenarios are called: jobs, keys and the record are the run's."""
+    from engine import runs
+    from engine.blockwork import Task, compute
+
+    other = small(tmp_path, ("scenarios.base", "scenarios.other"))
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.2))
+
+    def beside(task: Task) -> int:
+        with pytest.raises(LockedError, match="is in use by"):
+            workflow.run(other, tmp_path / "run", cluster=SERIAL)
+        return compute(task)
+
+    monkeypatch.setattr(runs, "compute", beside)
+    workflow.run(small(tmp_path, ("448", "64")), tmp_path / "run", cluster=SERIAL)
 
 
 @pytest.mark.parametrize("executor", list(Executor))
@@ -369,7 +388,7 @@ def test_a_refused_run_leaves_the_other_as_it_was(
         done = compute(task)
         if task.blocks[0].index == 2 and task.blocks[0].year == 2000:
             # As if this run had stood still for so long that another took its lock over.
-            (scenario / "lock-000001.json").unlink()
+            (tmp_path / "run" / "lock-000001.json").unlink()
             other = small(tmp_path, ("seed = 7", "seed = 8"))
             with pytest.raises(DriftError, match="seed"):
                 workflow.run(other, tmp_path / "run", cluster=SERIAL)

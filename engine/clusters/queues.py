@@ -96,6 +96,18 @@ def cancel_named(name: str) -> None:
     _said(["scancel", "--me", f"--name={name}"])
 
 
+def cluster(system: System) -> str:
+    """What a SLURM calls itself, for its numbers mean nothing on another; empty if not known."""
+    if system is not System.SLURM:
+        return ""
+    try:
+        said = _said(["scontrol", "show", "config"])
+    except ConfigError:
+        return ""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", said, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def explained(number: str) -> str:
     """What SLURM tells of a job that is or was: state, reason, exit code; empty if nothing."""
     try:

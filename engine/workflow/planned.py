@@ -23,6 +23,8 @@ class Planned:
         shape: of the scenario that needs most.
         why: the reason for the direction in which its draws are solved.
         split: whether split mode is asked for.
+        peak: bytes at most, of all processes here or of the job that prepares.
+        available: bytes where it prepares; None for what only the queue knows.
     """
 
     needs: Needs
@@ -33,7 +35,7 @@ class Planned:
     scenarios: int
     cluster: Profile
     peak: int
-    available: int
+    available: int | None
 
     @property
     def seconds(self) -> float:
@@ -92,7 +94,7 @@ class Planned:
         yield f"memory, shared:    {size(needs.shared)} of prepared tables"
         yield f"memory, each slot: {size(needs.workspace)}"
         yield f"memory, preparing: {size(needs.preparing)}"
-        yield f"memory, peak:      {size(self.peak)} of {size(self.available)} available"
+        yield f"memory, peak:      {size(self.peak)}{self._of_available()}"
         if shape.rebalanced:
             yield "every draw:        balanced, and solved directly with and without that; roughly"
         else:
@@ -113,9 +115,16 @@ class Planned:
         end = f"; of the {slots:,} asked for, {slots - most:,} WAIT" if slots > most else ""
         return f"{most:,} of one thread, {why}; more than {most:,} workers wait{end}"
 
+    def _of_available(self) -> str:
+        if self.available is None:
+            return " in the job that prepares, of whatever the queue gives it"
+        return f" of {size(self.available)} available"
+
     def _directly(self) -> str:
         """What draws that cannot be certified add to the peak."""
         added = self.needs.directly
+        if self.available is None or not isinstance(self.cluster, ClusterSpec):
+            return f"{size(added)} more in each slot for a draw not certified"
         fits = self.peak + self.cluster.slots * added <= self.available
         end = "which fits" if fits else "which does NOT FIT in all slots at once: use fewer workers"
         return f"{size(added)} more in each slot for a draw not certified, {end}"
