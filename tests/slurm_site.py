@@ -50,7 +50,7 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 OverTimeLimit=0
 {nodes}
-PartitionName=main Nodes=n[1-{count}] Default=YES MaxTime=60 State=UP OverSubscribe=NO
+PartitionName=main Nodes=n[1-{count}] Default=YES MaxTime=1440 State=UP OverSubscribe=NO
 """
 
 

@@ -175,6 +175,7 @@ def test_a_job_whose_number_got_lost_is_found_by_its_name(tmp_path: Path, slurm:
     assert f"job `{sent.name}`" in again.output
     assert slurm.sent == 1
     slurm.state("")
+    assert "refused, or the batch system's answer got lost" in said("status", "run")
     slurm.answers("sbatch", "echo sent >> sent; echo 18")
     assert submit(tmp_path, "--output", "run").exit_code == 0
 
@@ -188,9 +189,9 @@ def test_a_number_means_nothing_on_another_cluster(tmp_path: Path, slurm: Slurm)
     assert "RUNNING" not in told
     again = submit(tmp_path, "--output", "run")
     assert again.exit_code == 2
-    assert "run/cluster/submitted.json" in again.output
+    assert "run/submitted.json" in again.output
     assert "remove this file" in again.output
-    (tmp_path / "run" / "cluster" / "submitted.json").unlink()
+    (tmp_path / "run" / "submitted.json").unlink()
     assert submit(tmp_path, "--output", "run").exit_code == 0
 
 
@@ -246,7 +247,7 @@ def test_runs_of_one_name_share_neither_jobs_nor_keys(
 def refused_before(result: Result, slurm: Slurm, folder: Path) -> str:
     assert result.exit_code == 2, result.output
     assert slurm.sent == 0
-    assert not (folder / "run" / "cluster").exists()
+    assert not (folder / "run" / "submitted.json").exists()
     return result.output
 
 
@@ -332,7 +333,7 @@ def test_what_cannot_be_asked_is_refused_now(
 
 def test_the_record_says_what_it_is(tmp_path: Path, slurm: Slurm) -> None:
     assert submit(tmp_path, "--output", "run").exit_code == 0
-    record = json.loads((tmp_path / "run" / "cluster" / "submitted.json").read_text())
+    record = json.loads((tmp_path / "run" / "submitted.json").read_text())
     assert {name: record[name] for name in ("system", "cluster", "job", "folder")} == {
         "system": "slurm", "cluster": "alpha", "job": "17", "folder": f"{tmp_path}/run",
     }  # fmt: skip

@@ -30,7 +30,7 @@ from engine.stores.durable import read, storing, write_atomically
 from engine.stores.lock import held
 from engine.stores.places import Place, aside
 
-_RECORD = "submitted.json"  # in `cluster/` of the run folder, wherever that is
+_RECORD = "submitted.json"  # in the run folder, for whoever may read it
 _TAIL = 20  # lines of a controller's log that tell how it ended
 
 
@@ -86,7 +86,10 @@ class Submitted:
 
     def last_words(self) -> Iterator[str]:
         """What the batch system knows of it and how its log ends, as far as can be seen here."""
-        if self.job and self.system == System.SLURM and (told := queues.explained(self.job)):
+        if not self.job:
+            yield "it was refused, or the batch system's answer got lost"
+            return
+        if self.system == System.SLURM and (told := queues.explained(self.job)):
             yield told
         try:
             lines = self.log.read_text(errors="replace").splitlines()
@@ -105,7 +108,7 @@ def submitted(folder: Place) -> Submitted | None:
     """
     with storing(folder):
         try:
-            return Submitted(**json.loads(read(folder / "cluster" / _RECORD)))
+            return Submitted(**json.loads(read(folder / _RECORD)))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -130,7 +133,7 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
     with storing(disk):
         script.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (disk / "logs").mkdir(exist_ok=True)
-    with held(folder / "cluster" / "submitting.json"):
+    with held(folder / "submitting.json"):
         _refuse_second(folder)
         with storing(disk):
             (script.parent / STARTS).unlink(missing_ok=True)
@@ -146,7 +149,7 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
 def _write(folder: Place, sent: Submitted) -> None:
     with storing(folder):
         content = json.dumps(asdict(sent), indent=1).encode()
-        write_atomically(folder / "cluster" / _RECORD, content)
+        write_atomically(folder / _RECORD, content)
 
 
 def _refuse_second(folder: Place) -> None:
@@ -158,7 +161,7 @@ def _refuse_second(folder: Place) -> None:
     except ConfigError as error:
         raise ConfigError(
             f"whether an earlier controller is at work cannot be told here: {before}; {error.what}",
-            where=str(folder / "cluster" / _RECORD),
+            where=str(folder / _RECORD),
             remedy="submit where it was sent, or, if it is over, remove this file",
         ) from error
     if state:

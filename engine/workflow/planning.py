@@ -117,7 +117,7 @@ def _room(cluster: Profile, *, submitted: bool) -> int | None:
         case Batch() if submitted:
             memory = cluster.controller.memory
         case Allocation() if submitted:
-            memory = cluster.memory  # of the first task, in whose place the run prepares
+            memory = cluster.memory  # of the task in which the run prepares
         case _:
             available: int = psutil.virtual_memory().available
             return available

@@ -7,7 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.clusters import Allocation, Batch, Profile, Submitted, submit, would_send
+from engine.clusters import (
+    Allocation,
+    Batch,
+    Profile,
+    Submitted,
+    submit,
+    with_site_defaults,
+    would_send,
+)
 from engine.config import Config
 from engine.errors import ConfigError
 from engine.stores.places import Place, Remote, from_anywhere, mark, place
@@ -89,7 +97,8 @@ def _command(
     config: Config, profile: Profile, profile_path: Path, folder: Place, arguments: tuple[str, ...]
 ) -> list[str]:
     """What the controller's job runs: `footfall run`, by the profile's interpreter or this one."""
-    named = profile.python if isinstance(profile, Batch | Allocation) else None
+    filled = with_site_defaults(profile) if isinstance(profile, Batch) else profile
+    named = filled.python if isinstance(filled, Batch | Allocation) else None
     places = (config.path, folder, profile_path)
     paths = [str(from_anywhere(one)) for one in places]
     return [
