@@ -236,6 +236,9 @@ def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
     assert again.exit_code == 1
     assert "job 17" in again.output
     (tools / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    assert "cannot be asked" in next(of_controller(tmp_path / "run"))
+    assert CliRunner().invoke(main, arguments).exit_code == 2  # it may still be at work
+    (tools / "squeue").write_text("#!/bin/sh\necho Invalid job id specified >&2\nexit 1\n")
     assert "ended" in next(of_controller(tmp_path / "run"))
     (tools / "squeue").unlink()
     assert "cannot be asked" in next(of_controller(tmp_path / "run"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.clusters.batch import with_site_defaults
 from engine.clusters.connecting import connect
 from engine.clusters.executing import Cluster, Outcome
+from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Address,
     Allocation,

@@ -16,10 +16,9 @@ import dask
 from distributed import Client, Scheduler, Security
 from distributed.deploy.spec import SpecCluster
 
-from engine.clusters.address import check
-from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.admitting import check
+from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed
 from engine.clusters.keys import keys_for_this_run, worker_arguments
-from engine.clusters.local import OURS
 from engine.clusters.spec import DEATH_TIMEOUT, Allocation
 from engine.errors import ConfigError
 
@@ -45,7 +44,7 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         security = stack.enter_context(keys_for_this_run(keys)) if spec.encrypted else None
-        stack.enter_context(dask.config.set(OURS))
+        stack.enter_context(dask.config.set(OURS_ELSEWHERE))
         cluster = stack.enter_context(
             SpecCluster(
                 scheduler={

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Client
 
-from engine.clusters.address import check
+from engine.clusters.admitting import check
 from engine.clusters.executing import Cluster, Distributed
 from engine.clusters.spec import DEATH_TIMEOUT, Gateway, Kubernetes
 from engine.errors import ConfigError
