@@ -6,11 +6,15 @@ import csv
 import io
 import json
 import os
+import signal
+import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from configs import SMALL, footfall, said, written
+from engine.cli import _speaks_plainly
 
 
 @pytest.fixture
@@ -127,3 +131,23 @@ def test_check_names_what_a_configuration_may_name(here: Path) -> None:
     assert "regions: R0 R1 R2" in checked
     assert "sectors: P0, P1" in checked
     assert "sizes are fractions" in checked
+
+
+def test_being_told_twice_to_stop_does_not_interrupt_the_cleaning_up() -> None:
+    """A cancelled job's processes are all told by SLURM, and the run by its shell as well."""
+    cleaned = []
+
+    @_speaks_plainly
+    def verb() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        finally:
+            Timer(0.005, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            time.sleep(0.1)
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        verb()
+    assert ended.value.code == 75
+    assert cleaned

@@ -125,6 +125,15 @@ def alive(system: System, name: str, numbers: Iterable[str]) -> set[str]:
     return {number for number in numbers if state(system, number)}
 
 
+def hostnames(nodes: str) -> list[str]:
+    """SLURM's nodes one by one, of a list such as `n[1-3,7]`.
+
+    Raises:
+        ConfigError: SLURM does not answer.
+    """
+    return _said(["scontrol", "show", "hostnames", nodes]).split()
+
+
 def cancel_named(name: str) -> None:
     """Cancel SLURM's jobs of this name.
 

@@ -14,7 +14,7 @@ import dask
 from engine.clusters.spec import Allocation, Batch, System, clock, seconds_of
 from engine.errors import ConfigError, within
 
-Jobs = TypeVar("Jobs", Batch, Allocation)
+Jobs = TypeVar("Jobs", bound=Batch | Allocation)
 PAYS = {System.LSF: "project", System.SGE: "project"}  # who pays; an "account" elsewhere
 
 
@@ -25,35 +25,33 @@ def with_site_defaults(spec: Jobs) -> Jobs:
         ConfigError: neither says how large a job is, or dask-jobqueue is not installed.
     """
     system = spec.system if isinstance(spec, Batch) else System.SLURM
-    filled = replace(
-        spec,
-        queue=spec.queue or site(system, "queue"),
-        account=spec.account or site(system, PAYS.get(system, "account")),
-        interface=spec.interface or site(system, "interface"),
-        local_directory=spec.local_directory or site(system, "local-directory"),
-        python=spec.python or site(system, "python"),
-        directives=_after(site(system, "job-extra-directives"), spec.directives),
-        prologue=_after(site(system, "job-script-prologue"), spec.prologue),
-    )
-    return _sized(filled) if isinstance(filled, Batch) else filled
+    filled: dict[str, Any] = {
+        "queue": spec.queue or site(system, "queue"),
+        "account": spec.account or site(system, PAYS.get(system, "account")),
+        "interface": spec.interface or site(system, "interface"),
+        "local_directory": spec.local_directory or site(system, "local-directory"),
+        "python": spec.python or site(system, "python"),
+        "directives": _after(site(system, "job-extra-directives"), spec.directives),
+        "prologue": _after(site(system, "job-script-prologue"), spec.prologue),
+    }
+    return replace(spec, **filled, **(_size(spec) if isinstance(spec, Batch) else {}))
 
 
-def _sized(spec: Batch) -> Batch:
+def _size(spec: Batch) -> dict[str, Any]:
     jobqueue()  # brings its own defaults
-    filled = replace(
-        spec,
-        cores=spec.cores or site(spec.system, "cores"),
-        memory=spec.memory or site(spec.system, "memory"),
-        walltime=spec.walltime or _walltime(spec.system),
-    )
+    size = {
+        "cores": spec.cores or site(spec.system, "cores"),
+        "memory": spec.memory or site(spec.system, "memory"),
+        "walltime": spec.walltime or _walltime(spec.system),
+    }
     for name in ("cores", "memory"):
-        if getattr(filled, name) is None:
+        if size[name] is None:
             raise ConfigError(
                 f"neither the profile nor `jobqueue.{spec.system}.{name}` says the {name} of a job",
                 where=f"cluster.{name}",
                 remedy=f"add `{name}` to the profile, or to ~/.config/dask/jobqueue.yaml",
             )
-    return filled
+    return size
 
 
 def site(system: System, key: str) -> Any:

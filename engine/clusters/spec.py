@@ -167,11 +167,11 @@ class Allocation:
     For sites where a job may not send jobs. `footfall submit` asks for the allocation.
 
     Attributes:
-        workers: tasks of the allocation, a worker each.
+        workers: tasks of the allocation with a worker each; one task more is the run's own.
         cores, memory: of each task; a memory over which a worker is restarted.
         walltime: of the allocation, `[D-]HH:MM:SS`.
         queue, account, interface, local_directory, directives, prologue, python, encrypted: as
-            of `Batch`.
+            of `Batch`, the site's too.
         grace, restarts: as of `Controller`.
     """
 
@@ -274,6 +274,15 @@ def bytes_of(memory: str) -> int:
         )
     power = "kMGT".index(parts[2].replace("K", "k")) + 1
     return int(float(parts[1]) * (1024 if parts[3].startswith("i") else 1000) ** power)
+
+
+def slurm_memory(memory: str, cores: int = 1) -> str:
+    """The memory of each core, for SLURM, whose `M` are 1,048,576 bytes; never less than asked.
+
+    Raises:
+        ConfigError: it is not written as `bytes_of` reads it.
+    """
+    return f"{-(-bytes_of(memory) // (cores * 2**20))}M"
 
 
 def seconds_of(walltime: str) -> int:

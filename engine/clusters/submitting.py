@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.clusters import queues
 from engine.clusters.allocation import command as worker_command
 from engine.clusters.batch import refuse_odd_path, script
-from engine.clusters.controller import STARTS, controller_script
+from engine.clusters.controller import RESENT, STARTS, controller_script
 from engine.clusters.keys import named_keys
 from engine.clusters.operators import gateway_text, manifest_text
+from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Address,
     Allocation,
@@ -59,9 +61,13 @@ class Submitted:
 def submitted(folder: Path) -> Submitted | None:
     """The last controller sent for a run; None if none was."""
     try:
-        return Submitted(**json.loads((folder / "cluster" / _RECORD).read_text()))
+        sent = Submitted(**json.loads((folder / "cluster" / _RECORD).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+    with suppress(OSError):
+        number = (folder / "cluster" / RESENT).read_text().strip()
+        return replace(sent, job=number or sent.job)
+    return sent
 
 
 def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: Path) -> Submitted:
@@ -83,7 +89,8 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
     place = folder / "cluster"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "logs").mkdir(exist_ok=True)
-    (place / STARTS).unlink(missing_ok=True)
+    for of_the_last in (STARTS, RESENT):
+        (place / of_the_last).unlink(missing_ok=True)
     path = place / "controller.sh"
     path.write_text(controller_script(spec, name, command, folder, Path.cwd()))
     system = spec.system if isinstance(spec, Batch) else System.SLURM
@@ -110,7 +117,7 @@ def would_send(
         case Allocation():
             yield "controller", controller_script(profile, name, command, folder, Path.cwd())
             keys = named_keys(folder / "cluster") if profile.encrypted else None
-            worker = worker_command(profile, "SCHEDULER", 0, keys)
+            worker = worker_command(with_site_defaults(profile), "SCHEDULER", 0, "NODE", keys)
             yield f"worker, {profile.workers} times inside", shlex.join(worker)
         case Kubernetes():
             yield "DaskCluster, sent by `footfall run`", manifest_text(profile)
