@@ -173,8 +173,9 @@ def test_the_manifest_of_kubernetes(tmp_path: Path) -> None:
     worker = manifest["spec"]["worker"]
     assert worker["replicas"] == 4
     (container,) = worker["spec"]["containers"]
-    assert container["resources"]["limits"] == {"cpu": "2", "memory": "8Gi"}
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "8192Mi"}
     assert container["args"][:2] == ["dask", "worker"]
+    assert container["args"][6:8] == ["--memory-limit", str(8 * 2**30)]
     claim = worker["spec"]["volumes"][0]["persistentVolumeClaim"]
     assert claim == {"claimName": "footfall-runs"}
     service = manifest["spec"]["scheduler"]["service"]
@@ -203,6 +204,7 @@ def test_the_request_to_a_gateway(tmp_path: Path) -> None:
         ('system = "slurm"\n[controller]\nwalltime = "00:02:00"', "told to stop as it starts"),
         ('workers = 2', "system"),
         ('system = "kubernetes"\nname = "x"', "image"),
+        ('system = "kubernetes"\nname = "x"\nimage = "y"\nmemory = "8 gigs"', "8GB"),
     ],
 )  # fmt: skip
 def test_a_profile_that_is_wrong_is_refused(tmp_path: Path, text: str, named: str) -> None:

@@ -209,7 +209,7 @@ class Kubernetes:
         name: of the DaskCluster.
         image: a container image that holds footfall.
         namespace: in which it lives.
-        workers, cores, memory: pods, threads of each, and their memory ("8Gi").
+        workers, cores, memory: pods, threads of each, and their memory ("8Gi" or "8GB").
         volume, mount: a persistent volume claim that holds the run folder, and where pods see it.
     """
 

@@ -60,6 +60,7 @@ def profile(file: schema.Profile, path: Path) -> Profile:
         case schema.AllocationProfile() as tasks:
             return _allocation(tasks)
         case schema.KubernetesProfile() as pods:
+            _checked(None, pods.memory)
             return Kubernetes(**pods.model_dump(exclude={"system"}))
         case schema.GatewayProfile() as door:
             return Gateway(door.address, door.workers, tuple(door.options.items()))
