@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import pytest
 
-from engine.clusters import Batch, System, connect, executing, with_site_defaults
+from engine.clusters import Batch, System, allocation, connect, executing, with_site_defaults
 from engine.clusters import batch as jobs
 from engine.clusters.batch import is_log_of
 from engine.clusters.queues import send, state
@@ -181,3 +182,28 @@ def test_a_sites_walltime_is_read_as_the_system_reads_it() -> None:
         assert hours.walltime == "30:00:00"
         with pytest.raises(ConfigError, match=r"jobqueue\.slurm\.walltime.*`30:00` is no walltime"):
             with_site_defaults(Batch(System.SLURM, cores=1, memory="1GB"))
+
+
+@pytest.mark.parametrize("healthy", [0, 1])
+def test_a_broken_node_does_not_stop_an_allocation_whose_others_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, healthy: int
+) -> None:
+    """What ends at once is started ever more rarely; only where nobody works is that the end."""
+    now, starts = [0.0], []
+
+    class Step:
+        def __init__(self, command: list[str], **_: object) -> None:
+            starts.append(now[0])
+            self.poll = {"works": lambda: None, "breaks": lambda: 1}[command[0]]
+
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setattr(allocation, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(allocation, "subprocess", SimpleNamespace(Popen=Step, DEVNULL=None))
+    steps = allocation._Steps([["breaks"], ["works" if healthy else "breaks"]], tmp_path)
+    why = ""
+    while not why and now[0] < 3600:
+        now[0] += 1.0
+        why = steps.hopeless(healthy)
+    assert ("as soon as they start" in why) != bool(healthy)
+    assert (30 < now[0] < 300) != bool(healthy)
+    assert len(starts) < 70  # in an hour: once a minute, at last

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import shlex
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,9 +22,10 @@ from distributed.core import Status
 from engine.clusters import queues
 from engine.clusters.admitting import check
 from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed
+from engine.clusters.guarding import one_line, plain, refuse_odd_path
 from engine.clusters.keys import keys_for_this_run, named_keys
 from engine.clusters.site import PAYS, jobqueue, site, with_site_defaults
-from engine.clusters.spec import DEATH_TIMEOUT, Batch, System, clock, lifetime, one_line, seconds_of
+from engine.clusters.spec import DEATH_TIMEOUT, Batch, System, clock, lifetime, seconds_of
 from engine.errors import ConfigError
 
 _CLASSES = {
@@ -72,20 +72,6 @@ def script(spec: Batch, folder: Path) -> str:
     """The script of a worker's job, but for the address of its scheduler, without sending any."""
     with _cluster(with_site_defaults(spec), folder.absolute(), made=False) as cluster:
         return str(cluster.job_script())
-
-
-def refuse_odd_path(folder: Path) -> None:
-    """A run folder's path goes unquoted into headers and command lines of jobs.
-
-    Raises:
-        ConfigError: a shell would not read it as it stands.
-    """
-    if shlex.quote(str(folder)) != str(folder):
-        raise ConfigError(
-            "the path of the run holds signs that a job's script cannot carry",
-            where=str(folder),
-            remedy="choose a run folder without blanks, quotes or dollar signs",
-        )
 
 
 def job_name(folder: Path) -> str:
@@ -169,21 +155,6 @@ class _Dry:
         return str(self._script)
 
 
-def plain(text: str | None, where: str) -> str | None:
-    """A text that goes unquoted into a script.
-
-    Raises:
-        ConfigError: a shell would not read it as it stands.
-    """
-    if text is not None and shlex.quote(text) != text:
-        raise ConfigError(
-            f"{text!r} holds signs that a job's script cannot carry",
-            where=f"cluster.{where}",
-            remedy="use letters, digits and @%+=:,./-_ only",
-        )
-    return text
-
-
 def _walltime(spec: Batch) -> str:
     assert spec.walltime is not None
     written = clock(seconds_of(spec.walltime))
@@ -233,7 +204,7 @@ class _Jobs:
         jobs = dict(self._cluster.workers)
         now = {str(name): job.job_id for name, job in jobs.items() if job.job_id}
         self._numbers.update(now)
-        present = {str(w["name"]) for w in self._cluster.scheduler_info["workers"].values()}
+        present = {str(w["name"]) for w in list(self._cluster.scheduler_info["workers"].values())}
         self._arrived |= {now[name] for name in present if name in now}
         if present:
             self._failed.clear()

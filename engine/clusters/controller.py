@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.clusters.batch import job_name, plain, refuse_odd_path
+from engine.clusters.batch import job_name
+from engine.clusters.guarding import one_line, plain, refuse_odd_path
 from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Allocation,
@@ -20,7 +21,6 @@ from engine.clusters.spec import (
     System,
     bytes_of,
     clock,
-    one_line,
     seconds_of,
     slurm_memory,
 )

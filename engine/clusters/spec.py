@@ -318,21 +318,6 @@ def lifetime(walltime: int) -> tuple[int, int]:
     return walltime - margin - stagger, stagger
 
 
-def one_line(text: str, where: str) -> str:
-    """A text that goes into a job's header as one line.
-
-    Raises:
-        ConfigError: it would become two.
-    """
-    if not text.isprintable():
-        raise ConfigError(
-            f"{text!r} holds a line break or another sign that cannot be printed",
-            where=where,
-            remedy="write one line each",
-        )
-    return text
-
-
 def _some(workers: int) -> int:
     if workers < 1:
         raise PlanError(

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from engine.clusters import queues
 from engine.clusters.allocation import command as worker_command
-from engine.clusters.batch import refuse_odd_path, script
+from engine.clusters.batch import script
 from engine.clusters.controller import RESENT, STARTS, controller_script
+from engine.clusters.guarding import refuse_odd_path
 from engine.clusters.keys import named_keys
-from engine.clusters.operators import gateway_text, manifest_text
+from engine.clusters.services import gateway_text, manifest_text
 from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Address,

@@ -1,4 +1,7 @@
-"""Kubernetes and Dask Gateway: what is asked of them. Not run on a real one."""
+"""Services that start workers, Kubernetes and a Dask Gateway: what is asked of them.
+
+Not run on a real one.
+"""
 
 from __future__ import annotations
 
