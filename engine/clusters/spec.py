@@ -310,8 +310,8 @@ def clock(seconds: int) -> str:
 def lifetime(walltime: int) -> tuple[int, int]:
     """Seconds after which a worker retires, and by how many workers differ, given its walltime.
 
-    All have retired before the last fifth of the walltime, or its last five minutes: a task at work
-    then still has time to end, and not all workers of one start leave at once.
+    All have retired before the last fifth of the walltime, or its last five minutes, and not all
+    workers of one start leave at once. What a worker is at then goes to another one.
     """
     margin = min(walltime // _SHARE, _MOST)
     stagger = margin // 2
