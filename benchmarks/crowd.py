@@ -30,9 +30,8 @@ from benchmarks.records import Record, Result
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Spread
 from engine.blockwork import Task
-from engine.clusters.address import check
-from engine.clusters.executing import WAVE, Distributed
-from engine.clusters.local import OURS
+from engine.clusters.admitting import check
+from engine.clusters.executing import OURS, WAVE, Distributed
 from engine.plan import Block
 from engine.workflow.scaling import SCHEDULING, Scaling
 

@@ -79,7 +79,11 @@ def test_a_new_user_reaches_a_finished_slurm_run_with_the_runbook_alone(tmp_path
         left = site.jobs()
     shown, sent, found = said[-3:]
     assert "#SBATCH --requeue" in shown
-    assert "#SBATCH -A my-project\n" in shown  # what the profile leaves out is the site's file's
+    for line in (
+        "--account=my-project",
+        "-A my-project",
+    ):  # what the profile leaves out is the site's
+        assert f"#SBATCH {line}\n" in shown
     assert "submitted: slurm job" in sent
     assert "no block has failed" in sent
     assert "NLD" in found

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 import pytest
 from click.testing import CliRunner, Result
 from test_profiles import script_of
@@ -297,10 +298,16 @@ def controller(folder: Path) -> str:
     return next(line for line in text.splitlines() if "engine.cli run" in line)
 
 
-def test_the_controller_is_run_by_the_profiles_interpreter(tmp_path: Path, slurm: Slurm) -> None:
+def test_the_controller_is_run_by_the_profiles_or_the_sites_interpreter(
+    tmp_path: Path, slurm: Slurm
+) -> None:
     profile = PROFILE.replace("cores = 1", 'cores = 1\npython = "/sw/python"')
     assert submit(tmp_path, "--output", "run", profile=profile).exit_code == 0
     assert controller(tmp_path).startswith("/sw/python -m engine.cli run ")
+    slurm.state("")
+    with dask.config.set({"jobqueue.slurm.python": "/site/python"}):
+        assert submit(tmp_path, "--output", "run").exit_code == 0
+    assert controller(tmp_path).startswith("/site/python -m engine.cli run ")
 
 
 def test_what_is_asked_until_a_tolerance_is_met_goes_with_it(tmp_path: Path, slurm: Slurm) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.clusters import queues
 from engine.clusters.allocation import command as worker_command
-from engine.clusters.batch import refuse_odd_path, script
-from engine.clusters.controller import STARTS, controller_script
+from engine.clusters.batch import script
+from engine.clusters.controller import RESENT, STARTS, controller_script
+from engine.clusters.guarding import refuse_odd_path
 from engine.clusters.keys import named_keys
-from engine.clusters.operators import gateway_text, manifest_text
+from engine.clusters.services import gateway_text, manifest_text
+from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Address,
     Allocation,
@@ -108,9 +111,13 @@ def submitted(folder: Place) -> Submitted | None:
     """
     with storing(folder):
         try:
-            return Submitted(**json.loads(read(folder / _RECORD)))
+            sent = Submitted(**json.loads(read(folder / _RECORD)))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+    with suppress(OSError):  # PBS gives a job that puts itself back another number
+        number = (Path(sent.folder) / "cluster" / RESENT).read_text().strip()
+        return replace(sent, job=number or sent.job)
+    return sent
 
 
 def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: Place) -> Submitted:
@@ -136,7 +143,8 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
     with held(folder / "submitting.json"):
         _refuse_second(folder)
         with storing(disk):
-            (script.parent / STARTS).unlink(missing_ok=True)
+            for of_the_last in (STARTS, RESENT):
+                (script.parent / of_the_last).unlink(missing_ok=True)
             script.write_text(text)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         sent = Submitted(str(system), queues.cluster(system), name, "", str(disk), at)
@@ -192,7 +200,7 @@ def would_send(
         case Allocation():
             yield "controller", controller_script(profile, name, command, disk, Path.cwd())
             keys = named_keys(disk / "cluster") if profile.encrypted else None
-            worker = worker_command(profile, "SCHEDULER", 0, keys)
+            worker = worker_command(with_site_defaults(profile), "SCHEDULER", 0, "NODE", keys)
             yield f"worker, {profile.workers} times inside", shlex.join(worker)
         case Kubernetes():
             yield "DaskCluster, sent by `footfall run`", manifest_text(profile)

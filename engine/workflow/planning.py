@@ -63,7 +63,7 @@ def plan(
             that of its job, or there are more workers here than cores.
     """
     sampling, cluster = sampling_of(config, draws), cluster or config.cluster
-    if isinstance(cluster, Batch):
+    if isinstance(cluster, Batch | Allocation):
         cluster = with_site_defaults(cluster)
     _refuse_more_workers_than_cores(cluster)
     here = isinstance(cluster, ClusterSpec)

@@ -97,8 +97,9 @@ def _command(
     config: Config, profile: Profile, profile_path: Path, folder: Place, arguments: tuple[str, ...]
 ) -> list[str]:
     """What the controller's job runs: `footfall run`, by the profile's interpreter or this one."""
-    filled = with_site_defaults(profile) if isinstance(profile, Batch) else profile
-    named = filled.python if isinstance(filled, Batch | Allocation) else None
+    named = None
+    if isinstance(profile, Batch | Allocation):
+        named = with_site_defaults(profile).python
     places = (config.path, folder, profile_path)
     paths = [str(from_anywhere(one)) for one in places]
     return [
