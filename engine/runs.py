@@ -197,7 +197,7 @@ def _give_up(failed: list[Outcome[Task, int]], folder: Path) -> None:
     for outcome in failed:
         ensemble = open_ensemble(outcome.task.ensemble)
         for block in outcome.task.blocks:
-            if ensemble.ledger.holds(block):  # done before its neighbour failed
+            if ensemble.holds(block):  # done before its neighbour failed
                 continue
             blocks += 1
             ensemble.record_failure(block, f"{type(outcome.error).__name__}: {outcome.error}")

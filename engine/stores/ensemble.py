@@ -108,6 +108,15 @@ class Ensemble:
             for index in range(self.draws // size)
         ]
 
+    def holds(self, block: Block) -> bool:
+        """Whether the ledger declares a block finished.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        with storing(self.path):
+            return self.ledger.holds(block)
+
     def missing(self) -> list[Block]:
         """Blocks the ledger does not declare finished.
 
