@@ -53,7 +53,10 @@ from engine.stores.ensemble import open_ensemble
 from engine.stores.lock import Lock, held
 from engine.stores.places import Remote, place
 
-pytestmark = pytest.mark.s3
+pytestmark = [
+    pytest.mark.s3,
+    pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part"),
+]
 THREADS = ClusterSpec(Executor.THREADS, 2, dashboard=False)
 LONG = 600.0
 EVERY = int(os.environ.get("FOOTFALL_KILL_EVERY", "0")) or 23  # of some 90 changes of the store
