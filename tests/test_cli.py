@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -127,3 +128,16 @@ def test_check_names_what_a_configuration_may_name(here: Path) -> None:
     assert "regions: R0 R1 R2" in checked
     assert "sectors: P0, P1" in checked
     assert "sizes are fractions" in checked
+
+
+def test_what_the_operating_system_refuses_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/elsewhere/keys")
+
+    monkeypatch.setattr("engine.workflow.status", refused)
+    done = footfall("status", "x")
+    assert done.exit_code == 1
+    assert "footfall: /elsewhere/keys: Read-only file system\n  remedy: " in done.output
+    assert isinstance(done.exception, SystemExit)

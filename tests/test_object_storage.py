@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partialmethod
 from itertools import count
 from pathlib import Path
 from threading import Barrier
@@ -153,6 +154,27 @@ def test_drift_is_refused_naming_the_field(bucket: str, tmp_path: Path) -> None:
     workflow.run(small(tmp_path), f"{bucket}/x", draws=64, cluster=SERIAL)
     with pytest.raises(DriftError, match="seed: 7 on disk, 8 asked"):
         workflow.run(small(tmp_path, ("seed = 7", "seed = 8")), f"{bucket}/x", cluster=SERIAL)
+
+
+@pytest.mark.usefixtures("reconnected")
+def test_a_large_object_goes_up_in_parts_and_comes_down_in_pieces(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs import S3FileSystem
+
+    small_parts = partialmethod(S3FileSystem._put_file, chunksize=5 * 2**20)  # S3 takes no smaller
+    monkeypatch.setattr(S3FileSystem, "_put_file", small_parts)
+    monkeypatch.setattr(objects, "_PIECE", 2**20)
+    content = np.random.default_rng(1).bytes(11 * 2**20)
+    (tmp_path / "up").write_bytes(content)
+    objects.upload(tmp_path / "up", remote(bucket) / "large")
+    assert objects.facts(remote(bucket) / "large")["ETag"].strip('"').endswith("-3")
+    objects.download(remote(bucket) / "large", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == content
+    (tmp_path / "up").write_bytes(b"")
+    objects.upload(tmp_path / "up", remote(bucket) / "empty")
+    objects.download(remote(bucket) / "empty", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == b""
 
 
 def test_a_task_names_places_and_carries_no_secret(bucket: str) -> None:
@@ -333,6 +355,7 @@ def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:
 
 
 def test_of_many_creators_exactly_one_wins(bucket: str) -> None:
+    """Given a server that puts one at a time, as S3 promises and this one is made to."""
     for race in range(30):
         path, together = remote(bucket) / f"{race}", Barrier(8)
 

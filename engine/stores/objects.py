@@ -208,7 +208,7 @@ def facts(place: Remote) -> dict[str, Any]:
 
 
 def upload(here: Path, place: Remote) -> None:
-    """Put the content of a local file, however large."""
+    """Put the content of a local file, however large; in parts where it is."""
     with told(place):
         _system(place).put_file(str(here), place.path)
 
