@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -151,3 +152,16 @@ def test_being_told_twice_to_stop_does_not_interrupt_the_cleaning_up() -> None:
         verb()
     assert ended.value.code == 75
     assert cleaned
+
+
+def test_what_the_operating_system_refuses_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/elsewhere/keys")
+
+    monkeypatch.setattr("engine.workflow.status", refused)
+    done = footfall("status", "x")
+    assert done.exit_code == 1
+    assert "footfall: /elsewhere/keys: Read-only file system\n  remedy: " in done.output
+    assert isinstance(done.exception, SystemExit)

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from engine.errors import ConfigError
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
-_SQUEEZED = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
+_SQUEEZED = re.compile(r"[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def place(given: str | Path | Remote) -> Place:
     if match is None:
         _refuse_squeezed(given)
         return Path(given)
-    protocol, rest = match.groups()
+    protocol, rest = match[1].lower(), match[2]
     if protocol == "file":
         return Path(unquote(urlsplit(str(given)).path))
     parts = [part for part in rest.split("/") if part not in ("", ".")]
@@ -122,10 +122,12 @@ def _refuse_secrets(protocol: str, rest: str) -> None:
 
 
 def _refuse_squeezed(given: str | Path) -> None:
-    """`Path("s3://bucket")` has lost a slash, and would become a folder called `s3:`."""
-    if isinstance(given, Path) and _SQUEEZED.match(str(given)):
+    """A URL with one slash would become a folder called `s3:`; so it is after `Path(URL)`."""
+    squeezed = _SQUEEZED.match(str(given))
+    if squeezed:
+        rest = str(given)[squeezed.end() :]  # which may carry a secret
         raise ConfigError(
-            "is a URL that was made into a `Path`, which squeezes its slashes",
-            where=str(given),
-            remedy="give the URL as text",
+            "is a URL that has lost a slash, as one does that is made into a `Path`",
+            where=squeezed[0] + rest.partition("?")[0].rpartition("@")[2],
+            remedy="write two slashes, and in Python give it as text",
         )

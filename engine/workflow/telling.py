@@ -41,23 +41,23 @@ def status(
         progress = ensemble.progress()
         done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
         yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
-        yield from _pace(ensemble, total - done)
+        yield from _pace(progress.finished, ensemble.axes.block, total - done)
         for block, reason in progress.failures.items():
             yield f"  failed: year {block.year}, block {block.index}: {reason}"
         if verify:
             yield from _verified(ensemble)
 
 
-def _pace(ensemble: Ensemble, left: int) -> Iterator[str]:
+def _pace(finished: Sequence[float], size: int, left: int) -> Iterator[str]:
     """How fast blocks came in lately, and how long the others take at that rate."""
     if not left:
         return
-    found = rate(sorted(ensemble.finished_at()))
+    found = rate(sorted(finished))
     if found is None:
         return
     each, ago = found
     yield (
-        f"  {ensemble.axes.block / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
+        f"  {size / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
         f"{duration(left * each)} left at that rate"
     )
 
