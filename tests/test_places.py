@@ -41,6 +41,7 @@ def test_a_url_is_an_address_that_travels_light() -> None:
         ("S3://key:word@bucket/x", "a password"),
         ("s3:/key:word@bucket/x", "lost a slash"),
         ("https://host/x.npz?X-Amz-Signature=word", "a query"),
+        ("https://host/x.npz", "is on the web"),
         ("s3://", "no address"),
         ("s3://bucket/../other", "no address"),
         ("s3://bucket/*", "no address"),

@@ -74,7 +74,7 @@ def place(given: str | Path | Remote) -> Place:
         Remote(protocol='s3', path='bucket/runs/wiod13')
 
     Raises:
-        ConfigError: the URL names nothing, or carries what may be a secret.
+        ConfigError: the URL names nothing, is of the web, or carries what may be a secret.
     """
     if isinstance(given, Remote):
         return given
@@ -87,6 +87,12 @@ def place(given: str | Path | Remote) -> Place:
         return Path(unquote(urlsplit(str(given)).path))
     parts = [part for part in rest.split("/") if part not in ("", ".")]
     _refuse_secrets(protocol, rest)
+    if protocol in ("http", "https"):
+        raise ConfigError(
+            "is on the web, which cannot be listed as a folder",
+            where=str(given),
+            remedy="download the files first, and give the folder they lie in",
+        )
     if not parts or ".." in parts or set(rest) & set("*[]"):
         raise ConfigError(
             "is no address of a bucket and what lies in it",
