@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import signal
 import sys
@@ -48,6 +49,16 @@ def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
         except FootfallError as error:
             click.echo(f"footfall: {error}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has read enough
+                raise
+            at = f"{error.filename}: " if error.filename else ""
+            click.echo(
+                f"footfall: {at}{error.strerror or error}\n  remedy: mend what the message names, "
+                "then the same command again: finished blocks are safe",
+                err=True,
+            )
+            sys.exit(FootfallError.exit_code)
         except _Terminated:
             click.echo(
                 "footfall: told to stop; finished blocks are safe, the same command goes on",

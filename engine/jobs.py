@@ -41,7 +41,7 @@ from engine.errors import TableError
 from engine.kernels import dirichlet, laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
-from engine.plan import SamplingPlan, tasks
+from engine.plan import SamplingPlan
 from engine.prepare import (
     Addresses,
     Exact,
@@ -108,9 +108,9 @@ class Settled:
     def tasks(self) -> Iterator[Task]:
         """A task for each block the ledger lacks."""
         parts = tuple(PARTS.index(part) for part in self.job.question.parts)
-        for blocks in tasks(self.ensemble.missing(), 1):
-            table = self.tables / str(blocks[0].year)
-            yield Task(from_anywhere(table), from_anywhere(self.job.folder), blocks, parts)
+        for block in self.ensemble.missing():
+            table = self.tables / str(block.year)
+            yield Task(from_anywhere(table), from_anywhere(self.job.folder), (block,), parts)
 
 
 @contextmanager

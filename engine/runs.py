@@ -29,7 +29,7 @@ _REFUSED, _REFUSED_AT_LEAST = 4, 8
 # Seconds a task is to last: scheduling and a worker's walk to the table then cost next to nothing,
 # while a lost worker loses little. On this machine blocks are handed out one by one unless they are
 # very short.
-_PLANNED, _PLANNED_HERE = 20.0, 0.25
+PLANNED, _PLANNED_HERE = 20.0, 0.25
 _TASKS_A_SLOT = 4  # at least: with fewer, slots would stand idle at the end
 _REMEMBERED = 64  # blocks whose time tells how long the next ones take
 
@@ -156,7 +156,7 @@ def seconds_of_task(cluster: Profile) -> float:
     """Seconds a task is to last."""
     if isinstance(cluster, ClusterSpec):
         return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
-    return _PLANNED
+    return PLANNED
 
 
 def blocks_of_task(planned: float, seconds: float, left: int, slots: int) -> int:
@@ -225,7 +225,7 @@ def _give_up(failed: list[Outcome[Task, int]]) -> None:
     for outcome in failed:
         ensemble = open_ensemble(outcome.task.ensemble)
         for block in outcome.task.blocks:
-            if ensemble.ledger.holds(block):  # done before its neighbour failed
+            if ensemble.holds(block):  # done before its neighbour failed
                 continue
             blocks += 1
             reason = f"{type(outcome.error).__name__}: {outcome.error}"

@@ -47,7 +47,8 @@ def object_store() -> Iterator[str]:
     """The address of an S3-compatible server on loopback, started for the tests.
 
     Its puts are made one at a time: moto looks whether there is an object and puts it then, so that
-    of two conditional puts at once both may succeed, which S3 rules out.
+    of two conditional puts at once both may succeed, which S3 rules out. That of many creators one
+    wins is S3's promise, therefore; tests show that we ask for it and believe the answers.
     """
     moto = pytest.importorskip("moto.server", reason="moto's server is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -180,3 +181,16 @@ def test_more_workers_than_cores_are_refused(here: Path, monkeypatch: pytest.Mon
             assert f"{words[1]} workers are more than the 2 cores" in done.output
     assert "on 2 threads" in said("plan", config, "--workers", "2")
     assert not (here / "runs").exists()
+
+
+def test_what_the_operating_system_refuses_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/elsewhere/keys")
+
+    monkeypatch.setattr("engine.workflow.status", refused)
+    done = footfall("status", "x")
+    assert done.exit_code == 1
+    assert "footfall: /elsewhere/keys: Read-only file system\n  remedy: " in done.output
+    assert isinstance(done.exception, SystemExit)

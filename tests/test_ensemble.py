@@ -79,6 +79,11 @@ def metadata(path: Path, name: str = ".") -> dict[str, Any]:
     return content
 
 
+def test_blocks_cover_every_draw_of_every_year_exactly_once(ensemble: Ensemble) -> None:
+    covered = [(block.year, draw) for block in ensemble.blocks() for draw in block.draws]
+    assert covered == [(year, draw) for year in AXES.years for draw in range(ensemble.draws)]
+
+
 # --- what is on disk ----------------------------------------------------------------------------
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,13 @@ class Progress:
         done: finished blocks by year.
         blocks: blocks each year has.
         failures: of blocks that failed and have not succeeded since.
+        finished: when each finished block was entered, in seconds since the epoch, in no order.
     """
 
     done: Mapping[int, int]
     blocks: int
     failures: Mapping[Block, Failure]
+    finished: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,15 @@ class Ensemble:
             hierarchy.write_block(self.store, self.axes, block, results)
             self.ledger.enter(entry)
 
+    def holds(self, block: Block) -> bool:
+        """Whether a block is finished.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        with storing(self.path):
+            return self.ledger.holds(block)
+
     def verify(self) -> list[Problem]:
         """Read every finished block again; what was lost or changed since it was written.
 
@@ -188,29 +200,22 @@ class Ensemble:
         with storing(self.path):
             return self.ledger.failures()
 
-    def finished_at(self) -> list[float]:
-        """When each finished block was entered, in seconds since the epoch, in no order.
+    def progress(self) -> Progress:
+        """Blocks done and in all, when they were done, and the failures.
 
         Raises:
             StoreError: the ledger cannot be read.
         """
         with storing(self.path):
-            entries = self.ledger.entries().values()
-        times = (entry.receipt.get("finished") for entry in entries)
-        return [when for when in times if isinstance(when, float)]
-
-    def progress(self) -> Progress:
-        """Blocks done and in all, and the failures.
-
-        Raises:
-            StoreError: the ledger cannot be read.
-        """
-        blocks = self.draws // self.axes.block
-        missing = self.missing()
-        done = {
-            year: blocks - sum(block.year == year for block in missing) for year in self.axes.years
-        }
-        return Progress(done, blocks, self.failures())
+            entries = self.ledger.entries()
+        finished = Counter(block.year for block in self.blocks() if block in entries)
+        times = (entry.receipt.get("finished") for entry in entries.values())
+        return Progress(
+            done={year: finished[year] for year in self.axes.years},
+            blocks=self.draws // self.axes.block,
+            failures=self.failures(),
+            finished=[when for when in times if isinstance(when, float)],
+        )
 
     def dataset(self, *, allow_incomplete: bool = False) -> xr.Dataset:
         """The labelled ensemble, read from disk as it is used.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.clusters import Allocation, ClusterSpec, Executor, Profile
 from engine.plan import GROUP, Needs, SamplingPlan, Shape
-from engine.runs import seconds_of_task
+from engine.runs import blocks_of_task, seconds_of_task
 from engine.workflow.scaling import Scaling, hours
 
 # Seconds until workers are at work, measured: imports and compiled kernels from their cache.
@@ -87,7 +87,7 @@ class Planned:
         scaling, slots = self.scaling, self.cluster.slots
         factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
         yield self.summary()
-        yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
+        yield f"blocks:            {blocks} of {plan.block} draws for a scenario, {self._bunched()}"
         yield f"direction:         {shape.direction}, {shape.columns} at once, {self.why}"
         yield f"cells with errors: {shape.cells:,} a year, {shape.normals:.3g} normals each"
         yield f"factors of cells:  {factors}, for {GROUP} draws at a time; others drawn twice"
@@ -107,6 +107,12 @@ class Planned:
             yield "                   at most: most draws of split mode take a fraction of that"
         yield f"core-hours:        {hours(scaling.core_hours(slots))}"
         yield f"workers that help: {self._helping()}"
+
+    def _bunched(self) -> str:
+        """How many blocks of all scenarios make a task, while there are plenty."""
+        scaling = self.scaling
+        most = blocks_of_task(scaling.task, scaling.block, scaling.blocks, self.cluster.slots)
+        return "each one task" if most == 1 else f"up to {most} in one task"
 
     def _helping(self) -> str:
         """How many threads there is work for."""

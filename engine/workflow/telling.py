@@ -50,7 +50,7 @@ def status(
         done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
         lacking += total - done
         yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
-        yield from _pace(ensemble, total - done)
+        yield from _pace(progress.finished, ensemble.axes.block, total - done)
         for block, failure in progress.failures.items():
             yield f"  failed: year {block.year}, block {block.index}: {failure.reason}"
         if verify:
@@ -59,16 +59,16 @@ def status(
         yield from sent.last_words()
 
 
-def _pace(ensemble: Ensemble, left: int) -> Iterator[str]:
+def _pace(finished: Sequence[float], size: int, left: int) -> Iterator[str]:
     """How fast blocks came in lately, and how long the others take at that rate."""
     if not left:
         return
-    found = rate(sorted(ensemble.finished_at()))
+    found = rate(sorted(finished))
     if found is None:
         return
     each, ago = found
     yield (
-        f"  {ensemble.axes.block / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
+        f"  {size / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
         f"{duration(left * each)} left at that rate"
     )
 
