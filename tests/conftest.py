@@ -12,7 +12,11 @@ from uuid import uuid4
 import pytest
 
 
+_LONGEST = ("test_slurm.py", "test_chaos.py", "test_runbook.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)  # begun first, none is waited for
     if os.environ.get("FOOTFALL_DATA"):
         return
     missing = pytest.mark.skip(reason="FOOTFALL_DATA is not set: no real tables here")
