@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from engine.blockwork import Task, compute
@@ -19,7 +18,7 @@ from engine.errors import RunError, StoreError, WorkerDiedError
 from engine.jobs import Settled
 from engine.plan import Block
 from engine.stores.durable import make_folder, storing
-from engine.stores.ensemble import open_ensemble
+from engine.stores.ensemble import Failure, open_ensemble
 from engine.stores.lock import Lock, held
 from engine.stores.places import Place, aside
 
@@ -30,7 +29,7 @@ _REFUSED, _REFUSED_AT_LEAST = 4, 8
 # Seconds a task is to last: scheduling and a worker's walk to the table then cost next to nothing,
 # while a lost worker loses little. On this machine blocks are handed out one by one unless they are
 # very short.
-_PLANNED, _PLANNED_HERE = 20.0, 0.25
+PLANNED, _PLANNED_HERE = 20.0, 0.25
 _TASKS_A_SLOT = 4  # at least: with fewer, slots would stand idle at the end
 _REMEMBERED = 64  # blocks whose time tells how long the next ones take
 
@@ -136,7 +135,7 @@ def run(settled: Sequence[Settled], here: Sitting, listener: Listener) -> None:
         tasks = iter(waiting)
     if given_up:
         here.lock.confirm()
-        _give_up(given_up, aside(here.folder))
+        _give_up(given_up)
 
 
 def _taken_out(settled: Sequence[Settled], given_up: Sequence[Outcome[Task, int]]) -> list[Task]:
@@ -178,7 +177,7 @@ def seconds_of_task(cluster: Profile) -> float:
     """Seconds a task is to last."""
     if isinstance(cluster, ClusterSpec):
         return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
-    return _PLANNED
+    return PLANNED
 
 
 def blocks_of_task(planned: float, seconds: float, left: int, slots: int) -> int:
@@ -226,11 +225,6 @@ class _Pace:
         return blocks_of_task(self._planned, median(self._seconds), left, slots)
 
 
-def failure_log(folder: Path, scenario: str, block: Block) -> Path:
-    """Where a run keeps the account of a block's failure."""
-    return folder / "logs" / f"failed-{scenario}-{block.year:04d}-{block.index:06d}.log"
-
-
 class _Counted:
     """Tells the listener how far the run is."""
 
@@ -246,8 +240,8 @@ class _Counted:
         self._listener(Progress(done, self._total, self._computed, elapsed, self._dashboard))
 
 
-def _give_up(failed: list[Outcome[Task, int]], folder: Path) -> None:
-    """Enter the reasons in the ledgers, and the accounts in the run's logs."""
+def _give_up(failed: list[Outcome[Task, int]]) -> None:
+    """Enter in the ledgers why."""
     blocks = 0
     for outcome in failed:
         ensemble = open_ensemble(outcome.task.ensemble)
@@ -255,11 +249,8 @@ def _give_up(failed: list[Outcome[Task, int]], folder: Path) -> None:
             if ensemble.holds(block):  # done before its neighbour failed
                 continue
             blocks += 1
-            ensemble.record_failure(block, f"{type(outcome.error).__name__}: {outcome.error}")
-            with suppress(OSError):  # what is told of a failure must not be another one
-                path = failure_log(folder, ensemble.path.name, block)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(outcome.account + "\n")
+            reason = f"{type(outcome.error).__name__}: {outcome.error}"
+            ensemble.record_failure(block, Failure(reason, outcome.account))
     task, error = failed[0].task, failed[0].error
     raise RunError(
         f"{blocks} of the blocks failed {ATTEMPTS} times; the first: {error}",

@@ -41,6 +41,7 @@ from engine.stores.ensemble import (
     NOT_COMPUTED,
     BlockResults,
     Ensemble,
+    Failure,
     create_or_extend,
     open_ensemble,
 )
@@ -79,6 +80,11 @@ def contents(path: Path) -> dict[Path, bytes]:
 def metadata(path: Path, name: str = ".") -> dict[str, Any]:
     content: dict[str, Any] = json.loads((path / "ensemble.zarr" / name / "zarr.json").read_text())
     return content
+
+
+def test_blocks_cover_every_draw_of_every_year_exactly_once(ensemble: Ensemble) -> None:
+    covered = [(block.year, draw) for block in ensemble.blocks() for draw in block.draws]
+    assert covered == [(year, draw) for year in AXES.years for draw in range(ensemble.draws)]
 
 
 # --- what is on disk ----------------------------------------------------------------------------
@@ -293,11 +299,11 @@ def test_progress_counts_blocks_and_keeps_reasons_until_success(tmp_path: Path) 
     ensemble = make(tmp_path)
     ensemble.write(FIRST, results(FIRST), RECEIPT)
     failed = Block(2010, 1, 64)
-    ensemble.record_failure(failed, "MemoryError: 3 GiB")
+    ensemble.record_failure(failed, Failure("MemoryError: 3 GiB", "on node7"))
     progress = ensemble.progress()
     assert progress.done == {2000: 1, 2005: 0, 2010: 0}
     assert progress.blocks == 2
-    assert progress.failures == {failed: "MemoryError: 3 GiB"}
+    assert progress.failures == {failed: Failure("MemoryError: 3 GiB", "on node7")}
     assert failed in ensemble.missing()
     ensemble.write(failed, results(failed), RECEIPT)
     assert ensemble.failures() == {}

@@ -23,7 +23,7 @@ from engine.errors import ConfigError, LockedError
 from engine.plan import Block
 from engine.stores import lock as locks
 from engine.stores.durable import create_exclusively, write_atomically
-from engine.stores.ledger import Entry, Ledger
+from engine.stores.ledger import Entry, Failure, Ledger
 from engine.stores.lock import Holder, Lock, held, is_gone
 
 BLOCK = Block(2015, 42, 64)
@@ -111,8 +111,9 @@ def test_how_far_finished_blocks_reach(tmp_path: Path) -> None:
 
 def test_a_failure_is_kept_until_the_block_succeeds(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "digest")
-    ledger.fail(BLOCK, "KilledWorker: out of memory\nat n = 9800")
-    assert ledger.failures() == {BLOCK: "KilledWorker: out of memory\nat n = 9800"}
+    why = Failure("KilledWorker: out of memory\nat n = 9800", "on node7\nTraceback")
+    ledger.fail(BLOCK, why)
+    assert ledger.failures() == {BLOCK: why}
     assert not ledger.holds(BLOCK)
     ledger.enter(Entry(BLOCK, "c0ffee", RECEIPT))
     assert ledger.failures() == {}

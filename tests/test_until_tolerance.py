@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from scipy.special import ndtri
 from configs import ONE_SECTOR, footfall, written
 from engine import analysis, studies, workflow
 from engine.analysis.tolerance import QUANTITIES, numerical_tolerance, watched_pairs
+from engine.clusters import Cluster, Profile, connect
 from engine.config import Config, load_config
 from engine.errors import ConfigError, InputError, LockedError
 from engine.kernels.changes import DetectionRule, Verdict, spent_at_look, verdicts
@@ -395,22 +397,28 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_the_folder_stays_held_from_the_first_look_to_the_last(
+def test_workers_stay_from_the_first_look_to_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between two looks another run would draw beside, and lose its record to this one's."""
-    config, refused = one_sector(tmp_path, grown(1.959964)), []
+    """On a cluster they would wait in the queue before each of them; and the folder stays held."""
+    connected: list[Path | None] = []
 
-    def beside(_: Look) -> None:
-        with pytest.raises(LockedError, match="is in use by"):
+    def counted(profile: Profile, folder: Path | None) -> AbstractContextManager[Cluster]:
+        connected.append(folder)
+        return connect(profile, folder)
+
+    def held_still(look: Look) -> None:
+        with pytest.raises(LockedError):
             workflow.run(config, tmp_path / "run")
-        refused.append(True)
 
-    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.1))
-    run = run_until(config, tmp_path / "run", most=256, watcher=beside)
-    assert len(refused) == 3
-    assert run.record.looks is not None
-    assert run.record.looks.draws == (64, 128, 256)
+    monkeypatch.setattr("engine.runs.connect", counted)
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.2))
+    config = one_sector(tmp_path, grown(1.959964))
+    run = run_until(config, tmp_path / "run", most=512, watcher=held_still)
+    assert run.ensemble().draws == 512
+    assert connected == [tmp_path / "run"]
+    run_until(config, tmp_path / "run", most=512)  # nothing to draw, and nobody to do it
+    assert len(connected) == 1
 
 
 def test_looks_of_a_run_that_was_taken_over_are_not_recorded(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from engine.stores.durable import make_folder, names, storing, sweep, sync_folde
 from engine.stores.hierarchy import CREATION, Root
 from engine.stores.identity import JSON, canonical, differences, text_digest
 from engine.stores.layout import NOT_COMPUTED, Axes, BlockResults
-from engine.stores.ledger import Entry, Ledger
+from engine.stores.ledger import Entry, Failure, Ledger
 from engine.stores.places import Place, Remote
 
 __all__ = [
@@ -41,11 +42,14 @@ __all__ = [
     "Axes",
     "BlockResults",
     "Ensemble",
+    "Failure",
     "Problem",
     "Progress",
     "create_or_extend",
     "digest_of",
+    "noted",
     "open_ensemble",
+    "refuse_another",
     "scenarios",
 ]
 
@@ -70,12 +74,14 @@ class Progress:
     Attributes:
         done: finished blocks by year.
         blocks: blocks each year has.
-        failures: workers' reasons, by block.
+        failures: of blocks that failed and have not succeeded since.
+        finished: when each finished block was entered, in seconds since the epoch, in no order.
     """
 
     done: Mapping[int, int]
     blocks: int
-    failures: Mapping[Block, str]
+    failures: Mapping[Block, Failure]
+    finished: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +221,17 @@ class Ensemble:
         with storing(self.path):
             self.ledger.drop(block)
 
-    def record_failure(self, block: Block, reason: str) -> None:
+    def record_failure(self, block: Block, failure: Failure) -> None:
         """Keep why a block failed, until it succeeds.
 
         Raises:
             StoreError: the ledger cannot be written.
         """
         with storing(self.path):
-            self.ledger.fail(block, reason)
+            self.ledger.fail(block, failure)
 
-    def failures(self) -> dict[Block, str]:
-        """The reasons of the blocks that failed and have not succeeded since.
+    def failures(self) -> dict[Block, Failure]:
+        """Why blocks failed that have not succeeded since.
 
         Raises:
             StoreError: the ledger cannot be read.
@@ -233,29 +239,22 @@ class Ensemble:
         with storing(self.path):
             return self.ledger.failures()
 
-    def finished_at(self) -> list[float]:
-        """When each finished block was entered, in seconds since the epoch, in no order.
+    def progress(self) -> Progress:
+        """Blocks done and in all, when they were done, and the failures.
 
         Raises:
             StoreError: the ledger cannot be read.
         """
         with storing(self.path):
-            entries = self.ledger.entries().values()
-        times = (entry.receipt.get("finished") for entry in entries)
-        return [when for when in times if isinstance(when, float)]
-
-    def progress(self) -> Progress:
-        """Blocks done and in all, and the failures.
-
-        Raises:
-            StoreError: the ledger cannot be read.
-        """
-        blocks = self.draws // self.axes.block
-        missing = self.missing()
-        done = {
-            year: blocks - sum(block.year == year for block in missing) for year in self.axes.years
-        }
-        return Progress(done, blocks, self.failures())
+            entries = self.ledger.entries()
+        finished = Counter(block.year for block in self.blocks() if block in entries)
+        times = (entry.receipt.get("finished") for entry in entries.values())
+        return Progress(
+            done={year: finished[year] for year in self.axes.years},
+            blocks=self.draws // self.axes.block,
+            failures=self.failures(),
+            finished=[when for when in times if isinstance(when, float)],
+        )
 
     def dataset(self, *, allow_incomplete: bool = False) -> xr.Dataset:
         """The labelled ensemble, read from disk as it is used.
@@ -334,14 +333,43 @@ def create_or_extend(
         if not hierarchy.is_there(path / _STORE):
             _create(path, axes, draws, whole, references, attrs, confirm)
         top, on_disk, digest = _known(path / _STORE)
-        _refuse_drift(path, axes, top, on_disk, whole, reference)
+        _refuse_differences(path, on_disk, whole)
         found = Ensemble(path, axes, draws, digest, top.attributes[CREATION])
+        _refuse_other_reference(found, top, reference)
         confirm()  # what another run is at the moment writing must not be swept
         sweep(path)
         # Never less room than there was: that of the ledger's blocks, whatever the metadata say.
         room = max(draws, top.draws, found.ledger.reach())
         hierarchy.make(found.store, axes, room, references, top.attributes, confirm)
     return replace(found, draws=room)
+
+
+def noted(path: Place) -> dict[str, Any] | None:
+    """The identity of the ensemble in a scenario's folder; None where there is none.
+
+    Raises:
+        StoreError: the folder cannot be read, or is damaged.
+    """
+    store = path / _STORE
+    with storing(path):
+        return _known(store)[1] if hierarchy.is_there(store) else None
+
+
+def refuse_another(path: Place, axes: Axes, identity: Mapping[str, JSON]) -> None:
+    """Refuse a folder that holds the ensemble of another identity.
+
+    Raises:
+        DriftError: it does; each field is named.
+        StoreError: the folder cannot be read, or is damaged.
+    """
+    on_disk = noted(path)
+    if on_disk is not None:
+        _refuse_differences(path, on_disk, _whole(axes, identity))
+
+
+def _refuse_differences(path: Place, on_disk: dict[str, Any], whole: dict[str, JSON]) -> None:
+    if found := list(differences(on_disk, whole)):
+        raise _drift(path, found)
 
 
 def digest_of(axes: Axes, identity: Mapping[str, JSON]) -> str:
@@ -471,27 +499,17 @@ def _known(store: Place) -> tuple[Root, dict[str, Any], str]:
     return top, whole, noted
 
 
-def _refuse_drift(
-    path: Place,
-    axes: Axes,
-    top: Root,
-    on_disk: dict[str, Any],
-    whole: dict[str, JSON],
-    reference: F64,
-) -> None:
-    found = list(differences(on_disk, whole))
-    kept = None if found else hierarchy.reference(path / _STORE, top)
-    if kept is not None:
-        # Parts may cancel, so the yardstick is the largest part of the footprint.
-        largest = np.abs(kept).max(axis=-1, keepdims=True)
-        away = np.argwhere(np.abs(kept - reference) > _SAME * largest)
-        if len(away):
-            cell = tuple(int(index) for index in away[0])
-            found.append(
-                f"reference{_named(axes, cell)}: {kept[cell]!r} on disk, {reference[cell]!r} asked"
-            )
-    if found:
-        raise _drift(path, found)
+def _refuse_other_reference(ensemble: Ensemble, top: Root, reference: F64) -> None:
+    kept = hierarchy.reference(ensemble.store, top)
+    if kept is None:
+        return
+    # Parts may cancel, so the yardstick is the largest part of the footprint.
+    largest = np.abs(kept).max(axis=-1, keepdims=True)
+    away = np.argwhere(np.abs(kept - reference) > _SAME * largest)
+    if len(away):
+        cell = tuple(int(index) for index in away[0])
+        where = f"reference{_named(ensemble.axes, cell)}"
+        raise _drift(ensemble.path, [f"{where}: {kept[cell]!r} on disk, {reference[cell]!r} asked"])
 
 
 def _named(axes: Axes, cell: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ and a receipt of how they came about. Nothing else says so: a chunk file may exi
 block is whole. An entry that is torn, junk, or of another ensemble counts as absent; so does one of
 an ensemble of the same numbers whose data have gone, because each has a name of its own: nothing
 ever has to be cleared, which a run that stood still could do to the ledger of another.
-`ledger/2015-000042.failed.json` keeps a worker's reason until the block succeeds.
+`ledger/2015-000042.failed.json` keeps a worker's reason and account until the block succeeds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.plan import Block
@@ -42,6 +42,19 @@ class Entry:
     block: Block
     checksum: str
     receipt: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a block is not there.
+
+    Attributes:
+        reason: in a line or two.
+        account: where it was tried and what was seen of its failure, line by line; may be empty.
+    """
+
+    reason: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,12 @@ class Ledger:
         """Declare a block unfinished."""
         remove(self.folder / _name(block))
 
-    def fail(self, block: Block, reason: str) -> None:
-        """Keep the reason why a block failed."""
-        self._write(block, _FAILURE, {"reason": reason})
+    def fail(self, block: Block, failure: Failure) -> None:
+        """Keep why a block failed."""
+        self._write(block, _FAILURE, asdict(failure))
 
-    def failures(self) -> dict[Block, str]:
-        """The reasons of the blocks that failed and have not succeeded since."""
+    def failures(self) -> dict[Block, Failure]:
+        """Of the blocks that failed and have not succeeded since."""
         written = read_all(self.folder, [n for n in self._names() if _is_failure(n)])
         noted = (self._failure(name, content) for name, content in written.items())
         return {block: why for block, why in filter(None, noted) if not self.holds(block)}
@@ -119,10 +132,10 @@ class Ledger:
                 return Entry(Block(*block), checksum, receipt)
         return None
 
-    def _failure(self, name: str, written: bytes) -> tuple[Block, str] | None:
+    def _failure(self, name: str, written: bytes) -> tuple[Block, Failure] | None:
         match self._content(name, written):
-            case {"reason": str(reason), "block": [*block]}:
-                return Block(*block), reason
+            case {"reason": str(reason), "account": str(account), "block": [*block]}:
+                return Block(*block), Failure(reason, account)
         return None
 
     def _content(self, name: str, written: bytes) -> dict[str, Any] | None:

@@ -125,7 +125,14 @@ def schedule(
     Raises:
         ConfigError: `most` leaves no look, files hold fewer factors, or `first` is not the first
             look of the folder.
+        InputError: there is one year only.
     """
+    if len(config.sampling.years) < 2:
+        raise InputError(
+            "the configuration has one year, so there is no change to draw for",
+            where=str(config.path),
+            remedy="name two years or more, or run without --until-tolerance",
+        )
     looks = _remembered(place(folder) if folder else workflow.run_folder(config))
     start = whole_blocks(first or config.sampling.draws, config.sampling.block)
     if looks is not None:
@@ -229,10 +236,4 @@ def _refuse_impossible(config: Config, digits: int) -> None:
             f"{digits} significant digits of an uncertainty are not 1 or 2",
             where="until tolerance",
             remedy="ask for 1 or 2: an uncertainty is not known better (JCGM 101:2008, 7.9.1)",
-        )
-    if len(config.sampling.years) < 2:
-        raise InputError(
-            "the configuration has one year, so there is no change to draw for",
-            where=str(config.path),
-            remedy="name two years or more, or run without --until-tolerance",
         )

@@ -17,13 +17,14 @@ from engine.config import Config
 from engine.config.asked import to_remember
 from engine.error_model import ErrorModel
 from engine.errors import StoreError
-from engine.jobs import Job, settled
+from engine.jobs import Job, refuse_drift, settled
 from engine.mrio import MRIO
 from engine.plan import SamplingPlan
 from engine.prepare import exact_in_short
 from engine.question import Question, with_units
 from engine.runs import Listener, Sitting, sitting
 from engine.runs import run as run_jobs
+from engine.stores.ensemble import noted
 from engine.stores.places import Place, Remote, place
 from engine.stores.record import Record, remembered, write_record
 from engine.workflow.checking import buys
@@ -128,6 +129,23 @@ def _run(
                 enter()
             raise
         return Run(folder, enter())
+
+
+def refuse_another_run(config: Config, folder: Place, sampling: SamplingPlan) -> None:
+    """Refuse a folder that holds another run, reading no more than the table of its first year.
+
+    Raises:
+        DriftError: naming what differs.
+        StoreError: the folder cannot be read.
+    """
+    there = [scenario for scenario in config.scenarios if noted(folder / scenario.name)]
+    if not there:
+        return
+    tables = Reader(config)
+    table = tables.read(sampling.years[0])
+    question = with_units(config.question, table.labels)
+    for scenario in there:
+        refuse_drift(job_of(config, scenario, folder, question, sampling, tables.read), table)
 
 
 def draws_elsewhere(cluster: Profile) -> bool:
