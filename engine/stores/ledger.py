@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,7 +90,8 @@ class Ledger:
         """Declare a block finished; its data must be durable already."""
         content = {"checksum": entry.checksum, "receipt": dict(entry.receipt)}
         self._write(entry.block, _ENTRY, content)
-        discard(self.folder / _name(entry.block, _FAILURE))
+        with suppress(OSError):  # an earlier failure counts no more, whether its file stays or goes
+            discard(self.folder / _name(entry.block, _FAILURE))
 
     def drop(self, block: Block) -> None:
         """Declare a block unfinished."""
