@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-_LONGEST = ("test_slurm.py", "test_chaos.py", "test_runbook.py")
+_LONGEST = "test_slurm.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in _LONGEST)  # begun first, none is waited for
+    items.sort(key=lambda item: item.path.name != _LONGEST)  # begun first, it is not waited for
     if os.environ.get("FOOTFALL_DATA"):
         return
     missing = pytest.mark.skip(reason="FOOTFALL_DATA is not set: no real tables here")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -132,17 +133,21 @@ def same(folder: Path, truth: workflow.Run) -> None:
     assert len(ours) == 3 * DRAWS // 64
 
 
+def refused_while_it_runs(slurm: Site, folder: Path, number: str, found: list[bool]) -> None:
+    again = footfall(
+        slurm, "submit", folder / "small.toml", "--cluster", folder / "profile.toml",
+        "--output", folder / "run",
+    )  # fmt: skip
+    found.append(again.returncode == 1 and f"job {number}" in again.stderr)
+
+
 def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     slurm: Site, tmp_path: Path, truth: workflow.Run
 ) -> None:
     folder = prepared(tmp_path)
     number = submit(slurm, folder)
-    again = footfall(
-        slurm, "submit", folder / "small.toml", "--cluster", folder / "profile.toml",
-        "--output", folder / "run",
-    )  # fmt: skip
-    assert again.returncode == 1
-    assert f"job {number}" in again.stderr
+    again = Thread(target=refused_while_it_runs, args=(slurm, folder, number, refusals := []))
+    again.start()
     until(lambda: blocks(folder), "no worker began", folder)
     cancelled = workers(slurm)
     slurm.ask("scancel", *cancelled)
@@ -151,6 +156,8 @@ def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     assert f"controller: slurm job {number}" in status
     assert "ended" not in status
     until(lambda: set(workers(slurm)) - set(cancelled), "no worker takes their place", folder)
+    again.join()
+    assert refusals == [True]
     until(is_over(slurm), "the run does not end", folder)
     same(folder, truth)
     assert "ended" in footfall(slurm, "status", folder / "run").stdout
