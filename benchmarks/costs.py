@@ -1,4 +1,4 @@
-"""What surrounds the drawing of a block: storing it, on a disk and in an object store.
+"""What surrounds the drawing of blocks: opening the ensemble, and storing them.
 
 The object store is moto's server on this machine, in a process of its own: a lower bound of what a
 store across a network takes, and exact in the number of requests.
@@ -27,11 +27,12 @@ from benchmarks.records import Record, Result, Skipped
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Contender, Spread, interleaved
 from engine.clusters import ClusterSpec, Executor, connect
+from engine.plan import WRITING, Block
+from engine.runs import PLANNED
 from engine.stores import objects
-from engine.stores.ensemble import Axes, Ensemble, create_or_extend
+from engine.stores.ensemble import Axes, BlockResults, Ensemble, create_or_extend, open_ensemble
 from engine.stores.places import Place, Remote
 
-_PLANNED = 20.0  # seconds a task lasts on a cluster (`engine.runs`)
 _KEYS = {
     "AWS_ACCESS_KEY_ID": "benchmarks",
     "AWS_SECRET_ACCESS_KEY": "benchmarks",
@@ -41,12 +42,11 @@ _KEYS = {
 
 
 def measure_costs(settings: Settings) -> Iterator[Result]:
-    """A task through the scheduler, and a block into its store, as shares of a task of 20 s."""
+    """What a task takes beside drawing, and what each of its blocks does, as shares of its time."""
     disk = ROOT / "benchmarks" / "results"  # the usual temporary folder may be memory
     disk.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=disk) as folder:
-        spread = _storing(settings, Path(folder) / "one")
-        yield _stored("on this disk, synced", spread, {})
+        yield from _beside_drawing("on this disk, synced", settings, Path(folder) / "one", [])
     yield from _in_a_bucket(settings)
     yield from _scheduling(settings)
 
@@ -59,14 +59,8 @@ def _in_a_bucket(settings: Settings) -> Iterator[Result]:
         return
     with _bucket() as (place, requests):
         say("  in an object store")
-        spread = _storing(settings, place / "one", requests.clear)
-        kinds = {kind: requests.count(kind) for kind in sorted(set(requests))}
-        facts = {
-            "requests of the last": len(requests),
-            **kinds,
-            "s a request": spread.median / len(requests),
-        }
-        yield _stored("in moto's server here, a lower bound for S3", spread, facts)
+        where = "in moto's server here, a lower bound for S3"
+        yield from _beside_drawing(where, settings, place / "one", requests)
 
 
 def _scheduling(settings: Settings) -> Iterator[Result]:
@@ -84,38 +78,61 @@ def _scheduling(settings: Settings) -> Iterator[Result]:
         contender = Contender("a task: submitted, assigned, fetched", run, step=8)
         timed = interleaved([contender], settings.repeats, settings.least)
     spread = timed[contender.name].spread
-    facts = {"share of a task of 20 s": spread.median / _PLANNED}
+    facts = {f"share of a task of {PLANNED:g} s": spread.median / PLANNED}
     case = "scheduling on 2 worker processes"
     yield Record("costs", case, contender.name, spread, "s", facts=facts)
 
 
-def _stored(where: str, spread: Spread, facts: dict[str, Any]) -> Record:
+def _beside_drawing(
+    where: str, settings: Settings, place: Place, requests: list[str]
+) -> Iterator[Record]:
+    """What `engine.blockwork.compute` does for a task and for each of its blocks but drawing."""
+    ensemble, results = _made(place, 4 if settings.quick else 16)
+
+    def store(block: Block) -> None:
+        if not ensemble.holds(block):
+            ensemble.write(block, results, {})
+
+    spread, asked = _timed(lambda _: open_ensemble(place), ensemble.blocks(), requests)
+    facts = {f"share of a task of {PLANNED:g} s": spread.median / PLANNED}
+    yield Record("costs", "a task opens its ensemble", where, spread, "s", facts=facts | asked)
+    spread, asked = _timed(store, ensemble.blocks(), requests)
     shares = {
-        f"share of a task of 20 s, blocks of {seconds:g} s": spread.median / seconds
-        for seconds in (1.0, _PLANNED)
+        f"share of a task of {PLANNED:g} s, blocks of {seconds:g} s": spread.median / seconds
+        for seconds in (1.0, PLANNED)
     }
-    return Record("costs", "storing a block and its ledger entry", where, spread, "s",
-                  facts=facts | shares)  # fmt: skip
+    model = {"predicted": WRITING, "predicted / measured": WRITING / spread.median}
+    yield Record("costs", "looking for a block in the ledger, storing and entering it", where,
+                 spread, "s", facts=asked | shares | model)  # fmt: skip
 
 
-def _storing(
-    settings: Settings, place: Place, before: Callable[[], object] = lambda: None
-) -> Spread:
-    """Seconds a block: 256 draws of 46 consumers, 3 indicators and every part."""
-    years, blocks = (2010, 2011), 4 if settings.quick else 16
+def _timed(
+    work: Callable[[Block], object], blocks: list[Block], requests: list[str]
+) -> tuple[Spread, dict[str, Any]]:
+    """Seconds a time, and how many requests of a store the last one made."""
+    seconds = []
+    for block in blocks:
+        requests.clear()
+        began = time.perf_counter()
+        work(block)
+        seconds.append(time.perf_counter() - began)
+    spread = Spread.of(seconds)
+    if not requests:
+        return spread, {}
+    kinds = {kind: requests.count(kind) for kind in sorted(set(requests))}
+    each = spread.median / len(requests)
+    return spread, {"requests of the last": len(requests), **kinds, "s a request": each}
+
+
+def _made(place: Place, blocks: int) -> tuple[Ensemble, BlockResults]:
+    """Two years of 256 draws a block of 46 consumers, 3 indicators and every part."""
     names = tuple(f"R{number:02d}" for number in range(46))
     parts = ("total", "domestic", "foreign", "direct")
-    axes = Axes(years, ("CO2", "CH4", "N2O"), ("kt",) * 3, names, parts, 256)
-    reference = np.ones((len(years), *axes.cells))
+    axes = Axes((2010, 2011), ("CO2", "CH4", "N2O"), ("kt",) * 3, names, parts, 256)
+    reference = np.ones((2, *axes.cells))
     described: dict[str, Any] = {"title": "SYNTHETIC"}
-    ensemble: Ensemble = create_or_extend(place, axes, 256 * blocks, {}, reference, described)
-    results, seconds = made_up(axes), []
-    for block in ensemble.blocks():
-        before()
-        began = time.perf_counter()
-        ensemble.write(block, results, {})
-        seconds.append(time.perf_counter() - began)
-    return Spread.of(seconds)
+    ensemble = create_or_extend(place, axes, 256 * blocks, {}, reference, described)
+    return ensemble, made_up(axes)
 
 
 @contextmanager

@@ -30,13 +30,13 @@ from benchmarks.records import Record, Result
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Spread
 from engine.blockwork import Task
-from engine.clusters.address import check
-from engine.clusters.executing import WAVE, Distributed
-from engine.clusters.local import OURS
+from engine.clusters.admitting import check
+from engine.clusters.executing import OURS, WAVE, Distributed
 from engine.plan import Block
+from engine.runs import PLANNED
 from engine.workflow.scaling import SCHEDULING, Scaling
 
-_PLANNED = 20.0  # seconds a task lasts on a cluster (`engine.runs`)
+_LONGER = f"the same gaps, tasks of {PLANNED:g} s"
 _ALONE = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "1h",
@@ -73,7 +73,7 @@ def measure_crowd(settings: Settings) -> Iterator[Result]:
 
 
 def _cut(seconds: float) -> str:
-    return f"tasks of {seconds:g} s in place of {_PLANNED:g} s"
+    return f"tasks of {seconds:g} s in place of {PLANNED:g} s"
 
 
 def _fed(
@@ -88,8 +88,7 @@ def _fed(
     if len(rests) != tasks:
         raise RuntimeError(f"{tasks - len(rests)} tasks failed: {outcomes[0].account}")
     whole = sum(one.ended - one.began for one in rests) / (executor.slots * took)
-    longer = 1 - (1 - whole) * seconds / _PLANNED
-    facts = {"tasks": tasks, "seconds": took, "the same gaps, tasks of 20 s": longer}
+    facts = {"tasks": tasks, "seconds": took, _LONGER: at_length(whole, seconds, PLANNED)}
     yield Record("crowd", case, "fed, start and last wave included", _once(whole), "of the time",
                  facts=facts)  # fmt: skip
     gaps = _gaps(rests)
@@ -103,6 +102,15 @@ def _fed(
     wave = sent / tasks * WAVE * executor.slots
     facts = {"a task": sent / tasks, "limit": 2.0**20}
     yield Record("crowd", case, "sent to the scheduler for a wave", _once(wave), "B", facts=facts)
+
+
+def at_length(share: float, seconds: float, planned: float) -> float:
+    """The share of the time that is fed where tasks last longer and the gaps between them do not.
+
+    A gap g after each task of s seconds leaves s / (s + g) = `share`, and one of P s P / (P + g).
+    """
+    gap = seconds * (1 / share - 1)
+    return planned / (planned + gap)
 
 
 def _gaps(rests: list[Rest]) -> list[float]:
@@ -122,8 +130,8 @@ def _rates(case: str, executor: Distributed, settings: Settings) -> Iterator[Rec
         own.append((time.process_time() - busy) / tasks)
     spread = Spread.of(own)
     facts = {
-        "share of a task of 20 s on 256 workers": 256 * spread.median / _PLANNED,
-        "workers that one core feeds with tasks of 20 s": _PLANNED / spread.median,
+        f"share of a task of {PLANNED:g} s on 256 workers": 256 * spread.median / PLANNED,
+        f"workers that one core feeds with tasks of {PLANNED:g} s": PLANNED / spread.median,
         "predicted": SCHEDULING,
         "predicted / measured": SCHEDULING / spread.median,
     }

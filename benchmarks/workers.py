@@ -25,6 +25,7 @@ from engine.draws import draw_prepared
 from engine.jobs import Settled, settled
 from engine.question import with_units
 from engine.stores.ensemble import open_ensemble
+from engine.stores.lock import held
 from engine.stores.tables import load
 from engine.workflow.reading import Reader
 from engine.workflow.running import job_of
@@ -57,7 +58,11 @@ def _settled(config: engine.Config, folder: Path) -> Iterator[Settled]:
     tables, sampling = Reader(config), config.sampling
     question = with_units(config.question, tables.read(sampling.years[0]).labels)
     job = job_of(config, config.scenarios[0], folder, question, sampling, tables.read)
-    with one_blas_thread(), settled([job], elsewhere=False) as ready:
+    with (
+        held(folder / "lock.json") as lock,
+        one_blas_thread(),
+        settled([job], lock, elsewhere=False) as ready,
+    ):
         yield ready[0]
 
 

@@ -69,7 +69,7 @@ def compute(task: Task) -> int:
     ensemble = open_ensemble(task.ensemble)
     prepared = _table(task.table, ensemble.digest)
     for block in task.blocks:
-        if ensemble.ledger.holds(block):
+        if ensemble.holds(block):
             continue
         began = time.perf_counter()
         drawn = draw_prepared(prepared, block.draws)

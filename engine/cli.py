@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import signal
 import sys
@@ -31,6 +32,9 @@ class _Terminated(BaseException):
 
 
 def _terminate(signum: int, frame: object) -> None:
+    # Once is enough: batch systems say it to every process, and a job's script says it again, which
+    # must not break off what is being put in order.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
 
 
@@ -45,6 +49,16 @@ def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
         except FootfallError as error:
             click.echo(f"footfall: {error}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has read enough
+                raise
+            at = f"{error.filename}: " if error.filename else ""
+            click.echo(
+                f"footfall: {at}{error.strerror or error}\n  remedy: mend what the message names, "
+                "then the same command again: finished blocks are safe",
+                err=True,
+            )
+            sys.exit(FootfallError.exit_code)
         except _Terminated:
             click.echo(
                 "footfall: told to stop; finished blocks are safe, the same command goes on",
@@ -58,7 +72,8 @@ def _speaks_plainly(verb: Callable[..., None]) -> Callable[..., None]:
             )
             sys.exit(INTERRUPTED)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            if signal.getsignal(signal.SIGTERM) is _terminate:  # else it is ignored to the end
+                signal.signal(signal.SIGTERM, before)
 
     return spoken
 
@@ -79,6 +94,38 @@ def _cluster_options(verb: Callable[..., None]) -> Callable[..., None]:
     ):
         verb = option(verb)
     return verb
+
+
+def _tolerance_options(verb: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--max-draws",
+            type=click.IntRange(min=1),
+            help="With --until-tolerance: never more; "
+            f"{studies.MOST} times the first look if not given.",
+        ),
+        click.option(
+            "--digits",
+            type=click.IntRange(1, 2),
+            help="With --until-tolerance: digits of its uncertainty to which a change is to be "
+            "known, 1 if not given; 2 take up to a hundred times as many draws.",
+        ),
+        click.option(
+            "--until-tolerance",
+            is_flag=True,
+            help="Double the draws until every yearly change is settled: its verdict, and the "
+            "digits of its uncertainty (JCGM 101:2008, 7.9). --draws is then the number at the "
+            "first look. Workers stay from the first look to the last.",
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def _refuse_loose(until_tolerance: bool, digits: int | None, max_draws: int | None) -> None:
+    for name, given in (("--digits", digits), ("--max-draws", max_draws)):
+        if given is not None and not until_tolerance:
+            raise click.UsageError(f"{name} belongs to --until-tolerance, which is not given")
 
 
 def _shown_as(verb: Callable[..., None]) -> Callable[..., None]:
@@ -135,9 +182,8 @@ def plan(
 ) -> None:
     """Predict memory, disk, time and core-hours; run nothing, refuse what cannot fit."""
     loaded = load_config(config)
-    planned = workflow.plan(
-        loaded, draws=draws, cluster=_cluster(loaded, executor, workers, profile)
-    )
+    cluster = _cluster(loaded, executor, workers, profile)
+    planned = workflow.plan(loaded, draws=draws, cluster=cluster, submitted=True)
     for line in planned.lines():
         click.echo(line)
     if scaling:
@@ -210,23 +256,7 @@ def budget(
     "--output", help="Run folder, also s3://bucket/folder; runs/<config name> if not given."
 )
 @_draws
-@click.option(
-    "--until-tolerance",
-    is_flag=True,
-    help="Double the draws until every yearly change is settled: its verdict, and the digits of "
-    "its uncertainty (JCGM 101:2008, 7.9). --draws is then the number at the first look.",
-)
-@click.option(
-    "--digits",
-    type=click.IntRange(1, 2),
-    help="With --until-tolerance: digits of its uncertainty to which a change is to be known, 1 if "
-    "not given; 2 take up to a hundred times as many draws.",
-)
-@click.option(
-    "--max-draws",
-    type=click.IntRange(min=1),
-    help=f"With --until-tolerance: never more; {studies.MOST} times the first look if not given.",
-)
+@_tolerance_options
 @_cluster_options
 @_speaks_plainly
 def run(
@@ -241,9 +271,7 @@ def run(
     profile: Path | None,
 ) -> None:
     """Run, resume or extend; Ctrl-C leaves a run that the same command goes on with."""
-    for name, given in (("--digits", digits), ("--max-draws", max_draws)):
-        if given is not None and not until_tolerance:
-            raise click.UsageError(f"{name} belongs to --until-tolerance, which is not given")
+    _refuse_loose(until_tolerance, digits, max_draws)
     loaded = load_config(config)
     cluster = _cluster(loaded, executor, workers, profile)
     if until_tolerance:
@@ -357,7 +385,8 @@ def _state(progress: RunProgress) -> str:
 )
 @click.option("--output", help="Run folder or URL; runs/<config name>.")
 @_draws
-@click.option("--until-tolerance", is_flag=True, help="As `run --until-tolerance`.")
+@_tolerance_options
+@click.option("--workers", type=click.IntRange(min=1), help="Instead of the profile's.")
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 @_speaks_plainly
 def submit(
@@ -366,18 +395,27 @@ def submit(
     output: str | None,
     draws: int | None,
     until_tolerance: bool,
+    digits: int | None,
+    max_draws: int | None,
+    workers: int | None,
     dry_run: bool,
 ) -> None:
     """Send the run to a batch system and return; the same command resumes it."""
+    _refuse_loose(until_tolerance, digits, max_draws)
     loaded = load_config(config)
     profile = profile or loaded.profile
     if profile is None:
         raise click.UsageError("name a cluster profile with --cluster")
-    arguments = [] if draws is None else ["--draws", str(draws)]
-    arguments += ["--until-tolerance"] if until_tolerance else []
-    cluster = load_profile(profile)
+    numbers = {
+        "--draws": draws, "--digits": digits, "--max-draws": max_draws, "--workers": workers
+    }  # fmt: skip
+    arguments = ["--until-tolerance"] if until_tolerance else []
+    for name, number in numbers.items():
+        arguments += [] if number is None else [name, str(number)]
+    cluster = _cluster(loaded, None, workers, profile)
+    first = studies.schedule(loaded, output, draws, max_draws)[0] if until_tolerance else draws
     send = workflow.dry_run if dry_run else workflow.submit_run
-    for line in send(loaded, cluster, profile, output, tuple(arguments)):
+    for line in send(loaded, cluster, profile, output, draws=first, arguments=tuple(arguments)):
         click.echo(line)
 
 

@@ -41,7 +41,7 @@ from engine.errors import TableError
 from engine.kernels import dirichlet, laws
 from engine.kernels.perturb import fingerprint
 from engine.mrio import MRIO, Finding, Labels, Provenance, findings
-from engine.plan import SamplingPlan, tasks
+from engine.plan import SamplingPlan
 from engine.prepare import (
     Addresses,
     Exact,
@@ -56,8 +56,15 @@ from engine.split import Keep, split
 from engine.stores import tables as prepared_tables
 from engine.stores.budgets import read_budget, write_budget
 from engine.stores.durable import make_folder, storing
-from engine.stores.ensemble import Axes, Ensemble, create_or_extend, digest_of
-from engine.stores.lock import Lock, held
+from engine.stores.ensemble import (
+    Axes,
+    Ensemble,
+    create_or_extend,
+    digest_of,
+    noted,
+    refuse_another,
+)
+from engine.stores.lock import Lock
 from engine.stores.places import Place, from_anywhere
 from engine.twin import Twin, twin, uncertain
 
@@ -97,36 +104,36 @@ class Settled:
     job: Job
     ensemble: Ensemble
     tables: Place
-    lock: Lock
     exact: Mapping[int, tuple[Exact, ...]]
 
     def tasks(self) -> Iterator[Task]:
         """A task for each block the ledger lacks."""
         parts = tuple(PARTS.index(part) for part in self.job.question.parts)
-        for blocks in tasks(self.ensemble.missing(), 1):
-            table = self.tables / str(blocks[0].year)
-            yield Task(from_anywhere(table), from_anywhere(self.job.folder), blocks, parts)
+        for block in self.ensemble.missing():
+            table = self.tables / str(block.year)
+            yield Task(from_anywhere(table), from_anywhere(self.job.folder), (block,), parts)
 
 
 @contextmanager
-def settled(jobs: Sequence[Job], *, elsewhere: bool) -> Iterator[list[Settled]]:
-    """Hold the locks of all jobs and settle them; prepared tables go away at the end.
+def settled(jobs: Sequence[Job], lock: Lock, *, elsewhere: bool) -> Iterator[list[Settled]]:
+    """Settle the jobs of one run; prepared tables go away at the end.
 
     Args:
+        lock: of the run folder, held.
         elsewhere: whether other machines draw too: prepared tables are then put into the run
             folder where that is in an object store.
 
     Raises:
         InputError: a table, the question or an error model cannot be used.
         DriftError: a folder holds an ensemble of another job.
-        LockedError: another run is writing one of them.
+        LockedError: another run has taken the folder over.
     """
     with ExitStack() as open_things:
         ready = []
         for job in jobs:
+            lock.confirm()
             with storing(job.folder):
                 make_folder(job.folder)
-            lock = open_things.enter_context(held(job.folder / "lock.json"))
             tables = open_things.enter_context(prepared_tables.workplace(job.folder))
             ready.append(_settle(job, lock, tables, elsewhere=elsewhere))
         yield ready
@@ -183,13 +190,15 @@ def _settle(job: Job, lock: Lock, folder: Path, *, elsewhere: bool) -> Settled:
             f"{name}_reference": np.stack([estimate.contributions[name] for estimate in estimates])
             for name in axes.contributions
         },
+        confirm=lock.confirm,
     )
     if divided is not None:
+        lock.confirm()
         write_budget(job.folder, divided, digest)
     tables: Place = folder
     if elsewhere and ensemble.missing():
         tables = prepared_tables.published(folder, job.folder)
-    return Settled(job, ensemble, tables, lock, exact)
+    return Settled(job, ensemble, tables, exact)
 
 
 class _Year(NamedTuple):
@@ -301,6 +310,23 @@ def digest(job: Job, labels: Labels, tables: Mapping[int, str]) -> str:
         tables: sha256 of each year's table.
     """
     return digest_of(_axes(job, labels), identity(job, tables))
+
+
+def refuse_drift(job: Job, table: MRIO) -> None:
+    """Refuse a job whose folder holds another ensemble, as far as its first year's table tells.
+
+    The other years' tables are taken for those of the ensemble: `settled` reads them.
+
+    Raises:
+        DriftError: naming what differs.
+        StoreError: the folder cannot be read.
+    """
+    known = noted(job.folder)
+    if known is not None:
+        years, tables = map(str, job.sampling.years), known["tables"]
+        seen = {int(year): tables[year] for year in years if year in tables}
+        described = identity(job, {**seen, table.year: table.sha256})
+        refuse_another(job.folder, _axes(job, table.labels), described)
 
 
 def identity(job: Job, tables: Mapping[int, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ year, scheduled together; a **wave** is the tasks in flight.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,7 +53,7 @@ _DENSE = 0.85  # of the rate of a square product, at which the whole inverse is 
 _OTHER = 1.5  # normals in the time that a factor takes that is not lognormal; measured
 _NUMPY = 1800  # applications in the time that all of numpy takes with one number of a solution
 _OVERHEAD = 2e-3  # seconds of Python, a group
-_WRITING = 0.03  # seconds to write a block and enter it
+WRITING = 0.03  # seconds to write a block and enter it (`scripts/bench costs`)
 _A_CELL = 7e-7  # seconds to prepare a cell: its size, its place in the order
 _TABLE = 2 * 16 * 257  # bytes of a Dirichlet share's table, kept with all cells and once more
 _A_TABLE = 5e-4  # seconds to tabulate one
@@ -114,28 +114,10 @@ class SamplingPlan:
                 remedy=f"use {whole_blocks(self.draws, self.block)}",
             )
 
-    def blocks(self) -> Iterator[Block]:
-        """Every block, years outermost, so that a worker keeps one year's table for long."""
-        for year in self.years:
-            for index in range(self.draws // self.block):
-                yield Block(year, index, self.block)
-
 
 def whole_blocks(draws: int, block: int) -> int:
     """The smallest whole number of blocks that holds at least `draws` draws (at least one)."""
     return max(1, -(-draws // block)) * block
-
-
-def tasks(blocks: Iterable[Block], blocks_per_task: int) -> Iterator[tuple[Block, ...]]:
-    """Blocks in bunches of at most `blocks_per_task`, never two years in one bunch."""
-    bunch: list[Block] = []
-    for block in blocks:
-        if bunch and (len(bunch) == blocks_per_task or block.year != bunch[0].year):
-            yield tuple(bunch)
-            bunch = []
-        bunch.append(block)
-    if bunch:
-        yield tuple(bunch)
 
 
 # --- what a run will need -----------------------------------------------------------------------
@@ -269,7 +251,7 @@ def needs(shape: Shape, sampling: SamplingPlan, slots: int, rates: Rates) -> Nee
     one = 8 * shape.q * shape.c * shape.parts
     draws = sampling.draws * len(sampling.years)
     group = _rebalanced(shape, rates) if shape.rebalanced else _group(shape, rates)
-    drawing = draws / GROUP * group + draws / sampling.block * _WRITING
+    drawing = draws / GROUP * group + draws / sampling.block * WRITING
     return Needs(
         matrix=8 * square,
         # A year for each slot while one gives way to the next, and one more that is still open.

@@ -8,9 +8,8 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from engine.blockwork import Task, compute
@@ -18,7 +17,9 @@ from engine.clusters import Cluster, ClusterSpec, Executor, Outcome, Profile, co
 from engine.errors import RunError, StoreError, WorkerDiedError
 from engine.jobs import Settled
 from engine.plan import Block
-from engine.stores.ensemble import open_ensemble
+from engine.stores.durable import make_folder, storing
+from engine.stores.ensemble import Failure, open_ensemble
+from engine.stores.lock import Lock, held
 from engine.stores.places import Place, aside
 
 ATTEMPTS = 2  # at a block, before a run gives it up
@@ -28,7 +29,7 @@ _REFUSED, _REFUSED_AT_LEAST = 4, 8
 # Seconds a task is to last: scheduling and a worker's walk to the table then cost next to nothing,
 # while a lost worker loses little. On this machine blocks are handed out one by one unless they are
 # very short.
-_PLANNED, _PLANNED_HERE = 20.0, 0.25
+PLANNED, _PLANNED_HERE = 20.0, 0.25
 _TASKS_A_SLOT = 4  # at least: with fewer, slots would stand idle at the end
 _REMEMBERED = 64  # blocks whose time tells how long the next ones take
 
@@ -57,11 +58,45 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
-def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> None:
-    """Compute whatever the ensembles lack.
+@dataclass(slots=True, eq=False)
+class Sitting:
+    """A run folder held by its lock, and the workers of a profile, connected when first needed.
+
+    The lock is the folder's: its record, logs, keys and jobs are no single scenario's.
+    """
+
+    folder: Place
+    cluster: Profile
+    lock: Lock
+    _open: ExitStack
+    _workers: Cluster | None = None
+
+    def workers(self) -> Cluster:
+        """The workers, who stay until the end of the sitting."""
+        if self._workers is None:
+            self._workers = self._open.enter_context(connect(self.cluster, aside(self.folder)))
+        return self._workers
+
+
+@contextmanager
+def sitting(folder: Place, cluster: Profile) -> Iterator[Sitting]:
+    """Hold a run folder; at the end workers are stopped first, and then the lock is released.
 
     Raises:
-        LockedError: another run has taken one of them over.
+        LockedError: another run is at work in the folder, or has taken it over.
+        StoreError: it cannot be written.
+    """
+    with storing(folder):
+        make_folder(folder)
+    with held(folder / "lock.json") as lock, ExitStack() as open_things:
+        yield Sitting(folder, cluster, lock, open_things)
+
+
+def run(settled: Sequence[Settled], here: Sitting, listener: Listener) -> None:
+    """Compute whatever the ensembles lack, until their ledgers lack nothing.
+
+    Raises:
+        LockedError: another run has taken the folder over.
         StoppedError: the cluster was lost; the same command goes on.
         RunError: blocks failed, or the store refused one after another; the others are safe, and
             running again tries the failed ones.
@@ -71,32 +106,51 @@ def run(settled: Sequence[Settled], cluster: Profile, listener: Listener) -> Non
         return
     total = sum(len(one.ensemble.axes.years) * one.ensemble.draws for one in settled)
     before = total - sum(block.size for task in waiting for block in task.blocks)
-    folder = aside(settled[0].job.folder.parent)
-    with connect(cluster, folder) as executor:
-        counted = _Counted(before, total, executor.dashboard, listener)
-        pace = _Pace(seconds_of_task(cluster))
-        given_up: list[Outcome[Task, int]] = []
-        tries: Counter[tuple[Place, Block]] = Counter()
-        in_a_row = 0
-        tasks = pace.bunched(waiting, executor)
-        while waiting:
-            waiting = []
-            for outcome in executor.map_unordered(compute, tasks):
-                for one in settled:
-                    one.lock.check()
-                in_a_row = in_a_row + 1 if isinstance(outcome.error, StoreError) else 0
-                if in_a_row >= max(_REFUSED_AT_LEAST, _REFUSED * executor.slots):
-                    raise _refused(in_a_row, outcome)
-                if outcome.error is None:
-                    counted.add(sum(block.size for block in outcome.task.blocks))
-                    pace.learn(outcome)
-                elif _is_last(outcome, tries):
-                    given_up.append(outcome)
-                else:
-                    waiting += outcome.task.singly()
-            tasks = iter(waiting)
+    executor = here.workers()
+    counted = _Counted(before, total, executor.dashboard, listener)
+    pace = _Pace(seconds_of_task(here.cluster))
+    given_up: list[Outcome[Task, int]] = []
+    tries: Counter[tuple[Place, Block]] = Counter()
+    in_a_row = again = 0
+    tasks = pace.bunched(waiting, executor)
+    while waiting:
+        waiting = []
+        for outcome in executor.map_unordered(compute, tasks):
+            here.lock.check()
+            in_a_row = in_a_row + 1 if isinstance(outcome.error, StoreError) else 0
+            if in_a_row >= max(_REFUSED_AT_LEAST, _REFUSED * executor.slots):
+                raise _refused(in_a_row, outcome)
+            if outcome.error is None:
+                counted.add(sum(block.size for block in outcome.task.blocks))
+                pace.learn(outcome)
+            elif _is_last(outcome, tries):
+                given_up.append(outcome)
+            else:
+                waiting += outcome.task.singly()
+        if not waiting and (waiting := _taken_out(settled, given_up)):
+            counted.add(-sum(block.size for task in waiting for block in task.blocks))
+            again += 1
+            if again > ATTEMPTS:
+                raise _never_complete(waiting)
+        tasks = iter(waiting)
     if given_up:
-        _give_up(given_up, folder)
+        here.lock.confirm()
+        _give_up(given_up)
+
+
+def _taken_out(settled: Sequence[Settled], given_up: Sequence[Outcome[Task, int]]) -> list[Task]:
+    """What was drawn and is not in the ledger, as after `status --verify` found it damaged."""
+    failed = {(one.task.ensemble, block) for one in given_up for block in one.task.blocks}
+    lacking = (task for one in settled for task in one.tasks())
+    return [task for task in lacking if (task.ensemble, task.blocks[0]) not in failed]
+
+
+def _never_complete(lacking: Sequence[Task]) -> RunError:
+    return RunError(
+        f"{len(lacking)} blocks were drawn {ATTEMPTS + 1} times, and are not in the ledger",
+        where=f"{lacking[0].ensemble.name}, year {lacking[0].blocks[0].year}",
+        remedy="see with `footfall status --verify` and `ls` who removes them, then run again",
+    )
 
 
 def _refused(tasks: int, last: Outcome[Task, int]) -> RunError:
@@ -123,7 +177,7 @@ def seconds_of_task(cluster: Profile) -> float:
     """Seconds a task is to last."""
     if isinstance(cluster, ClusterSpec):
         return 0.0 if cluster.executor is Executor.SERIAL else _PLANNED_HERE
-    return _PLANNED
+    return PLANNED
 
 
 def blocks_of_task(planned: float, seconds: float, left: int, slots: int) -> int:
@@ -171,11 +225,6 @@ class _Pace:
         return blocks_of_task(self._planned, median(self._seconds), left, slots)
 
 
-def failure_log(folder: Path, scenario: str, block: Block) -> Path:
-    """Where a run keeps the account of a block's failure."""
-    return folder / "logs" / f"failed-{scenario}-{block.year:04d}-{block.index:06d}.log"
-
-
 class _Counted:
     """Tells the listener how far the run is."""
 
@@ -191,20 +240,17 @@ class _Counted:
         self._listener(Progress(done, self._total, self._computed, elapsed, self._dashboard))
 
 
-def _give_up(failed: list[Outcome[Task, int]], folder: Path) -> None:
-    """Enter the reasons in the ledgers, and the accounts in the run's logs."""
+def _give_up(failed: list[Outcome[Task, int]]) -> None:
+    """Enter in the ledgers why."""
     blocks = 0
     for outcome in failed:
         ensemble = open_ensemble(outcome.task.ensemble)
         for block in outcome.task.blocks:
-            if ensemble.ledger.holds(block):  # done before its neighbour failed
+            if ensemble.holds(block):  # done before its neighbour failed
                 continue
             blocks += 1
-            ensemble.record_failure(block, f"{type(outcome.error).__name__}: {outcome.error}")
-            with suppress(OSError):  # what is told of a failure must not be another one
-                path = failure_log(folder, ensemble.path.name, block)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(outcome.account + "\n")
+            reason = f"{type(outcome.error).__name__}: {outcome.error}"
+            ensemble.record_failure(block, Failure(reason, outcome.account))
     task, error = failed[0].task, failed[0].error
     raise RunError(
         f"{blocks} of the blocks failed {ATTEMPTS} times; the first: {error}",

@@ -39,7 +39,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SlurmdParameters=config_overrides
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
+SelectTypeParameters=CR_CPU_Memory
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_interval=2,sched_min_interval=100000,defer_batch
 ReturnToService=2
@@ -50,7 +50,7 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 OverTimeLimit=0
 {nodes}
-PartitionName=main Nodes=n[1-{count}] Default=YES MaxTime=60 State=UP OverSubscribe=NO
+PartitionName=main Nodes=n[1-{count}] Default=YES MaxTime=1440 State=UP OverSubscribe=NO
 """
 
 

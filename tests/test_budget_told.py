@@ -307,6 +307,12 @@ def test_a_budget_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     write_budget(tmp_path, made(), "a digest")
     assert read_budget(tmp_path, "a digest") == made()
     assert read_budget(tmp_path, "another") is None
+    path = tmp_path / "budget.json"
+    digit = path.read_text().rindex("0.")
+    changed = bytearray(path.read_bytes())
+    changed[digit] ^= 1  # "0" becomes "1"
+    path.write_bytes(changed)
+    assert read_budget(tmp_path, "a digest") is None
     (tmp_path / "budget.json").write_text('{"ensemble": "a digest"}')
     assert read_budget(tmp_path, "a digest") is None
 

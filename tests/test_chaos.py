@@ -5,18 +5,27 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
+from itertools import cycle, islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+import slurm_site
 
-from benchmarks.chaos import faults
-from benchmarks.chaos.events import IN_OBJECTS, ON_DISK
+from benchmarks.chaos import __main__ as chaos
+from benchmarks.chaos import events, faults
+from benchmarks.chaos.events import IN_OBJECTS, ON_DISK, ON_SLURM, Trial
 from benchmarks.chaos.faults import CONTROLLER, WORKER, Fault
 from benchmarks.chaos.judging import Truth, judged, looked_at, partial_left
-from benchmarks.chaos.places import fill_up
+from benchmarks.chaos.places import BUSY, DENIED, Moods, fill_up
 from benchmarks.chaos.processes import Seen
 from configs import SERIAL, SMALL, loaded
 from engine import workflow
@@ -25,17 +34,29 @@ from engine.plan import Block
 ROOT = Path(__file__).parent.parent
 
 
+def todays(kinds: Iterable[str], count: int) -> list[str]:
+    """So many kinds, others every day, until all have come up."""
+    first = count * date.today().toordinal() % len(sorted(kinds))
+    return list(islice(cycle(sorted(kinds)), first, first + count))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("on", "kinds"),
     [
         ("disk", [*ON_DISK]),
-        pytest.param("s3", [*(IN_OBJECTS.keys() - ON_DISK.keys())], marks=pytest.mark.s3),
+        pytest.param("s3", todays(IN_OBJECTS, 3), marks=pytest.mark.s3),
+        pytest.param("slurm", todays(ON_SLURM, 1), marks=pytest.mark.slurm),
     ],
 )
-def test_every_kind_of_event_once(on: str, kinds: list[str], tmp_path: Path) -> None:
-    """`scripts/chaos` with a small run; the 200 events of the command take longer."""
+def test_events_of_every_kind(on: str, kinds: list[str], tmp_path: Path) -> None:
+    """`scripts/chaos` with a small run; the 200 events of the command take longer.
+
+    On a disk every kind once; elsewhere, where an event takes longer, a few kinds each day.
+    """
+    if on == "slurm" and (why := slurm_site.missing()):
+        pytest.skip(why)
     file = tmp_path / "chaos.json"
     asked = ["--events", str(len(kinds)), "--on", on, "--draws", "768", "--output", str(file)]
     asked += [word for kind in kinds for word in ("--only", kind)]
@@ -43,7 +64,7 @@ def test_every_kind_of_event_once(on: str, kinds: list[str], tmp_path: Path) -> 
         [sys.executable, "-m", "benchmarks.chaos", *asked],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{asked}\n{done.stdout}\n{done.stderr}"
     told = json.loads(file.read_text())
     assert {row["kind"] for row in told["kinds"]} == set(kinds)
     for row in told["kinds"]:
@@ -52,6 +73,113 @@ def test_every_kind_of_event_once(on: str, kinds: list[str], tmp_path: Path) -> 
         recomputed = {row["kind"]: row["recomputed"] for row in told["kinds"]}
         assert 1 <= recomputed["torn ledger entry"] <= 3
         assert recomputed["leftovers"] == recomputed["controller killed"] == 0
+
+
+def test_a_kind_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SystemExit) as caught:
+        chaos.main(["--on", "disk", "--only", "store slow"])
+    assert caught.value.code == 2
+
+
+class Fake:
+    """A command, or a run that was submitted, whose end is known beforehand."""
+
+    def __init__(self, code: int = 0, said: str = "", *, is_over: bool = False) -> None:
+        self.seen, self.is_over = Seen(("run",), code, said, ""), is_over
+        self.signals: list[int] = []
+
+    def ended(self) -> Seen:
+        self.is_over = True
+        return self.seen
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+
+
+def tried(folder: Path, *commands: Fake, still: bool = False) -> Trial:
+    """A trial of a run of ten blocks whose commands these are."""
+    left = list(commands)
+    truth = Truth({}, dict.fromkeys((Block(2000, index, 64) for index in range(10)), ""), "", 0.0)
+    arena: Any = SimpleNamespace(
+        truth=truth, command=lambda *words: words, give=lambda *words: left.pop(0)
+    )
+    seed = next(s for s in range(99) if (np.random.default_rng(s).random() < 0.5) == still)
+    return Trial("two runs", str(folder), arena, np.random.default_rng(seed))
+
+
+REFUSED = "footfall: x: is in use by another"
+LOST = "footfall: x: was taken over by another"
+
+
+def test_a_lock_that_lets_two_runs_through_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_sittings", lambda _: [{}])
+    well = tried(tmp_path, Fake(), Fake(1, REFUSED))
+    events.two_runs(well)
+    assert (well.faults, well.missed) == ([], False)
+    both = tried(tmp_path, Fake(), Fake(0))
+    events.two_runs(both)
+    assert any("not refused beside another run" in fault for fault in both.faults)
+    never_met = tried(tmp_path, Fake(is_over=True), Fake(0))
+    events.two_runs(never_met)
+    assert never_met.missed
+    forgotten = tried(tmp_path, Fake(is_over=True), Fake(0))
+    monkeypatch.setattr(events, "_sittings", lambda _: [])
+    events.two_runs(forgotten)
+    assert forgotten.faults == ["the record tells of 0 sittings of 2"]
+
+
+def test_a_run_that_was_taken_over_and_goes_on_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_sittings", lambda _: [{}])
+    monkeypatch.setattr(events, "HEARTBEAT", 0.0)
+    (tmp_path / "lock-000002.json").touch()
+    well = tried(tmp_path, Fake(1, LOST), Fake(is_over=True), still=True)
+    events.two_runs(well)
+    assert (well.faults, well.missed) == ([], False)
+    monkeypatch.setattr(events, "_sittings", lambda _: [{}, {}])
+    on = tried(tmp_path, Fake(0), Fake(is_over=True), still=True)
+    events.two_runs(on)
+    assert any("not refused beside another run" in fault for fault in on.faults)
+
+
+@pytest.mark.parametrize(
+    ("struck", "faults", "events_asked", "code"),
+    [(1, [], 1, 0), (0, [], 1, 1), (1, ["x"], 1, 1), (1, [], 2, 1)],
+)
+def test_only_events_that_took_place_and_hit_something_count(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    struck: int,
+    faults: list[str],
+    events_asked: int,
+    code: int,
+) -> None:
+    """An interrupted harness, and one whose blows all fall too late, has shown nothing."""
+    trial = tried(tmp_path)
+    trial.struck, trial.faults = struck, faults
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(chaos, "Forks", lambda _: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(chaos, "prepared", lambda *_: trial.arena)
+    monkeypatch.setattr(chaos, "happen", lambda *_: iter([trial]))
+    assert chaos.main(["--events", str(events_asked)]) == code
+
+
+def test_a_store_refuses_the_kind_of_request_it_is_to_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moods = Moods()
+    moods.refuse("GET", BUSY, 2)
+    asked = ("PUT", "GET", "LIST", "GET", "GET")
+    assert [moods.refuses(kind) for kind in asked] == [False, True, False, True, False]
+    assert moods.refusals == 2
+    moods.refuse("DELETE", DENIED, -1)
+    assert [moods.refuses("DELETE") for _ in range(3)] == [True] * 3
+    assert moods.refusals == 3
+    moods.calm()
+    assert not moods.refuses("DELETE")
 
 
 @pytest.fixture

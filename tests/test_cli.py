@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +132,65 @@ def test_check_names_what_a_configuration_may_name(here: Path) -> None:
     assert "regions: R0 R1 R2" in checked
     assert "sectors: P0, P1" in checked
     assert "sizes are fractions" in checked
+
+
+_TOLD_TWICE = """
+import time
+from engine.cli import _speaks_plainly
+
+@_speaks_plainly
+def verb():
+    try:
+        print("at work", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(0.5)
+        print("in order", flush=True)
+
+verb()
+"""
+
+
+def test_being_told_twice_to_end_breaks_nothing_off() -> None:
+    """A batch system tells the process, and the job's script tells it again at once."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TOLD_TWICE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    for _ in range(3):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.005)
+    told, complained = process.communicate(timeout=60)
+    assert told == "in order\n"
+    assert "Traceback" not in complained
+    assert "finished blocks are safe" in complained
+    assert process.returncode == 75
+
+
+def test_more_workers_than_cores_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    config = str(written(here, SMALL))
+    for words in (("--workers", "3"), ("--workers", "64", "--executor", "processes")):
+        for verb in ("plan", "run"):
+            done = footfall(verb, config, *words)
+            assert done.exit_code == 2
+            assert f"{words[1]} workers are more than the 2 cores" in done.output
+    assert "on 2 threads" in said("plan", config, "--workers", "2")
+    assert not (here / "runs").exists()
+
+
+def test_what_the_operating_system_refuses_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/elsewhere/keys")
+
+    monkeypatch.setattr("engine.workflow.status", refused)
+    done = footfall("status", "x")
+    assert done.exit_code == 1
+    assert "footfall: /elsewhere/keys: Read-only file system\n  remedy: " in done.output
+    assert isinstance(done.exception, SystemExit)

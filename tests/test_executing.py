@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 
 from engine.blockwork import Task
 from engine.clusters import Address, ClusterSpec, Executor, connect, executing, one_blas_thread
-from engine.clusters.address import check
+from engine.clusters.admitting import check
 from engine.clusters.executing import WAVE, Distributed, Outcome
 from engine.clusters.workers import software, unfit
 from engine.errors import PlanError, RunError, StoppedError, WorkerDiedError
@@ -138,18 +138,25 @@ class _Unwatched:
         return ""
 
 
-def test_no_worker_at_all_is_said_when_the_queue_says_so() -> None:
-    class Hopeless(_Unwatched):
-        def hopeless(self, connected: int) -> str:
-            assert connected == 0
-            return "every job has ended"
+class _Hopeless(_Unwatched):
+    said = ""
 
-    with (
-        _cluster(0) as empty,
-        Client(empty) as client,
-        pytest.raises(StoppedError, match="every job has ended"),
-    ):
-        list(Distributed(client, 1, "", Hopeless()).map_unordered(square, range(3)))
+    def hopeless(self, connected: int) -> str:
+        return self.said
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_no_worker_any_more_is_another_matter_than_never_one(workers: int) -> None:
+    """Who has had workers goes back into the queue; who never had any must not."""
+    watch = _Hopeless()
+    with _cluster(workers) as few, Client(few) as client:
+        cluster = Distributed(client, 1, "", watch)
+        if workers:
+            list(cluster.map_unordered(square, range(3)))
+        watch.said = "every job has ended"
+        kind = StoppedError if workers else PlanError
+        with pytest.raises(kind, match="every job has ended"):
+            list(cluster.map_unordered(square, range(3)))
 
 
 def test_workers_may_come_late() -> None:
@@ -173,7 +180,7 @@ def test_a_worker_that_differs_is_refused_now_and_later(monkeypatch: pytest.Monk
     other = {**here, "numpy": "1.0"}
     with one_blas_thread():
         assert unfit(other) == [f"numpy is {here['numpy']}, not 1.0"]
-    monkeypatch.setattr("engine.clusters.address.software", lambda: other)
+    monkeypatch.setattr("engine.clusters.admitting.software", lambda: other)
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
@@ -197,6 +204,31 @@ def test_a_worker_that_differs_is_refused_now_and_later(monkeypatch: pytest.Monk
         cluster.scale(1)
         with pytest.raises(PlanError, match=r"worker .* numpy is .*, not 1\.0"):
             list(outcomes)
+
+
+@pytest.mark.parametrize("hangs", ["run", "register_plugin"])
+def test_a_worker_that_hangs_or_is_lost_while_connecting_stops_the_run(
+    monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    class Reluctant:
+        def run(self, *_: object) -> dict[str, list[str]]:
+            return {}
+
+        def register_plugin(self, plugin: object) -> None:
+            pass
+
+    client = Reluctant()
+    monkeypatch.setattr("engine.clusters.admitting.PATIENCE", 0.1)
+    monkeypatch.setattr(client, hangs, lambda *_: time.sleep(2))
+    with pytest.raises(StoppedError, match="has not answered"):
+        check(client)  # type: ignore[arg-type]
+
+    def gone(*_: object) -> None:
+        raise OSError("connection reset")
+
+    monkeypatch.setattr(client, hangs, gone)
+    with pytest.raises(StoppedError, match="lost while connecting"):
+        check(client)  # type: ignore[arg-type]
 
 
 def test_addresses_on_this_machine_are_loopback_alone() -> None:

@@ -54,7 +54,7 @@ def arrays(ensemble: Ensemble) -> dict[str, bytes]:
 
 def assert_same(path: Path, whole: Ensemble) -> None:
     ensemble = open_ensemble(path)
-    assert ensemble == Ensemble(path, whole.axes, whole.draws, whole.digest)
+    assert ensemble == Ensemble(path, whole.axes, whole.draws, whole.digest, ensemble.creation)
     assert checksums(ensemble) == checksums(whole)
     assert ensemble.verify() == []
     assert arrays(ensemble) == arrays(whole)

@@ -23,7 +23,7 @@ from engine.errors import ConfigError, LockedError
 from engine.plan import Block
 from engine.stores import lock as locks
 from engine.stores.durable import create_exclusively, write_atomically
-from engine.stores.ledger import Entry, Ledger
+from engine.stores.ledger import Entry, Failure, Ledger
 from engine.stores.lock import Holder, Lock, held, is_gone
 
 BLOCK = Block(2015, 42, 64)
@@ -91,16 +91,29 @@ def test_what_is_no_entry_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "2015-000042.json.0123.partial").write_text("half")
     assert ledger.entries() == {}
+    assert ledger.is_empty()
     ledger.enter(Entry(BLOCK, "c0ffee", RECEIPT))
-    ledger.clear()
+    assert not ledger.is_empty()
+    ledger.drop(BLOCK)
     assert ledger.entries() == {}
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_how_far_finished_blocks_reach(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "digest")
+    assert ledger.reach() == 0
+    ledger.enter(Entry(Block(2016, 7, 64), "c0ffee", RECEIPT))
+    ledger.enter(Entry(Block(2015, 11, 64), "c0ffee", RECEIPT))
+    Ledger(tmp_path, "another").enter(Entry(Block(2015, 1000000, 64), "c0ffee", RECEIPT))
+    (tmp_path / "2015-000099.json").write_text("junk")
+    assert ledger.reach() == 12 * 64
+
+
 def test_a_failure_is_kept_until_the_block_succeeds(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "digest")
-    ledger.fail(BLOCK, "KilledWorker: out of memory\nat n = 9800")
-    assert ledger.failures() == {BLOCK: "KilledWorker: out of memory\nat n = 9800"}
+    why = Failure("KilledWorker: out of memory\nat n = 9800", "on node7\nTraceback")
+    ledger.fail(BLOCK, why)
+    assert ledger.failures() == {BLOCK: why}
     assert not ledger.holds(BLOCK)
     ledger.enter(Entry(BLOCK, "c0ffee", RECEIPT))
     assert ledger.failures() == {}

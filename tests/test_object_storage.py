@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partialmethod
 from itertools import count
 from pathlib import Path
 from threading import Barrier
@@ -25,7 +27,7 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from conftest import SECRET
 from distributed import LocalCluster
-from made_blocks import checksums, fill, make, results
+from made_blocks import AXES, IDENTITY, RECEIPT, REFERENCE, checksums, fill, make, results
 from test_readers_arrays import series
 
 from configs import SERIAL, SMALL, arrays, loaded, written
@@ -46,12 +48,16 @@ from engine.plan import Block
 from engine.readers import Arrays
 from engine.stores import lock as locks
 from engine.stores import objects
+from engine.stores import tables as prepared_tables
 from engine.stores.durable import create_exclusively, names, read, write_atomically
-from engine.stores.ensemble import open_ensemble
+from engine.stores.ensemble import Failure, create_or_extend, open_ensemble
 from engine.stores.lock import Lock, held
-from engine.stores.places import Remote, place
+from engine.stores.places import Remote, mark, place
 
-pytestmark = pytest.mark.s3
+pytestmark = [
+    pytest.mark.s3,
+    pytest.mark.filterwarnings("ignore:The codec `vlen-utf8` is currently not part"),
+]
 THREADS = ClusterSpec(Executor.THREADS, 2, dashboard=False)
 LONG = 600.0
 EVERY = int(os.environ.get("FOOTFALL_KILL_EVERY", "0")) or 23  # of some 90 changes of the store
@@ -106,7 +112,8 @@ def test_from_config_to_verdict_in_an_object_store(
     assert arrays(run) == arrays(truth)
     rule = workflow.rule_of(truth)
     assert said("detect", url).strip() == workflow.detect(truth, rule).strip()
-    assert said("report", url).strip() == "report: runs/x/report-base/report.html"
+    page = f"runs/x-{mark(remote(url))}/report-base/report.html"
+    assert said("report", url).strip() == f"report: {page}"
     # As anyone reads it: Zarr's own store, labels, units and all.
     theirs = xr.open_zarr(f"{url}/base/ensemble.zarr", chunks=None)
     with truth.open() as ours:
@@ -148,6 +155,27 @@ def test_drift_is_refused_naming_the_field(bucket: str, tmp_path: Path) -> None:
     workflow.run(small(tmp_path), f"{bucket}/x", draws=64, cluster=SERIAL)
     with pytest.raises(DriftError, match="seed: 7 on disk, 8 asked"):
         workflow.run(small(tmp_path, ("seed = 7", "seed = 8")), f"{bucket}/x", cluster=SERIAL)
+
+
+@pytest.mark.usefixtures("reconnected")
+def test_a_large_object_goes_up_in_parts_and_comes_down_in_pieces(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs import S3FileSystem
+
+    small_parts = partialmethod(S3FileSystem._put_file, chunksize=5 * 2**20)  # S3 takes no smaller
+    monkeypatch.setattr(S3FileSystem, "_put_file", small_parts)
+    monkeypatch.setattr(objects, "_PIECE", 2**20)
+    content = np.random.default_rng(1).bytes(11 * 2**20)
+    (tmp_path / "up").write_bytes(content)
+    objects.upload(tmp_path / "up", remote(bucket) / "large")
+    assert objects.facts(remote(bucket) / "large")["ETag"].strip('"').endswith("-3")
+    objects.download(remote(bucket) / "large", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == content
+    (tmp_path / "up").write_bytes(b"")
+    objects.upload(tmp_path / "up", remote(bucket) / "empty")
+    objects.download(remote(bucket) / "empty", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == b""
 
 
 def test_a_task_names_places_and_carries_no_secret(bucket: str) -> None:
@@ -203,6 +231,18 @@ def test_prepared_tables_that_changed_on_their_way_are_refused(
     on_another_machine(tmp_path / "another", monkeypatch, 1)
     with pytest.raises(RunError, match="is not what was put there"):
         workflow.run(small(tmp_path), f"{bucket}/x", cluster=SERIAL)
+
+
+def test_prepared_tables_that_may_not_be_read_are_not_missing(bucket: str) -> None:
+    year = remote(bucket) / "x" / "tables-1" / "2000"
+    with pytest.raises(StoreError, match="no complete prepared table"):
+        prepared_tables.load(year, "digest")
+    with (
+        Failing("AccessDenied", "GetObject", "tables-1"),
+        pytest.raises(StoreError, match="told AccessDenied") as caught,
+    ):
+        prepared_tables.load(year, "digest")
+    assert "credentials" in caught.value.remedy
 
 
 # --- killed, damaged, contested -----------------------------------------------------------------
@@ -306,9 +346,25 @@ def test_lost_root_metadata_do_not_begin_a_run_anew(bucket: str) -> None:
         make(path, 64)
 
 
+def test_a_run_that_saw_no_ensemble_spares_the_one_that_came_meanwhile(bucket: str) -> None:
+    """The root's metadata are put only where there are none; what it puts before them is mended."""
+    path, left = remote(bucket) / "x", ["once"]
+
+    def another_run() -> None:
+        if left:
+            left.pop()
+            fill(make(path, 128))
+
+    mine = create_or_extend(path, AXES, 64, IDENTITY, REFERENCE, {}, confirm=another_run)
+    assert mine == open_ensemble(path)
+    assert mine.draws == 128
+    assert mine.missing() == []
+    assert mine.verify() == []
+
+
 def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:
     with (
-        held(remote(bucket) / "x" / "base" / "lock.json", heartbeat=0.2) as lock,
+        held(remote(bucket) / "x" / "lock.json", heartbeat=0.2) as lock,
         pytest.raises(LockedError, match=f"is in use by .*pid {os.getpid()}"),
     ):
         workflow.run(small(tmp_path), f"{bucket}/x", cluster=SERIAL)
@@ -316,6 +372,7 @@ def test_two_runs_on_one_store(bucket: str, tmp_path: Path) -> None:
 
 
 def test_of_many_creators_exactly_one_wins(bucket: str) -> None:
+    """Given a server that puts one at a time, as S3 promises and this one is made to."""
     for race in range(30):
         path, together = remote(bucket) / f"{race}", Barrier(8)
 
@@ -433,7 +490,11 @@ def test_a_refusal_says_what_is_safe_and_how_to_go_on(
 
 
 def test_a_failed_block_stops_nothing_else_and_the_same_command_goes_on(
-    bucket: str, tmp_path: Path, truth: workflow.Run
+    bucket: str,
+    tmp_path: Path,
+    truth: workflow.Run,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config, url = small(tmp_path), f"{bucket}/x"
     with (
@@ -444,10 +505,63 @@ def test_a_failed_block_stops_nothing_else_and_the_same_command_goes_on(
     told = "\n".join(workflow.status(url))
     assert told.startswith("base: 3 of 4 blocks")
     assert "failed: year 2001, block 1: StoreError" in told
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # the account is where the run is
+    assert "Traceback" in "\n".join(workflow.logs(url))
     with Failing("InternalError", "PutObject", "footprint/c.1.1.", times=1):
         run = workflow.run(config, url, cluster=THREADS)  # the block's second attempt
     assert arrays(run) == arrays(truth)
     assert len(list(workflow.status(url))) == 1
+
+
+def test_what_must_be_deleted_and_may_not_be_is_an_error(bucket: str) -> None:
+    """A block without its ledger's entry; the note of an earlier failure may as well stay."""
+    ensemble = make(remote(bucket) / "x", 64)
+    block = ensemble.missing()[0]
+    ensemble.record_failure(block, Failure("out of memory"))
+    with Failing("AccessDenied", "DeleteObject", "x/ledger/"):
+        ensemble.write(block, results(block), RECEIPT)
+        assert ensemble.failures() == {}
+        with pytest.raises(StoreError, match="AccessDenied"):
+            ensemble.forget(block)
+    assert block not in ensemble.missing()
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "says"),
+    [
+        ("GetObject", "base/ledger/", "told AccessDenied"),
+        ("ListObjectsV2", "", "told AccessDenied"),
+    ],
+)
+def test_whatever_kind_of_request_is_refused_is_an_error_of_the_store(
+    bucket: str, tmp_path: Path, method: str, key: str, says: str
+) -> None:
+    """A worker that may not ask the ledger, and whoever enters its failure."""
+    with Failing("AccessDenied", method, key):
+        told = CliRunner().invoke(
+            main,
+            ["run", str(small(tmp_path).path), "--output", f"{bucket}/x", "--executor", "serial"],
+        )
+    assert told.exit_code == 1
+    assert says in told.output
+    assert "credentials" in told.output
+    assert isinstance(told.exception, SystemExit)
+
+
+def test_what_is_read_as_it_is_used_may_be_refused_too(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verdicts look into the other scenarios as far as they need to."""
+    config, url = small(tmp_path), f"{bucket}/x"
+    workflow.run(config, url, cluster=SERIAL)
+    opened = workflow.Run.open
+    monkeypatch.setattr(workflow.Run, "load", opened)
+    with Failing("AccessDenied", "GetObject", "footprint/c."):
+        told = CliRunner().invoke(main, ["detect", url])
+    assert told.exit_code == 1
+    assert f"footfall: {url}/base/ensemble.zarr/footprint/c." in told.output
+    assert "told AccessDenied" in told.output
+    assert isinstance(told.exception, SystemExit)
 
 
 def test_a_record_that_cannot_be_read_is_not_replaced(bucket: str, tmp_path: Path) -> None:
@@ -502,6 +616,7 @@ def test_what_is_written_to_a_disk_alone_refuses_a_url(bucket: str, truth: workf
 @pytest.mark.parametrize(
     ("unset", "setting", "says"),
     [
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), {"AWS_PROFILE": "x"}, "AWS_PROFILE"),
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), {}, "credentials"),
         ((), {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, "connect"),
     ],
@@ -560,6 +675,52 @@ def test_tables_are_copied_once_and_read_as_from_a_disk(
         assert one.sha256 == other.sha256
         assert one.provenance == other.provenance
     assert sorted(copied) == ["labels.json", "manifest.toml", "t_2001.npz"]
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_a_table_that_changes_while_it_is_copied_is_refused(
+    tables: tuple[Arrays, Arrays], monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """A copy's name stands for one version: neither another nor pieces of two may have it."""
+    _, far = tables
+    assert isinstance(far.root, Remote)
+    other, taken, pieces = read(far.root / "t_2000.npz"), objects._piece, count()
+
+    def piece(file: Any, place: Remote) -> bytes:
+        if place.name == "t_2001.npz" and next(pieces) == moment:
+            write_atomically(place, other)
+        return taken(file, place)
+
+    monkeypatch.setattr(objects, "_piece", piece)
+    monkeypatch.setattr(objects, "_PIECE", 1000)
+    with pytest.raises(TableError, match=r"changed while|no longer exists") as caught:
+        readers.read(far, 2001)
+    assert "nobody writes there" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["t_2001.npz", ".lock"])
+def test_no_room_for_copies_is_not_blamed_on_the_store(
+    tables: tuple[Arrays, Arrays], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    _, far = tables
+    opened, os_open = Path.open, os.open
+
+    def full(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == name and "w" in args[0]:
+            return opened(Path("/dev/full"), *args, **options)
+        return opened(path, *args, **options)
+
+    def denied(path: Any, *args: Any, **options: Any) -> int:
+        if str(path).endswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return os_open(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(TableError, match="no room for local copies") as caught:
+        readers.read(far, 2001)
+    assert "FOOTFALL_SCRATCH" in caught.value.remedy
+    assert "s3://" not in str(caught.value)
 
 
 def test_a_new_version_of_a_table_is_copied_again(tables: tuple[Arrays, Arrays]) -> None:

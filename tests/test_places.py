@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import ConfigError, StoreError
 from engine.stores import nearby
-from engine.stores.places import Remote, place
+from engine.stores.places import Remote, aside, place
 
 
 def test_a_local_path_stays_what_it_is() -> None:
@@ -34,11 +34,22 @@ def test_a_url_is_an_address_that_travels_light() -> None:
     assert len(pickle.dumps(found)) < 150
 
 
+def test_what_a_disk_must_hold_is_shared_by_no_two_runs() -> None:
+    runs = ("runs/x", "s3://a/runs/x", "s3://b/runs/x", "s3://a/other/x")
+    folders = [aside(place(run)) for run in runs]
+    assert folders[0] == Path("runs/x")
+    assert len(set(folders)) == len(runs)
+    assert all(folder.parent == Path("runs") for folder in folders)
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("s3://key:word@bucket/x", "a password"),
+        ("S3://key:word@bucket/x", "a password"),
+        ("s3:/key:word@bucket/x", "lost a slash"),
         ("https://host/x.npz?X-Amz-Signature=word", "a query"),
+        ("https://host/x.npz", "is on the web"),
         ("s3://", "no address"),
         ("s3://bucket/../other", "no address"),
         ("s3://bucket/*", "no address"),
@@ -53,9 +64,15 @@ def test_a_url_that_carries_a_secret_or_names_nothing_is_refused(url: str, says:
         assert "Signature" not in str(caught.value)
 
 
-def test_a_url_squeezed_into_a_path_is_refused() -> None:
-    with pytest.raises(ConfigError, match="squeezes"):
-        place(Path("s3://bucket/x"))
+@pytest.mark.parametrize("url", [Path("s3://bucket/x"), "s3:/bucket/x", "S3:/bucket/x"])
+def test_a_url_that_lost_a_slash_is_no_folder(url: str | Path) -> None:
+    with pytest.raises(ConfigError, match="lost a slash"):
+        place(url)
+
+
+def test_a_protocol_may_be_written_in_capitals() -> None:
+    assert place("S3://Bucket/X") == Remote("s3", "Bucket/X")
+    assert place("FILE:///runs/a%20b") == Path("/runs/a b")
 
 
 # --- copies on this machine ---------------------------------------------------------------------

@@ -19,34 +19,8 @@ from engine.plan import (
     SamplingPlan,
     Shape,
     needs,
-    tasks,
     whole_blocks,
 )
-
-plans = st.builds(
-    lambda blocks, groups, years: SamplingPlan(
-        1, blocks * groups * GROUP, tuple(range(2000, 2000 + years)), groups * GROUP
-    ),
-    st.integers(1, 9),
-    st.integers(1, 7),
-    st.integers(1, 6),
-)
-
-
-@given(plans)
-def test_blocks_cover_every_draw_of_every_year_exactly_once(plan: SamplingPlan) -> None:
-    covered = [(block.year, draw) for block in plan.blocks() for draw in block.draws]
-    assert sorted(covered) == [(y, d) for y in plan.years for d in range(plan.draws)]
-    assert len(covered) == len(set(covered))
-
-
-@given(plans, st.integers(1, 5))
-def test_tasks_keep_years_apart_and_lose_nothing(plan: SamplingPlan, together: int) -> None:
-    blocks = list(plan.blocks())
-    bunches = list(tasks(blocks, together))
-    assert [block for bunch in bunches for block in bunch] == blocks
-    assert all(len({block.year for block in bunch}) == 1 for bunch in bunches)
-    assert all(1 <= len(bunch) <= together for bunch in bunches)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 40))

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from configs import SMALL, written
 from engine import workflow
 from engine.cli import main
-from engine.clusters import Batch, Kubernetes, System
+from engine.clusters import Batch, Controller, Kubernetes, System, submitted
+from engine.clusters.allocation import places
 from engine.clusters.batch import _last_words
 from engine.clusters.controller import controller_script
 from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
 from engine.config import load_config, load_profile
 from engine.errors import ConfigError, PlanError
-from engine.workflow.submitting import of_controller
 
 SHIPPED = sorted((Path(__file__).parent.parent / "configs" / "clusters").glob("*.toml"))
 BATCH = ["slurm", "pbs", "lsf", "sge"]
@@ -76,23 +76,92 @@ def test_the_scripts_of_a_batch_system(system: str, tmp_path: Path) -> None:
     assert f"--tls-ca-file {tmp_path}/run/cluster/ca.pem" in worker
     assert f"{tmp_path}/run/logs" in worker
     expected = {
-        "slurm": ["--time=08:00:00", "--mem=2000M", "--requeue", "--signal=B:USR1@120"],
-        "pbs": ["-l walltime=08:00:00", "-l select=1:ncpus=1:mem=2000MB", "-r y"],
+        "slurm": ["--time=08:00:00", "--mem=1908M", "--requeue", "--signal=B:USR1@120"],
+        "pbs": ["-l walltime=08:00:00", "-l select=1:ncpus=1:mem=2000MB", "-r y", "-V"],
         "lsf": ["-W 08:00", "-wa USR1", '-Q "75"'],
-        "sge": ["-l h_rt=08:00:00", "-l s_rt=07:58:00", "-notify", "-cwd"],
+        "sge": ["-l h_rt=08:00:00", "-l s_rt=07:58:00", "-notify", "-cwd", "-V"],
     }[system]
     for line in expected:
         assert f"{MARK[system]} {line}\n" in controller
+    # Both see the environment of whoever sent them; SLURM and LSF pass it on unasked.
+    assert ("#PBS -V\n" in worker or "#$ -V\n" in worker) == (system in ("pbs", "sge"))
+    # The log has the name that `submit` tells.
+    log = f"{tmp_path}/run/logs/controller-"
+    named = {"slurm": "%j.log", "pbs": "$PBS_JOBID.log", "lsf": "%J.log", "sge": "$JOB_ID.log"}
+    assert log + named[system] in controller
+    # Jobs of workers that wait in the queue have no scheduler to miss: they are taken back.
+    name = re.search(r"footfall-worker-\w{8}", worker)
+    assert name
+    assert {
+        "slurm": f"scancel --me --name={name[0]} ",
+        "pbs": f"qselect -N {name[0]} | xargs -r qdel ",
+        "lsf": f"bkill -J {name[0]} 0 ",
+        "sge": f"qdel {name[0]} ",
+    }[system] in controller
     times = {"slurm": "-t 01:00:00", "pbs": "-l walltime=01:00:00", "lsf": "-W 01:00"}
     assert times.get(system, "-l h_rt=01:00:00") in worker
 
 
 def test_an_allocation_is_one_job(tmp_path: Path) -> None:
     output = dry_run(tmp_path, next(path for path in SHIPPED if path.stem == "slurm-allocation"))
-    assert "#SBATCH --ntasks=4\n" in script_of(output, "controller")
+    controller = script_of(output, "controller")
+    assert "#SBATCH --ntasks=5\n" in controller  # the fifth is the run's own
+    assert "#SBATCH --mem-per-cpu=1908M\n" in controller
     worker = script_of(output, "worker, 4 times inside")
     assert worker.strip().startswith("srun --exact --nodes=1 --ntasks=1 --cpus-per-task=1")
+    assert "--mem-per-cpu=1908M" in worker
+    assert "--memory-limit 2000000000 " in worker
     assert "--tls-key" in worker
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "share"),
+    [("2GB", 1, "1908M"), ("1.5G", 4, "358M"), ("4Gi", 2, "2048M"), ("8 GB", 1, "7630M")],
+)
+def test_an_allocation_and_its_steps_ask_for_the_same_memory(
+    tmp_path: Path, memory: str, cores: int, share: str
+) -> None:
+    text = f'system = "slurm allocation"\nworkers = 2\ncores = {cores}\nmemory = "{memory}"\n'
+    asked = re.findall(r"--mem-per-cpu=(\S+)", dry_run(tmp_path, text))
+    assert asked == [share, share]
+
+
+def test_a_task_on_the_runs_own_node_is_left_to_the_run() -> None:
+    assert places("2(x2),1", ["n1", "n2", "n3"], "n2") == ["n1", "n1", "n2", "n3"]
+    assert places("5", ["n1"], "n1") == ["n1"] * 4
+    assert places("1(x3)", ["n1", "n2", "n3"], "login") == ["n2", "n3"]
+
+
+@pytest.mark.parametrize(("ends", "becomes"), [("exit 75", 1), ("exit 0", 0), ("exit 2", 2)])
+def test_lsf_does_not_put_back_what_must_not_be(tmp_path: Path, ends: str, becomes: int) -> None:
+    """`-Q "75"` puts back whatever ends so: past its restarts, a run must end in another way."""
+    spec = Batch(System.LSF, cores=1, memory="1GB", controller=Controller(restarts=1))
+    script = controller_script(spec, "x", ["sh", "-c", ends], tmp_path / "run", tmp_path)
+    (tmp_path / "run" / "cluster").mkdir(parents=True)
+    codes = [
+        subprocess.run(["bash"], input=script, text=True, check=False, capture_output=True)
+        for _ in range(2)
+    ]
+    assert [done.returncode for done in codes] == [75 if ends == "exit 75" else becomes, becomes]
+
+
+def test_a_controller_that_pbs_sends_again_is_followed_by_its_new_number(tmp_path: Path) -> None:
+    spec = Batch(System.PBS, cores=1, memory="1GB")
+    folder, tools = tmp_path / "run", tmp_path / "tools"
+    script = controller_script(spec, "x", ["sh", "-c", "exit 75"], folder, tmp_path)
+    for place in (folder / "cluster", folder / "logs", tools):
+        place.mkdir(parents=True)
+    record = {"system": "pbs", "cluster": "", "name": "x", "job": "17.server", "at": "now"}
+    (folder / "submitted.json").write_text(json.dumps({**record, "folder": str(folder)}))
+    before = submitted(folder)
+    assert before is not None
+    assert before.job == "17.server"
+    written(tools, "#!/bin/sh\necho 18.server\n", "qsub").chmod(0o755)
+    environment = {"PATH": f"{tools}:/usr/bin:/bin", "PBS_JOBID": "17.server"}
+    subprocess.run(["bash"], input=script, text=True, check=False, env=environment)
+    after = submitted(folder)
+    assert after is not None
+    assert after.job == "18.server"
 
 
 def test_the_manifest_of_kubernetes(tmp_path: Path) -> None:
@@ -103,8 +172,9 @@ def test_the_manifest_of_kubernetes(tmp_path: Path) -> None:
     worker = manifest["spec"]["worker"]
     assert worker["replicas"] == 4
     (container,) = worker["spec"]["containers"]
-    assert container["resources"]["limits"] == {"cpu": "2", "memory": "8Gi"}
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "8192Mi"}
     assert container["args"][:2] == ["dask", "worker"]
+    assert container["args"][6:8] == ["--memory-limit", str(8 * 2**30)]
     claim = worker["spec"]["volumes"][0]["persistentVolumeClaim"]
     assert claim == {"claimName": "footfall-runs"}
     service = manifest["spec"]["scheduler"]["service"]
@@ -133,6 +203,7 @@ def test_the_request_to_a_gateway(tmp_path: Path) -> None:
         ('system = "slurm"\n[controller]\nwalltime = "00:02:00"', "told to stop as it starts"),
         ('workers = 2', "system"),
         ('system = "kubernetes"\nname = "x"', "image"),
+        ('system = "kubernetes"\nname = "x"\nimage = "y"\nmemory = "8 gigs"', "8GB"),
     ],
 )  # fmt: skip
 def test_a_profile_that_is_wrong_is_refused(tmp_path: Path, text: str, named: str) -> None:
@@ -185,6 +256,26 @@ def test_what_a_profile_leaves_out_is_the_sites(tmp_path: Path) -> None:
         assert f"#SBATCH {line}\n" in worker
 
 
+@pytest.mark.parametrize("profile", ['system = "slurm"', 'system = "slurm allocation"\nworkers=2'])
+def test_what_is_the_sites_holds_for_the_controller_too(tmp_path: Path, profile: str) -> None:
+    import dask
+
+    site = {
+        "cores": 3, "memory": "5GB", "queue": "big", "account": "us", "interface": "ib0",
+        "python": "/opt/python", "job-extra-directives": ["--exclusive"],
+        "job-script-prologue": ["module load x\nmodule load y"],
+    }  # fmt: skip
+    text = profile + '\ndirectives = ["--exclusive", "--nice"]\nprologue = ["cd x"]'
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in site.items()}):
+        output = dry_run(tmp_path, text)
+    controller, worker = script_of(output, "controller"), script_of(output, "worker")
+    for line in ("--partition=big", "--account=us", "--exclusive", "--nice"):
+        assert controller.count(f"#SBATCH {line}\n") == 1
+    assert "\nmodule load x\nmodule load y\ncd x\n" in controller
+    assert "/opt/python -m distributed" in worker
+    assert "--interface ib0" in worker
+
+
 def test_only_batch_systems_are_sent_a_run(tmp_path: Path) -> None:
     for text in ('system = "local"', 'system = "address"\naddress = "tcp://x:1"'):
         arguments = ["submit", written(tmp_path, SMALL)]
@@ -230,15 +321,18 @@ def test_what_becomes_of_a_controller_is_told_where_the_queue_can_be_asked(
         (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
         (tools / name).chmod(0o755)
     assert "slurm job 17" in CliRunner().invoke(main, arguments).output
-    assert "slurm job 17" in next(of_controller(tmp_path / "run"))
-    assert "PENDING" in next(of_controller(tmp_path / "run"))
+    assert "slurm job 17" in next(workflow.status(tmp_path / "run"))
+    assert "PENDING" in next(workflow.status(tmp_path / "run"))
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 1
     assert "job 17" in again.output
     (tools / "squeue").write_text("#!/bin/sh\nexit 1\n")
-    assert "ended" in next(of_controller(tmp_path / "run"))
+    assert "cannot be asked" in next(workflow.status(tmp_path / "run"))
+    assert CliRunner().invoke(main, arguments).exit_code == 2  # it may still be at work
+    (tools / "squeue").write_text("#!/bin/sh\necho Invalid job id specified >&2\nexit 1\n")
+    assert "ended" in next(workflow.status(tmp_path / "run"))
     (tools / "squeue").unlink()
-    assert "cannot be asked" in next(of_controller(tmp_path / "run"))
+    assert "cannot be asked" in next(workflow.status(tmp_path / "run"))
 
 
 def test_a_worker_that_ran_out_of_memory_says_so() -> None:

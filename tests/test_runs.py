@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from configs import SERIAL, SMALL, arrays, loaded, written
-from engine import readers, workflow
+from engine import blockwork, readers, workflow
+from engine.blockwork import Task, compute
 from engine.clusters import ClusterSpec, Executor, connect
 from engine.config import Config, load_config
 from engine.errors import (
@@ -25,12 +32,15 @@ from engine.errors import (
     LockedError,
     PlanError,
     RunError,
+    StoppedError,
     StoreError,
     TableError,
 )
 from engine.mrio import MRIO
 from engine.runs import Progress
-from engine.stores.record import Record
+from engine.stores.ensemble import create_or_extend, open_ensemble
+from engine.stores.lock import held
+from engine.stores.record import Looks, Record, Stop, read_record, write_record
 from engine.workflow.telling import rate
 
 
@@ -221,7 +231,6 @@ def test_a_failed_block_stops_nothing_else_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
 ) -> None:
     from engine import runs
-    from engine.blockwork import Task, compute
 
     def fragile(task: Task) -> int:
         if task.blocks[0].year == 2001 and task.blocks[0].index == 3:
@@ -250,7 +259,6 @@ def test_a_store_that_refuses_everything_stops_the_run(
 ) -> None:
     """Eight tasks later, and not after every block has been drawn twice for nothing."""
     from engine import runs
-    from engine.blockwork import Task, compute
 
     tried: list[Task] = []
 
@@ -299,14 +307,153 @@ def test_damage_is_found_by_verify_and_computed_anew(
 
 
 def test_the_second_run_on_one_store_is_refused(tmp_path: Path) -> None:
-    from engine.stores.lock import held
-
-    (tmp_path / "run" / "base").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
     with (
-        held(tmp_path / "run" / "base" / "lock.json", heartbeat=0.2),
+        held(tmp_path / "run" / "lock.json", heartbeat=0.2),
         pytest.raises(LockedError, match="is in use by"),
     ):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock-000001.json"]
+
+
+def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]) -> None:
+    """Something happens once, when the first block of a run has been drawn."""
+    left = [happens]
+
+    def compute_and(task: Task) -> int:
+        done = compute(task)
+        if left:
+            left.pop()()
+        return done
+
+    monkeypatch.setattr("engine.runs.compute", compute_and)
+
+
+def stands_still(folder: Path) -> None:
+    """Let the run's lock look as if its holder had not been seen for a minute."""
+    (lock,) = folder.glob("lock-*.json")
+    lock.write_text(lock.read_text().replace('"released": false', '"released": true'))
+
+
+def test_two_configurations_in_one_folder_do_not_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their scenarios are called: jobs, keys and the record are the run's."""
+    other = small(tmp_path, ("scenarios.base", "scenarios.other"))
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.1))
+
+    def beside() -> None:
+        with pytest.raises(LockedError, match="is in use by"):
+            workflow.run(other, tmp_path / "run", cluster=SERIAL)
+
+    between(monkeypatch, beside)
+    run = workflow.run(small(tmp_path), tmp_path / "run", draws=64, cluster=SERIAL)
+    assert run.record.scenarios == ("base",)
+    assert not (tmp_path / "run" / "other").exists()
+
+
+def test_a_run_that_was_taken_over_leaves_the_record_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    config, folder = small(tmp_path), tmp_path / "run"
+    looks = Looks((448,), 448, 1, Stop.MAXIMUM)
+
+    def other() -> None:
+        stands_still(folder)
+        run = workflow.run(config, folder, cluster=SERIAL)
+        write_record(folder, replace(run.record, looks=looks))
+
+    between(monkeypatch, other)
+    with pytest.raises(LockedError, match="was taken over by"):
+        workflow.run(config, folder, draws=64, cluster=SERIAL)
+    record = read_record(folder)
+    assert [sitting["draws"] for sitting in record.sittings] == [448]
+    assert record.looks == looks
+    assert arrays(workflow.open_run(folder)) == truth
+
+
+def test_a_run_that_was_taken_over_while_it_prepared_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    config, folder = small(tmp_path), tmp_path / "run"
+    left = ["once"]
+
+    def late(*given: Any, **named: Any) -> Any:
+        if left:
+            left.pop()
+            stands_still(folder)
+            workflow.run(config, folder, cluster=SERIAL)
+        return create_or_extend(*given, **named)
+
+    monkeypatch.setattr("engine.jobs.create_or_extend", late)
+    with pytest.raises(LockedError, match="was taken over by"):
+        workflow.run(config, folder, draws=64, cluster=SERIAL)
+    assert arrays(workflow.open_run(folder)) == truth
+
+
+def test_a_run_that_fails_because_it_was_taken_over_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else blame the store, or enter its failures into the ledger of the other."""
+    config, folder = small(tmp_path), tmp_path / "run"
+
+    def lost() -> None:
+        stands_still(folder)
+        for tables in folder.glob("base/tables-*"):
+            shutil.rmtree(tables)
+        blockwork._loaded.cache_clear()
+        with suppress(KeyboardInterrupt), held(folder / "lock.json"):
+            raise KeyboardInterrupt
+
+    between(monkeypatch, lost)
+    with pytest.raises(LockedError, match="was taken over by"):
+        workflow.run(config, folder, cluster=SERIAL)
+    assert open_ensemble(folder / "base").failures() == {}
+
+
+def test_why_a_run_stopped_is_not_lost_where_it_cannot_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code tells a batch system to put the controller back."""
+
+    def stop(*_: object) -> None:
+        monkeypatch.setattr("engine.workflow.running.write_record", refuse)
+        raise StoppedError("the scheduler is gone")
+
+    def refuse(*_: object) -> None:
+        raise StoreError("No space left on device")
+
+    monkeypatch.setattr("engine.workflow.running.run_jobs", stop)
+    with pytest.raises(StoppedError):
+        workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
+
+
+def test_a_block_that_is_taken_out_of_the_ledger_meanwhile_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth: dict[str, bytes]
+) -> None:
+    def verified() -> None:
+        ensemble = open_ensemble(tmp_path / "run" / "base")
+        (finished,) = set(ensemble.blocks()) - set(ensemble.missing())
+        ensemble.forget(finished)
+
+    between(monkeypatch, verified)
+    seen: list[Progress] = []
+    run = workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL, listener=seen.append)
+    assert arrays(run) == truth
+    assert seen[-1].done == seen[-1].total
+
+
+def test_blocks_that_never_stay_in_the_ledger_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(task: Task) -> int:
+        done = compute(task)
+        open_ensemble(task.ensemble).forget(task.blocks[0])
+        return done
+
+    monkeypatch.setattr("engine.runs.compute", forgetful)
+    with pytest.raises(RunError, match="3 blocks were drawn 3 times, and are not in the ledger"):
+        workflow.run(small(tmp_path), tmp_path / "run", draws=64, cluster=SERIAL)
 
 
 @pytest.mark.parametrize("executor", list(Executor))
@@ -363,13 +510,11 @@ def test_a_refused_run_leaves_the_other_as_it_was(
 ) -> None:
     """A task of the first run that is still at work cannot draw from the second run's tables."""
     from engine import runs
-    from engine.blockwork import Task, compute
 
     def meddled(task: Task) -> int:
         done = compute(task)
         if task.blocks[0].index == 2 and task.blocks[0].year == 2000:
-            # As if this run had stood still for so long that another took its lock over.
-            (scenario / "lock-000001.json").unlink()
+            stands_still(tmp_path / "run")
             other = small(tmp_path, ("seed = 7", "seed = 8"))
             with pytest.raises(DriftError, match="seed"):
                 workflow.run(other, tmp_path / "run", cluster=SERIAL)
@@ -377,7 +522,7 @@ def test_a_refused_run_leaves_the_other_as_it_was(
 
     scenario = tmp_path / "run" / "base"
     monkeypatch.setattr(runs, "compute", meddled)
-    with pytest.raises((LockedError, RunError, StoreError)):
+    with pytest.raises(LockedError, match="was taken over by"):
         workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)
     monkeypatch.undo()
     assert arrays(workflow.run(small(tmp_path), tmp_path / "run", cluster=SERIAL)) == truth

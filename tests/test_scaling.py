@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.crowd import at_length
 from configs import SMALL, written
 from engine.cli import main
 from engine.workflow.scaling import SCHEDULING, Scaling
@@ -113,3 +114,11 @@ def test_plan_tells_core_hours_and_how_many_workers_help(tmp_path: Path) -> None
     assert [int(row.split()[0].replace(",", "")) for row in table] == [
         1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000,
     ]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 20.0), st.floats(1e-3, 5.0))
+def test_gaps_weigh_less_beside_longer_tasks(seconds: float, gap: float) -> None:
+    measured = seconds / (seconds + gap)
+    assert at_length(measured, seconds, seconds) == pytest.approx(measured)
+    assert at_length(measured, seconds, 20.0) == pytest.approx(20.0 / (20.0 + gap))

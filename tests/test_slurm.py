@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
+import psutil
 import pytest
 import slurm_site
+from distributed import Client, Security
 from slurm_site import Site
+from test_tls import certificates
 
 from configs import SERIAL, SMALL, arrays, written
 from engine import workflow
-from engine.clusters import Batch, System, connect
+from engine.clusters import Address, Batch, System, connect
+from engine.clusters.spec import DEATH_TIMEOUT
 from engine.config import load_config
-from engine.errors import StoppedError
+from engine.errors import PlanError, StoppedError
 from engine.stores.ensemble import open_ensemble
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(480)]
@@ -108,6 +111,12 @@ def workers(slurm: Site) -> list[str]:
     return [n for n, name, state in slurm.jobs() if "worker" in name and state == "RUNNING"]
 
 
+def controller(folder: Path) -> psutil.Process:
+    """The process of the run."""
+    (lock,) = folder.glob("run/lock-*.json")
+    return psutil.Process(json.loads(lock.read_text())["holder"]["pid"])
+
+
 def is_over(slurm: Site) -> Callable[[], bool]:
     return lambda: not slurm.jobs()
 
@@ -124,17 +133,21 @@ def same(folder: Path, truth: workflow.Run) -> None:
     assert len(ours) == 3 * DRAWS // 64
 
 
+def refused_while_it_runs(slurm: Site, folder: Path, number: str, found: list[bool]) -> None:
+    again = footfall(
+        slurm, "submit", folder / "small.toml", "--cluster", folder / "profile.toml",
+        "--output", folder / "run",
+    )  # fmt: skip
+    found.append(again.returncode == 1 and f"job {number}" in again.stderr)
+
+
 def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     slurm: Site, tmp_path: Path, truth: workflow.Run
 ) -> None:
     folder = prepared(tmp_path)
     number = submit(slurm, folder)
-    again = footfall(
-        slurm, "submit", folder / "small.toml", "--cluster", folder / "profile.toml",
-        "--output", folder / "run",
-    )  # fmt: skip
-    assert again.returncode == 1
-    assert f"job {number}" in again.stderr
+    again = Thread(target=refused_while_it_runs, args=(slurm, folder, number, refusals := []))
+    again.start()
     until(lambda: blocks(folder), "no worker began", folder)
     cancelled = workers(slurm)
     slurm.ask("scancel", *cancelled)
@@ -143,6 +156,8 @@ def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     assert f"controller: slurm job {number}" in status
     assert "ended" not in status
     until(lambda: set(workers(slurm)) - set(cancelled), "no worker takes their place", folder)
+    again.join()
+    assert refusals == [True]
     until(is_over(slurm), "the run does not end", folder)
     same(folder, truth)
     assert "ended" in footfall(slurm, "status", folder / "run").stdout
@@ -157,14 +172,73 @@ def test_a_controller_that_is_killed_leaves_no_job_and_is_resumed_by_the_same_co
     folder = prepared(tmp_path)
     submit(slurm, folder)
     until(lambda: blocks(folder), "no worker began", folder)
-    (lock,) = folder.glob("run/base/lock-*.json")
-    os.kill(json.loads(lock.read_text())["holder"]["pid"], signal.SIGKILL)
+    run = controller(folder)
+    for process in (run.parent(), run):  # its shell too, which would take its jobs back
+        assert process is not None
+        process.kill()
     until(is_over(slurm), "jobs are left behind", folder)
     before = blocks(folder)
     assert before < 3 * DRAWS // 64
     submit(slurm, folder)
     until(is_over(slurm), "the resumed run does not end", folder)
     same(folder, truth)
+
+
+def test_jobs_that_wait_in_the_queue_go_with_a_run_that_is_killed(
+    slurm: Site, tmp_path: Path
+) -> None:
+    """They have no scheduler whose absence could end them."""
+    folder = prepared(tmp_path, PROFILE.replace("workers = 3", "workers = 6"))
+    submit(slurm, folder)
+    until(lambda: blocks(folder), "no worker began", folder)
+    waiting = [n for n, name, state in slurm.jobs() if "worker" in name and state == "PENDING"]
+    assert len(waiting) >= 3
+    controller(folder).kill()
+    until(is_over(slurm), "jobs are left behind", folder, DEATH_TIMEOUT / 2)
+    assert blocks(folder) < 3 * DRAWS // 64
+
+
+def test_a_worker_retires_before_its_walltime_and_no_stranger_gets_in_meanwhile(
+    slurm: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is far longer than the walltime of its only worker, and is cancelled at the end."""
+    short = PROFILE.replace("workers = 3", "workers = 1").replace("00:10:00", "00:02:00", 1)
+    folder = prepared(tmp_path, short, CONFIG.replace(str(DRAWS), "2000000"))
+    number = submit(slurm, folder)
+    until(lambda: blocks(folder), "no worker began", folder)
+    (first,) = workers(slurm)
+
+    log = next((folder / "run" / "logs").glob(f"footfall-worker-*-{first}.err"))
+    address = re.search(r"Registered to: +(tls://\S+)", log.read_text())
+    assert address
+    keys = [str(next(folder.rglob(name))) for name in ("ca.pem", "worker.pem", "worker-key.pem")]
+    ours = Security(
+        tls_ca_file=keys[0], tls_client_cert=keys[1], tls_client_key=keys[2],
+        require_encryption=True,
+    )  # fmt: skip
+    with Client(address[1], security=ours, set_as_default=False) as client:
+        assert client.nthreads()
+    monkeypatch.setattr("engine.clusters.address.CONNECTING", "3s")
+    strangers = certificates(tmp_path / "theirs")
+    for stranger in (
+        Address(address[1], **strangers),  # type: ignore[arg-type]
+        Address(address[1].replace("tls://", "tcp://")),
+    ):
+        with pytest.raises(StoppedError, match="no scheduler answers"), connect(stranger):
+            pytest.fail("a stranger was let in")
+
+    until(lambda: set(workers(slurm)) - {first}, "no worker takes its place", folder, 130)
+    assert "Reason: worker-lifetime-reached" in log.read_text()
+    told = slurm.ask("scontrol", "show", "job", first)
+    assert "JobState=TIMEOUT" not in told
+    ran = re.search(r"RunTime=00:(\d\d):(\d\d)", told)
+    assert ran
+    assert 60 <= 60 * int(ran[1]) + int(ran[2]) < 120
+    before = blocks(folder)
+    until(lambda: blocks(folder) > before, "the run does not go on", folder)
+    assert footfall(slurm, "logs", folder / "run").stdout.startswith("no block has failed\n")
+    slurm.ask("scancel", number)
+    until(is_over(slurm), "jobs are left behind", folder)
 
 
 def test_a_controller_at_its_walltime_goes_back_into_the_queue_and_resumes(
@@ -221,7 +295,7 @@ def test_workers_that_cannot_start_stop_the_run_and_say_why(
         python="/no/such/python",
     )  # fmt: skip
     with (
-        pytest.raises(StoppedError, match=r"exit code 127[\s\S]*/no/such/python"),
+        pytest.raises(PlanError, match=r"has ever connected[\s\S]*code 127[\s\S]*/no/such/python"),
         connect(spec, tmp_path / "run") as cluster,
     ):
         list(cluster.map_unordered(abs, range(3)))

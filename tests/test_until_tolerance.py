@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,12 @@ from scipy.special import ndtri
 from configs import ONE_SECTOR, footfall, written
 from engine import analysis, studies, workflow
 from engine.analysis.tolerance import QUANTITIES, numerical_tolerance, watched_pairs
+from engine.clusters import Cluster, Profile, connect
 from engine.config import Config, load_config
-from engine.errors import ConfigError, InputError
+from engine.errors import ConfigError, InputError, LockedError
 from engine.kernels.changes import DetectionRule, Verdict, spent_at_look, verdicts
 from engine.runs import Progress
+from engine.stores.lock import held
 from engine.stores.record import Looks, Stop, read_record
 from engine.studies import Look, run_until, schedule
 
@@ -391,6 +395,44 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one year"):
         run_until(single, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_workers_stay_from_the_first_look_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster they would wait in the queue before each of them; and the folder stays held."""
+    connected: list[Path | None] = []
+
+    def counted(profile: Profile, folder: Path | None) -> AbstractContextManager[Cluster]:
+        connected.append(folder)
+        return connect(profile, folder)
+
+    def held_still(look: Look) -> None:
+        with pytest.raises(LockedError):
+            workflow.run(config, tmp_path / "run")
+
+    monkeypatch.setattr("engine.runs.connect", counted)
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.2))
+    config = one_sector(tmp_path, grown(1.959964))
+    run = run_until(config, tmp_path / "run", most=512, watcher=held_still)
+    assert run.ensemble().draws == 512
+    assert connected == [tmp_path / "run"]
+    run_until(config, tmp_path / "run", most=512)  # nothing to draw, and nobody to do it
+    assert len(connected) == 1
+
+
+def test_looks_of_a_run_that_was_taken_over_are_not_recorded(tmp_path: Path) -> None:
+    config, folder = one_sector(tmp_path, grown(1.959964)), tmp_path / "run"
+
+    def other(look: Look) -> None:
+        if look.number == 1:
+            (lock,) = folder.glob("lock-*.json")  # as if it had stood still for a minute
+            lock.write_text(lock.read_text().replace('"released": false', '"released": true'))
+            run_until(config, folder, most=512)
+
+    with pytest.raises(LockedError, match="was taken over by"):
+        run_until(config, folder, most=128, watcher=other)
+    assert read_record(folder).looks == Looks((64, 128, 256, 512), 512, 1, Stop.MAXIMUM)
 
 
 # --- the command line ----------------------------------------------------------------------------

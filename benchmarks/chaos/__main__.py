@@ -68,12 +68,16 @@ components = [{{ name = "own", weight = 1.0, group = "cell", time = {{ ar1 = 0.8
 """
 
 
+KINDS = {"disk": ON_DISK, "s3": IN_OBJECTS, "slurm": ON_SLURM}
 _ATTEMPTS = 4  # at an event whose blow fell when the run was over
 Say = Callable[[int, Trial], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Let it happen; 1 if a block was lost or wrong, or anything else was not as it should be."""
+    """Let it happen; 1 if a block was lost or wrong, or anything else was not as it should be.
+
+    That includes an event that hit nothing, and one that did not take place.
+    """
     asked = _asked(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -107,11 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "events": [plain(trial) for trial in trials],
         }
         asked.output.write_text(json.dumps(content, indent=1))
-    return int(any(trial.lost or trial.wrong or trial.faults for trial in trials))
+    if len(trials) < asked.events:
+        print(f"interrupted: {asked.events - len(trials)} events have not taken place")
+        return 1
+    return int(any(t.lost or t.wrong or t.faults or t.missed for t in trials))
 
 
 def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
-    kinds = sorted({*ON_DISK, *IN_OBJECTS})
     parser = argparse.ArgumentParser(
         "scripts/chaos", description="Runs to which bad things happen."
     )
@@ -120,18 +126,23 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=kinds,
         metavar="KIND",
-        help=f"may be given several times: {', '.join(kinds)}",
+        help=f"may be given several times: {', '.join(sorted({*ON_DISK, *IN_OBJECTS}))}",
     )
-    parser.add_argument("--on", choices=["disk", "s3", "slurm"], default="disk")
+    parser.add_argument("--on", choices=[*KINDS], default="disk")
     parser.add_argument("--draws", type=int, default=1024, help="a year; 64 make a block")
     parser.add_argument("--output", type=Path, help="file for the JSON")
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    for kind in asked.only or ():
+        if kind not in KINDS[asked.on]:
+            there = ", ".join(KINDS[asked.on])
+            parser.error(f"there is no event {kind!r} on {asked.on}; there are {there}")
+    return asked
 
 
 def _say(number: int, trial: Trial) -> None:
-    words = f"{number:4d} {trial.kind} ({trial.what}): complete after {trial.seconds:.1f} s"
+    missed = ", HIT NOTHING" if trial.missed else ""
+    words = f"{number:4d} {trial.kind} ({trial.what}): complete after {trial.seconds:.1f} s{missed}"
     codes = ", ".join("killed" if seen.killed else str(seen.code) for seen in trial.seen)
     print(f"{words}, exit codes {codes}", file=sys.stderr, flush=True)
     for fault in trial.faults:
@@ -169,7 +180,7 @@ def happen(
     arena: Arena, events: int, seed: int, only: Sequence[str] = (), say: Say = _say
 ) -> Iterator[Trial]:
     """A seeded sequence of events, each on a run of its own; every kind comes up in turn."""
-    kinds = IN_OBJECTS if arena.moods else ON_SLURM if arena.site else ON_DISK
+    kinds = KINDS["s3" if arena.moods else "slurm" if arena.site else "disk"]
     for number, name in enumerate(_sequence(list(kinds), events, seed, only)):
         for attempt in range(_ATTEMPTS):
             trial = _tried(arena, kinds[name], name, (seed, number, attempt))

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from psutil import NoSuchProcess
 
 from benchmarks.chaos import faults
 from benchmarks.chaos.faults import CONTROLLER, WORKER, Fault
 from benchmarks.chaos.judging import Truth, entries, judged, partial_left
-from benchmarks.chaos.places import Moods, Storage, chunks, fill_up, small_disk
-from benchmarks.chaos.processes import LONG, PATIENCE, Command, Forks, Seen, standing
+from benchmarks.chaos.places import (
+    ANSWERS,
+    BUSY,
+    REQUESTS,
+    Moods,
+    Storage,
+    chunks,
+    fill_up,
+    small_disk,
+)
+from benchmarks.chaos.processes import HEARTBEAT, LONG, PATIENCE, Command, Forks, Seen, standing
 from benchmarks.chaos.slurm import Slurm, Submitted
 from engine.stores.durable import names, read, remove, write_atomically
 from engine.stores.places import Remote, place
+from engine.stores.record import read_record
 
+T = TypeVar("T")
 _RUNS = ("run", "submit")
+_LOCK = re.compile(r"lock-(\d+)\.json")
 RERUNS = 4  # of the same command, at most
 BUDGET = 900 * 2**20  # bytes of memory of a worker that is to exceed them
 SMALL_DISK = 48 * 2**20
@@ -75,7 +90,8 @@ class Trial:
         recomputed: blocks that were finished when the blow fell and were computed again.
         lost, wrong: blocks.
         faults: whatever is not as it should be, in words.
-        missed: whether the run was over before the blow fell.
+        struck: how often the blow hit something: processes killed, calls or requests refused,
+            files damaged.
         judged: whether `judge` has been done.
     """
 
@@ -91,7 +107,7 @@ class Trial:
     lost: int = 0
     wrong: int = 0
     faults: list[str] = field(default_factory=list)
-    missed: bool = False
+    struck: int = 0
     judged: bool = False
     _began: float = 0.0
     _struck: float = 0.0
@@ -101,6 +117,11 @@ class Trial:
     def blocks(self) -> int:
         """Blocks of the whole run."""
         return len(self.arena.truth.checksums)
+
+    @property
+    def missed(self) -> bool:
+        """Whether nothing was hit, as where the run was over before the blow fell."""
+        return not self.struck
 
     def start(self, *more: str) -> Command | Submitted:
         """Give the command for the first time."""
@@ -119,7 +140,6 @@ class Trial:
         while not command.is_over and len(names(ledger)) < wanted and time.monotonic() < ends:
             time.sleep(0.01)
         time.sleep(self.rng.uniform(0, 0.05))
-        self.missed = self.missed or command.is_over
 
     def blow(self) -> None:
         """The blow falls now."""
@@ -147,6 +167,8 @@ class Trial:
         self.judged = True
         self.faults += [unclear for seen in self.seen if (unclear := seen.unclear)]
         self.faults += [f"process left behind: {one}" for one in self.arena.left()]
+        if sum(seen.words[0] in _RUNS for seen in self.seen) > 1:  # the last one has swept
+            self.faults += partial_left(place(self.folder))
         verified = self.arena.forks.footfall("status", self.folder, "--verify").ended()
         if verified.code or "verified" not in verified.output:
             self.faults.append(f"status --verify: {verified.output}{verified.said}")
@@ -177,13 +199,22 @@ def worker_killed(trial: Trial) -> None:
     trial.what = f"{count} workers"
     for number in range(count):
         trial.somewhere(command, 0.25 * (number + 1))
-        workers = trial.arena.forks.workers()
-        if workers:
-            workers[trial.rng.integers(len(workers))].kill()
+        workers = _there_are(trial.arena.forks.workers, command)
         if number == 0:
             trial.blow()
+        if workers:
+            with suppress(NoSuchProcess):
+                workers[trial.rng.integers(len(workers))].kill()
+                trial.struck += 1
     trial.seen.append(command.ended())
     trial.finish()
+
+
+def _there_are(ask: Callable[[], list[T]], command: Command | Submitted) -> list[T]:
+    """Wait until there are some; none if the command is over before."""
+    while not (found := ask()) and not command.is_over:
+        time.sleep(0.01)
+    return found
 
 
 def controller_killed(trial: Trial) -> None:
@@ -195,6 +226,7 @@ def controller_killed(trial: Trial) -> None:
     else:
         trial.what = "while blocks come in"
         trial.somewhere(command)
+    trial.struck += not command.is_over
     command.kill()
     trial.seen.append(command.ended())
     left = trial.arena.left()
@@ -210,6 +242,7 @@ def scheduler_killed(trial: Trial) -> None:
         there = ("--cluster", _profile(trial, site.address))
         command = trial.start(*there)
         trial.somewhere(command)
+        trial.struck += not command.is_over
         site.kill_scheduler()
         trial.blow()
         trial.seen.append(command.ended())
@@ -230,7 +263,7 @@ def worker_over_its_memory(trial: Trial) -> None:
         trial.blow()
         trial.seen.append(command.ended())
         faults.disarm()
-        trial.missed = site.over_budget() == before
+        trial.struck += site.over_budget() - before
         trial.finish(*there)
 
 
@@ -243,27 +276,56 @@ def _profile(trial: Trial, address: str) -> str:
 def two_runs(trial: Trial) -> None:
     """A second run on the same folder: beside a live one, or beside one that stands still."""
     first = trial.start()
-    trial.somewhere(first, 0.5)
     still = trial.rng.random() < 0.5
     trial.what = "the first one stands still" if still else "both at once"
+    trial.somewhere(first, 0.5 if still else 0.1)  # starting takes the second one a while
+    trial.blow()
     if still:
         first.signal(signal.SIGSTOP)
-    trial.blow()
     second = trial.again()
     if still:
         ends = time.monotonic() + PATIENCE * 1.5 + trial.rng.uniform(0, trial.arena.truth.seconds)
         while not second.is_over and time.monotonic() < ends:
             time.sleep(0.05)
+        taken_over = _locks(trial.folder) > 1
         first.signal(signal.SIGCONT)
+        time.sleep(4 * HEARTBEAT)  # in which it learns of that
+        if taken_over and not first.is_over:
+            trial.faults += _let_through(first.ended(), "was taken over by")
+    else:
+        told = second.ended()
+        if not first.is_over:
+            trial.faults += _let_through(told, "is in use by")
     both = [first.ended(), second.ended()]
     for seen in both:
         known = ("is in use by", "was taken over by")
         if seen.code and not (seen.code == 1 and any(words in seen.said for words in known)):
             trial.faults.append(f"exit code {seen.code}: {seen.said}")
+    trial.struck += sum(seen.code != 0 for seen in both)  # else they never met
     if all(seen.code for seen in both):
         trial.faults.append(f"both were refused: {both[0].said} / {both[1].said}")
     trial.seen += sorted(both, key=lambda seen: -seen.code)
     trial.finish()
+    told, complete = len(_sittings(trial.folder)), sum(seen.code == 0 for seen in trial.seen)
+    if told < complete:
+        trial.faults.append(f"the record tells of {told} sittings of {complete}")
+
+
+def _let_through(seen: Seen, words: str) -> list[str]:
+    """What is wrong if a run was not refused that had another one beside it."""
+    refused = seen.code == 1 and words in seen.said
+    return [] if refused else [f"not refused beside another run: {seen.code} {seen.said}"]
+
+
+def _locks(folder: str) -> int:
+    """How many runs have held the lock, by the number of the newest."""
+    run = place(folder)
+    found = [_LOCK.fullmatch(name) for one in (run, run / "base") for name in names(one)]
+    return max((int(one[1]) for one in found if one), default=0)
+
+
+def _sittings(folder: str) -> Sequence[Any]:
+    return read_record(place(folder)).sittings
 
 
 # --- stores -------------------------------------------------------------------------------------
@@ -282,7 +344,7 @@ def store_error(trial: Trial) -> None:
     faults.arm(Fault(trial.folder, (call,), (role,), error, once=once))
     trial.blow()
     trial.seen.append(command.ended())
-    trial.missed = not faults.disarm()
+    trial.struck += faults.disarm()
     trial.finish()
 
 
@@ -310,22 +372,32 @@ def full_disk(trial: Trial) -> None:
         trial.seen.append(command.ended())
         (folder / "filler").unlink(missing_ok=True)
         faults.disarm()
+        trial.struck += trial.seen[-1].code != 0
+        if trial.struck and os.strerror(errno.ENOSPC) not in trial.seen[-1].said:
+            trial.faults.append(f"no word of a full disk: {trial.seen[-1].said}")
         trial.finish()
         trial.judge()
 
 
 def store_refuses(trial: Trial) -> None:
-    """The object store answers 503, a few times or until it has calmed down."""
+    """The object store refuses one kind of request, a few times or until it has calmed down."""
     moods = trial.arena.moods
     assert moods is not None
     command = trial.start()
     trial.somewhere(command)
     once = trial.rng.random() < 0.5
-    trial.what = "503, three times" if once else "503, lasting"
-    moods.refused = 3 if once else -1
+    request, answer = _one_of(trial.rng, REQUESTS), _one_of(trial.rng, ANSWERS)
+    trial.what = f"{answer} on {request}, {'three times' if once else 'lasting'}"
     trial.blow()
+    moods.refuse(request, answer, 3 if once else -1)
     trial.seen.append(command.ended())
+    trial.struck += moods.refusals
     moods.calm()
+    code = trial.seen[-1].code
+    if once and answer == BUSY and code:
+        trial.faults.append(f"exit code {code}, and the store was busy for a moment only")
+    if not once and request == "PUT" and not code and len(trial._before) < trial.blocks:
+        trial.faults.append("complete without having written anything")
     trial.finish()
 
 
@@ -339,6 +411,7 @@ def store_slow(trial: Trial) -> None:
     moods.slow = 0.5
     trial.blow()
     time.sleep(3)
+    trial.struck += moods.slowed
     moods.calm()
     trial.seen.append(command.ended())
     trial.finish()
@@ -377,7 +450,7 @@ def _damaged(trial: Trial, change: Callable[[bytes], bytes | None]) -> None:
     found = chunks(place(trial.folder) / "base")
     count = int(trial.rng.integers(1, 4))
     struck = [found[i] for i in trial.rng.choice(len(found), count, replace=False)]
-    trial.what = f"{count} chunks"
+    trial.what, trial.struck = f"{count} chunks", count
     for path in struck:
         content = change(read(path))
         if content is None:
@@ -406,7 +479,7 @@ def torn_ledger_entry(trial: Trial) -> None:
     trial.arena.storage.copy(trial.arena.whole, trial.folder)
     ledger = place(trial.folder) / "base" / "ledger"
     found, count = names(ledger), int(trial.rng.integers(1, 4))
-    trial.what = f"{count} entries"
+    trial.what, trial.struck = f"{count} entries", count
     trial._before = entries(trial.folder)
     for i in trial.rng.choice(len(found), count, replace=False):
         content = read(ledger / found[i])
@@ -419,7 +492,7 @@ def leftovers(trial: Trial) -> None:
     """What killed processes leave: half-written files, a half-made ensemble, prepared tables."""
     trial.arena.storage.copy(trial.arena.whole, trial.folder)
     scenario = place(trial.folder) / "base"
-    trial.what = "prepared tables"
+    trial.what, trial.struck = "prepared tables", 1
     write_atomically(scenario / "tables-00aa" / "2000" / "prepared.json", b"{")
     if not isinstance(scenario, Remote):
         trial.what += ", half-written files"
@@ -432,7 +505,6 @@ def leftovers(trial: Trial) -> None:
             path.write_bytes(b"{")
     trial.blow()
     trial.finish()
-    trial.faults += partial_left(place(trial.folder))
 
 
 ON_DISK: Mapping[str, Kind] = {
@@ -466,10 +538,11 @@ def worker_cancelled(trial: Trial) -> None:
     trial.what = "one of its jobs"
     job = trial.start()
     trial.somewhere(job)
-    jobs = site.workers()
+    jobs = _there_are(site.workers, job)
     trial.blow()
     if jobs:
         site.cancel(jobs[int(trial.rng.integers(len(jobs)))])
+        trial.struck += 1
     trial.seen.append(job.ended())
     trial.finish()
 
@@ -480,8 +553,9 @@ def submitted_twice(trial: Trial) -> None:
     first = trial.start()
     trial.somewhere(first, 0.5)
     trial.blow()
+    trial.struck += not first.is_over
     second = trial.again().ended()
-    if second.code != 1 or "works on this run" not in second.said:
+    if trial.struck and (second.code != 1 or "works on this run" not in second.said):
         trial.faults.append(f"exit code {second.code}: {second.said}")
     trial.seen += [second, first.ended()]
     trial.finish()

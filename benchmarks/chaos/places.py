@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,9 @@ from engine.stores.durable import names, read, write_atomically
 from engine.stores.places import Place, Remote, place
 
 BUCKET = "chaos"
+REQUESTS = ("PUT", "GET", "LIST", "DELETE")
+BUSY, DENIED = "503 SlowDown", "403 AccessDenied"
+ANSWERS = (BUSY, DENIED)
 
 
 class Storage(Protocol):
@@ -119,29 +122,41 @@ def fill_up(file: Path) -> None:
 
 @dataclass(slots=True)
 class Moods:
-    """How the object store answers puts at the moment.
+    """How the object store answers at the moment.
 
     Attributes:
-        refused: puts still to be answered by 503; negative for all.
-        slow: seconds that each answer takes.
+        refused: requests still to be refused; negative for all.
+        request, answer: of which kind these are, and what they are answered.
+        slow: seconds that the answer to a put takes.
+        refusals, slowed: how many there have been.
     """
 
     refused: int = 0
+    request: str = "PUT"
+    answer: str = BUSY
     slow: float = 0.0
+    refusals: int = 0
+    slowed: int = 0
     lock: Lock = field(default_factory=Lock)
+
+    def refuse(self, request: str, answer: str, times: int) -> None:
+        """Refuse so many requests of a kind from now on; negative for all."""
+        with self.lock:
+            self.request, self.answer, self.refused, self.refusals = request, answer, times, 0
 
     def calm(self) -> None:
         """Answer as ever."""
         with self.lock:
-            self.refused, self.slow = 0, 0.0
+            self.refused, self.slow, self.refusals, self.slowed = 0, 0.0, 0, 0
 
-    def refuses(self) -> bool:
-        """Whether the put that has come is refused."""
+    def refuses(self, request: str) -> bool:
+        """Whether the request that has come is refused."""
         with self.lock:
-            if self.refused > 0:
-                self.refused -= 1
-                return True
-            return self.refused < 0
+            if request != self.request or not self.refused:
+                return False
+            self.refused -= 1
+            self.refusals += 1
+            return True
 
 
 @contextmanager
@@ -156,17 +171,16 @@ def object_store(scratch: Path) -> Iterator[Moods]:
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    moods, one_at_a_time, put = Moods(), Lock(), S3Response.put_object
+    moods, one_at_a_time = Moods(), Lock()
+    kept = {name: getattr(S3Response, name) for name in ("put_object", *_ENTRANCES)}
 
-    def answered(self: Any) -> Any:
-        if moods.slow:
-            time.sleep(moods.slow)
-        if moods.refuses():
-            return 503, {}, "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>"
+    def alone(self: Any) -> Any:
         with one_at_a_time:
-            return put(self)
+            return kept["put_object"](self)
 
-    S3Response.put_object = answered
+    S3Response.put_object = alone
+    for name in _ENTRANCES:
+        setattr(S3Response, name, _moody(kept[name], moods, of_bucket=name.startswith("bucket")))
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -184,4 +198,22 @@ def object_store(scratch: Path) -> Iterator[Moods]:
         yield moods
     finally:
         server.stop()
-        S3Response.put_object = put
+        for name, real in kept.items():
+            setattr(S3Response, name, real)
+
+
+_ENTRANCES = ("key_response", "bucket_response")  # of moto: objects, and what lists them
+
+
+def _moody(real: Callable[..., Any], moods: Moods, *, of_bucket: bool) -> Callable[..., Any]:
+    def answered(self: Any, request: Any, *more: Any) -> Any:
+        kind = "LIST" if of_bucket else {"HEAD": "GET"}.get(request.method, request.method)
+        if kind == "PUT" and moods.slow:
+            moods.slowed += 1
+            time.sleep(moods.slow)
+        if moods.refuses(kind):
+            status, code = moods.answer.split()
+            return int(status), {}, f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+        return real(self, request, *more)
+
+    return answered

@@ -78,14 +78,14 @@ class Submitted:
     def kill(self) -> None:
         """SIGKILL to the controller, wherever it is in its job."""
         self._killed = True
-        locks = list(self._folder.glob("base/lock-*.json"))
+        locks = list(self._folder.glob("lock-*.json"))
         if locks:
             self.signal(signal.SIGKILL)
         else:  # it has not begun
             self._slurm.site.ask("scancel", "--full", "--signal=KILL", self._job)
 
     def signal(self, number: signal.Signals) -> None:
-        lock = max(self._folder.glob("base/lock-*.json"))
+        lock = max(self._folder.glob("lock-*.json"))
         os.kill(json.loads(lock.read_text())["holder"]["pid"], number)
 
     def ended(self) -> Seen:

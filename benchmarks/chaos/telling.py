@@ -22,6 +22,7 @@ def _row(kind: str, trials: Sequence[Trial]) -> dict[str, Any]:
     return {
         "kind": kind,
         "events": len(trials),
+        "missed": sum(trial.missed for trial in trials),
         "recomputed": sum(trial.recomputed for trial in trials),
         "recomputed_most": max(trial.recomputed for trial in trials),
         "seconds_median": round(median(trial.seconds for trial in trials), 2),
@@ -63,10 +64,11 @@ def _gist(error: str) -> str:
     return f" {error.removeprefix('footfall: ')[:60]}" if error else ""
 
 
-_FORM = "{:<24}{:>7}{:>12}{:>10}{:>8}{:>8}{:>7}{:>7}{:>8}"
+_FORM = "{:<24}{:>7}{:>8}{:>12}{:>10}{:>8}{:>8}{:>7}{:>7}{:>8}"
 _HEADS = (
     "kind",
     "events",
+    "missed",
     "recomputed",
     "median s",
     "worst s",
@@ -85,6 +87,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
             _FORM.format(
                 row["kind"],
                 row["events"],
+                row["missed"],
                 f"{row['recomputed']} (<= {row['recomputed_most']})",
                 f"{row['seconds_median']:.1f}",
                 f"{row['seconds_worst']:.1f}",
@@ -95,6 +98,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         lines += [f"    {count} x {what}" for what, count in row["seen"].items()]
     lines += [
         "",
+        "missed: events that hit nothing, after several attempts",
         "recomputed: blocks that were finished when the blow fell, in all and the most of an event",
         "s: seconds from the blow until the run was complete again; more s: seconds of all its",
         "commands, from the first start, beyond those of an undisturbed run (median)",
@@ -108,6 +112,7 @@ def plain(trial: Trial) -> dict[str, Any]:
     return {
         "kind": trial.kind,
         "what": trial.what,
+        "struck": trial.struck,
         "seconds": round(trial.seconds, 3),
         "more_seconds": round(trial.more, 3),
         "recomputed": trial.recomputed,

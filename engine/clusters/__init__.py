@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from engine.clusters.batch import with_site_defaults
 from engine.clusters.connecting import connect
 from engine.clusters.executing import Cluster, Outcome
+from engine.clusters.guarding import one_line
+from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Address,
     Allocation,
@@ -17,7 +18,6 @@ from engine.clusters.spec import (
     Profile,
     System,
     bytes_of,
-    one_line,
     seconds_of,
 )
 from engine.clusters.submitting import Submitted, submit, submitted, would_send

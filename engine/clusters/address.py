@@ -10,9 +10,10 @@ from typing import Any
 import dask
 from distributed import Client, Security
 
-from engine.clusters.executing import PATIENCE, Cluster, Distributed, lost, within
+from engine.clusters.admitting import check
+from engine.clusters.executing import PATIENCE, Cluster, Distributed, in_time, lost
 from engine.clusters.spec import Address
-from engine.clusters.workers import Fit, different, software, unfit
+from engine.clusters.workers import Fit
 from engine.errors import ConfigError
 
 CONNECTING = "30s"  # for a scheduler to answer
@@ -39,24 +40,7 @@ def address(spec: Address) -> Iterator[Cluster]:
             finally:
                 if client.status == "running":
                     with suppress(Exception):
-                        within(PATIENCE / 6, lambda: client.unregister_worker_plugin(Fit.name))
-
-
-def check(client: Client) -> None:
-    """Refuse workers that are not like this process, now and, for as long as they live, later.
-
-    Raises:
-        PlanError: naming the worker and what differs.
-    """
-    wanted = software()
-    try:
-        for name, why in within(PATIENCE, lambda: client.run(unfit, wanted)).items():
-            # The BLAS of a worker is limited by the plugin, below.
-            if why := [one for one in why if "BLAS" not in one]:
-                raise different(name, why)
-        client.register_plugin(Fit(wanted))
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise different("of this cluster", [f"it cannot import footfall ({error})"]) from error
+                        in_time(PATIENCE / 6, lambda: client.unregister_worker_plugin(Fit.name))
 
 
 def _security(spec: Address) -> Security | None:

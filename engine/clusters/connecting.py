@@ -13,7 +13,7 @@ from engine.clusters.allocation import allocation
 from engine.clusters.batch import batch
 from engine.clusters.executing import Cluster, Serial
 from engine.clusters.local import local
-from engine.clusters.operators import gateway, kubernetes
+from engine.clusters.services import gateway, kubernetes
 from engine.clusters.spec import (
     Address,
     Allocation,

@@ -12,11 +12,29 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.clusters.batch import plain
-from engine.clusters.spec import Allocation, Batch, System, bytes_of, clock, one_line, seconds_of
+from engine.clusters.batch import job_name
+from engine.clusters.guarding import one_line, plain, refuse_odd_path
+from engine.clusters.site import with_site_defaults
+from engine.clusters.spec import (
+    Allocation,
+    Batch,
+    System,
+    bytes_of,
+    clock,
+    seconds_of,
+    slurm_memory,
+)
 from engine.errors import StoppedError
 
 STARTS = "starts"  # a file beside the script that counts how often it has put itself back
+RESENT = "resent"  # another that holds its new number, where a system gives it one
+# What ends the workers' jobs, those that wait in the queue included.
+_DISMISS = {
+    System.SLURM: "scancel --me --name={}",
+    System.PBS: "qselect -N {} | xargs -r qdel",
+    System.LSF: "bkill -J {} 0",
+    System.SGE: "qdel {}",
+}
 
 
 def controller_script(
@@ -31,16 +49,20 @@ def controller_script(
         where: the folder the command is to be run in.
 
     Raises:
-        ConfigError: a text of the profile cannot stand in a script.
+        ConfigError: a text of the profile or of the site cannot stand in a script, or neither says
+            how large a job is.
     """
+    refuse_odd_path(folder)
+    spec = with_site_defaults(spec)
     system = spec.system if isinstance(spec, Batch) else System.SLURM
+    pbs = system is System.PBS
     restarts = spec.controller.restarts if isinstance(spec, Batch) else spec.restarts
     header = _header(spec, name, folder)
     prologue = [one_line(line, "cluster.prologue") for line in spec.prologue]
-    script = shlex.quote(str(folder / "cluster" / "controller.sh"))
+    place = folder / "cluster"
     again = {
         System.SLURM: 'scontrol requeue "$SLURM_JOB_ID"',
-        System.PBS: f"qsub {script}",
+        System.PBS: f"qsub {place / 'controller.sh'} > {place / RESENT}",
         System.LSF: "exit 75  # LSF puts a job that ends so back, see -Q above",
         System.SGE: "exit 99  # SGE puts a job that ends so back",
     }[system]
@@ -49,9 +71,11 @@ def controller_script(
             "#!/usr/bin/env bash",
             *header,
             "",
+            # PBS cannot name a log by its job, and would overwrite another name.
+            *([f"exec >> {folder}/logs/controller-$PBS_JOBID.log 2>&1"] if pbs else []),
             f"cd {shlex.quote(str(where))} || exit 1",
             *prologue,
-            f"starts={shlex.quote(str(folder / 'cluster' / STARTS))}",
+            f"starts={place / STARTS}",
             f"{shlex.join(command)} &",
             "run=$! cancelled=",
             *_timer(spec),
@@ -61,6 +85,7 @@ def controller_script(
             "while kill -0 $run 2>/dev/null; do wait $run; done  # a signal ends the wait early",
             "wait $run; code=$?",
             *(["kill $timer 2>/dev/null"] if _timer(spec) else []),
+            *_dismissal(spec, folder),
             f'if [ $code -eq {StoppedError.exit_code} ] && [ -z "$cancelled" ]; then',
             '  count=$(cat "$starts" 2>/dev/null || echo 0)',
             f'  if [ "$count" -lt {restarts} ]; then',
@@ -68,10 +93,19 @@ def controller_script(
             f"    {again}",
             "  fi",
             "fi",
+            # LSF would put a job that ends with this code back, cancelled or not.
+            *(["[ $code -ne 75 ] || code=1"] if system is System.LSF else []),
             "exit $code",
             "",
         ]
     )
+
+
+def _dismissal(spec: Batch | Allocation, folder: Path) -> list[str]:
+    """A run that was killed leaves jobs of workers; those of one that ended have ended."""
+    if not isinstance(spec, Batch):
+        return []
+    return [_DISMISS[spec.system].format(job_name(folder)) + " >/dev/null 2>&1"]
 
 
 def _timer(spec: Batch | Allocation) -> list[str]:
@@ -86,39 +120,26 @@ def _timer(spec: Batch | Allocation) -> list[str]:
 
 def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
     logs = str(folder / "logs")
+    system = spec.system if isinstance(spec, Batch) else System.SLURM
     own = spec.controller if isinstance(spec, Batch) else spec
     walltime = None if own.walltime is None else seconds_of(own.walltime)
     queue = plain(own.queue or spec.queue, "queue")
     account = plain(spec.account, "account")
     memory = None if own.memory is None else -(-bytes_of(own.memory) // 10**6)
-    grace = own.grace
+    cores, grace = own.cores, own.grace
     given: list[tuple[str, object]]
-    if isinstance(spec, Allocation):
-        given = [
-            ("--job-name=", name),
-            ("--output=", f"{logs}/controller-%j.log"),
-            ("--open-mode=", "append"),
-            ("--ntasks=", spec.workers),
-            ("--cpus-per-task=", spec.cores),
-            # What the run itself needs comes out of the first task's share.
-            ("--mem-per-cpu=", None if memory is None else f"{-(-memory // spec.cores)}M"),
-            ("--time=", None if walltime is None else clock(walltime)),
-            ("--partition=", queue),
-            ("--account=", account),
-            ("--signal=", f"B:USR1@{grace}"),
-            ("--requeue", ""),
-        ]
-        return _lines("#SBATCH ", given, spec.directives)
-    cores = spec.controller.cores
-    match spec.system:
+    match system:
         case System.SLURM:
+            tasks, share, parts = 1, "--mem=", 1
+            if isinstance(spec, Allocation):  # one for each worker, and one for the run itself
+                tasks, share, parts = spec.workers + 1, "--mem-per-cpu=", cores
             given = [
                 ("--job-name=", name),
                 ("--output=", f"{logs}/controller-%j.log"),
                 ("--open-mode=", "append"),
-                ("--ntasks=", 1),
+                ("--ntasks=", tasks),
                 ("--cpus-per-task=", cores),
-                ("--mem=", None if memory is None else f"{memory}M"),
+                (share, None if own.memory is None else slurm_memory(own.memory, parts)),
                 ("--time=", None if walltime is None else clock(walltime)),
                 ("--partition=", queue),
                 ("--account=", account),
@@ -127,16 +148,17 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
             ]
             return _lines("#SBATCH ", given, spec.directives)
         case System.PBS:
-            share = "" if memory is None else f":mem={memory}MB"
+            chunk = "" if memory is None else f":mem={memory}MB"
             given = [
                 ("-N ", name),
                 ("-o ", f"{logs}/"),
                 ("-j ", "oe"),
-                ("-l ", f"select=1:ncpus={cores}{share}"),
+                ("-l ", f"select=1:ncpus={cores}{chunk}"),
                 ("-l ", None if walltime is None else f"walltime={clock(walltime)}"),
                 ("-q ", queue),
                 ("-A ", account),
                 ("-r ", "y"),
+                ("-V", ""),
             ]
             return _lines("#PBS ", given, spec.directives)
         case System.LSF:
@@ -158,7 +180,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
         case System.SGE:
             given = [
                 ("-N ", name),
-                ("-o ", f"{logs}/"),
+                ("-o ", f"{logs}/controller-$JOB_ID.log"),
                 ("-j ", "y"),
                 ("-cwd", ""),
                 ("-l ", None if walltime is None else f"h_rt={clock(walltime)}"),
@@ -169,6 +191,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
                 ("-q ", queue),
                 ("-P ", account),
                 ("-r ", "y"),
+                ("-V", ""),
             ]
             return _lines("#$ ", given, spec.directives)
 

@@ -10,6 +10,7 @@ tried again alone, after all the others, where only its own deaths can count.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
@@ -30,6 +31,14 @@ from distributed.scheduler import KilledWorker
 from engine.clusters.workers import refuse_if_different
 from engine.errors import PlanError, StoppedError, WorkerDiedError
 
+_LOG = logging.getLogger("footfall")
+# Of every scheduler that is ours: who is to blame for a death is found out here.
+OURS = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.comm.timeouts.connect": "60s",
+}
+# Of those with workers on other nodes, which may vanish without a word.
+OURS_ELSEWHERE = OURS | {"distributed.scheduler.worker-ttl": "120s"}
 TaskType = TypeVar("TaskType")
 Result = TypeVar("Result")
 
@@ -37,6 +46,7 @@ WAVE = 2  # tasks in flight for each slot: one at work, one waiting beside it
 ALONE_AFTER, GIVEN_UP_AFTER = 3, 8  # deaths of workers that a task was on
 PATIENCE = 60.0  # seconds that a scheduler may take to answer, or a result to arrive
 _TICK = 1.0  # seconds between two looks at the workers
+_SILENT = 120.0  # seconds without a worker after which it is said, and then ever more rarely
 _TOGETHER = 256  # results fetched at once
 
 
@@ -70,7 +80,8 @@ class Cluster(Protocol):
         Tasks are taken from the iterable as slots come free.
 
         Raises:
-            StoppedError: there is no scheduler any more, or no worker will come.
+            StoppedError: there is no scheduler any more, or no worker will come any more.
+            PlanError: no worker can start, or one is not like this process.
         """
         ...
 
@@ -132,17 +143,18 @@ class Distributed:
     """
 
     def __init__(self, client: Client, slots: int, dashboard: str, watch: Watch) -> None:
-        self._client, self._watch = client, watch
+        self._client, self._watch, self._met = client, watch, False
         self.slots, self.dashboard = slots, dashboard
 
     def map_unordered(
         self, function: Callable[[TaskType], Result], tasks: Iterable[TaskType]
     ) -> Iterator[Outcome[TaskType, Result]]:
-        wave = _Wave(self._client, self._watch, function, iter(tasks))
+        wave = _Wave(self._client, self._watch, function, iter(tasks), self._met)
         try:
             while wave.goes_on():
                 yield from wave.outcomes()
         finally:
+            self._met = wave.met
             wave.cancel()
 
 
@@ -155,6 +167,7 @@ class _Wave(Generic[TaskType, Result]):
         watch: Watch,
         function: Callable[[TaskType], Result],
         fresh: Iterator[TaskType],
+        met: bool,
     ) -> None:
         self._client, self._watch, self._function = client, watch, function
         self._fresh, self._exhausted = fresh, False
@@ -164,6 +177,8 @@ class _Wave(Generic[TaskType, Result]):
         self._asked: dict[Any, tuple[Future[Any], _Try[TaskType]]] = {}
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self.slots, self._looked = 0, -_TICK
+        self.met = met  # whether there ever was a worker
+        self._seen, self._patience = time.monotonic(), _SILENT
 
     def goes_on(self) -> bool:
         """Fill the wave; whether anything is left to wait for."""
@@ -244,7 +259,7 @@ class _Wave(Generic[TaskType, Result]):
             return []
         futures = [future for future, _ in finished]
         try:
-            results = within(PATIENCE, lambda: self._client.gather(futures))
+            results = in_time(PATIENCE, lambda: self._client.gather(futures))
         except Exception:  # a worker has died with its results, or one cannot be read
             return [outcome for pair in finished for outcome in self._fetched_alone(*pair)]
         return [
@@ -255,7 +270,7 @@ class _Wave(Generic[TaskType, Result]):
         self, future: Future[Any], one: _Try[TaskType]
     ) -> list[Outcome[TaskType, Result]]:
         try:
-            return [Outcome(one.task, *within(_TICK, future.result))]
+            return [Outcome(one.task, *in_time(_TICK, future.result))]
         except (TimeoutError, OSError, KilledWorker):
             self._again.append(one)
             return []
@@ -272,22 +287,36 @@ class _Wave(Generic[TaskType, Result]):
             raise lost("the connection to the scheduler is lost")
         else:
             try:
-                threads = within(PATIENCE, self._client.nthreads)
+                threads = in_time(PATIENCE, self._client.nthreads)
             except TimeoutError:
                 raise lost(f"the scheduler has not answered for {PATIENCE:.0f} s") from None
             except OSError:  # gone between two looks; the client tries to connect again
                 threads = {}
             self.slots = sum(threads.values())
+            self.met |= bool(threads)
             if why := self._watch.hopeless(len(threads)):
-                raise lost(why)
+                raise lost(why) if self.met else _never(why)
         self._looked = time.monotonic()
+        self._say_if_alone()
+
+    def _say_if_alone(self) -> None:
+        """A run without workers waits as long as it may, but not in silence."""
+        if self.slots:
+            self._seen, self._patience = self._looked, _SILENT
+        elif self._looked - self._seen >= self._patience:
+            self._patience *= 2
+            _LOG.warning(
+                "no worker has been connected for %.0f s: they wait for their turn, or cannot "
+                "start; see the cluster's queue, and `logs` in the run folder",
+                self._looked - self._seen,
+            )
 
     def cancel(self) -> None:
         """Ask for nothing more."""
         futures = [future for future, _ in self._asked.values()]
         if futures and self._client.status == "running":
             with suppress(Exception):
-                within(_TICK * 10, lambda: self._client.cancel(futures, force=True))
+                in_time(_TICK * 10, lambda: self._client.cancel(futures, force=True))
 
 
 def lost(why: str) -> StoppedError:
@@ -299,7 +328,16 @@ def lost(why: str) -> StoppedError:
     )
 
 
-def within(seconds: float, function: Callable[[], Any]) -> Any:
+def _never(why: str) -> PlanError:
+    """The same start would fail in the same way: this is not put back into a queue."""
+    return PlanError(
+        f"no worker has ever connected; {why}",
+        where="cluster",
+        remedy="mend what it names, in the profile or on the cluster; then the same command again",
+    )
+
+
+def in_time(seconds: float, function: Callable[[], Any]) -> Any:
     """The result of a call, or a `TimeoutError` if it does not come in time.
 
     The call itself cannot be stopped; it is left behind, and does not hold the process up.

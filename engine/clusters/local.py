@@ -9,15 +9,9 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Client, LocalCluster
 
-from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.executing import OURS, Cluster, Distributed
 from engine.clusters.spec import ClusterSpec, Executor
 from engine.clusters.workers import Fit, software
-
-# Of the schedulers that are ours: who is to blame for a death is found out in `executing`.
-OURS = {
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.comm.timeouts.connect": "60s",
-}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -29,8 +30,16 @@ _STATE = {
     System.SGE: ("qstat", "-j"),
 }
 # Of these, SLURM still lists a job that is over.
-_OVER = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "NODE_FAIL"}
+_OVER = {
+    "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "NODE_FAIL",
+    "PREEMPTED", "BOOT_FAIL", "REVOKED",
+}  # fmt: skip
 _OVER_ELSEWHERE = {"DONE", "EXIT"}
+# How a batch system says that it knows no such job (any more). Whatever else it says is no answer.
+_UNKNOWN = re.compile(
+    r"invalid job id|unknown job|job has finished|jobs? (<\d+> )?(is not found|do not exist)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,31 @@ class Listed:
     state: str
 
 
+def require(*programs: str) -> None:
+    """Refuse to go on without these commands.
+
+    Raises:
+        ConfigError: naming the first that is not here.
+    """
+    for program in programs:
+        if which(program) is None:
+            raise _absent(program)
+
+
+def commands(system: System) -> tuple[str, str]:
+    """The commands that send a job and ask for it."""
+    return _SEND[system][0], _STATE[system][0]
+
+
 def send(system: System, script: Path) -> str:
     """Send a job; returns its number.
 
     Raises:
         ConfigError: the batch system is not here, or refuses the job; with its words.
     """
-    said = _said([*_SEND[system], str(script)], script if system is System.LSF else None)
+    # LSF reads the script's `#BSUB` lines from its input, and only if it is given no command.
+    given = [] if system is System.LSF else [str(script)]
+    said = _said([*_SEND[system], *given], script if system is System.LSF else None)
     number = re.search(r"\d+(\.[\w.-]+)?", said)
     if number is None:
         raise ConfigError(
@@ -62,14 +89,14 @@ def state(system: System, number: str) -> str:
     """The state of a job in the queue's word; empty when it is over.
 
     Raises:
-        ConfigError: the batch system cannot be asked from this machine.
+        ConfigError: the batch system cannot be asked from this machine, or does not answer.
     """
-    if which(_STATE[system][0]) is None:
-        raise _absent(_STATE[system][0])
     try:
         said = _said([*_STATE[system], number])
-    except ConfigError:
-        return ""
+    except ConfigError as error:
+        if _UNKNOWN.search(error.what):
+            return ""
+        raise
     if system in (System.PBS, System.SGE):
         return "in the queue" if said else ""
     word = said.split()[0] if said.split() else ""
@@ -87,6 +114,26 @@ def named(name: str) -> list[Listed]:
     return [job for job in listed if job.state not in _OVER]
 
 
+def alive(system: System, name: str, numbers: Iterable[str]) -> set[str]:
+    """Those of these jobs, all of this name, that are waiting or at work.
+
+    Raises:
+        ConfigError: the batch system does not answer.
+    """
+    if system is System.SLURM:
+        return {job.number for job in named(name)}
+    return {number for number in numbers if state(system, number)}
+
+
+def hostnames(nodes: str) -> list[str]:
+    """SLURM's nodes one by one, of a list such as `n[1-3,7]`.
+
+    Raises:
+        ConfigError: SLURM does not answer.
+    """
+    return _said(["scontrol", "show", "hostnames", nodes]).split()
+
+
 def cancel_named(name: str) -> None:
     """Cancel SLURM's jobs of this name.
 
@@ -94,6 +141,18 @@ def cancel_named(name: str) -> None:
         ConfigError: SLURM does not answer.
     """
     _said(["scancel", "--me", f"--name={name}"])
+
+
+def cluster(system: System) -> str:
+    """What a SLURM calls itself, for its numbers mean nothing on another; empty if not known."""
+    if system is not System.SLURM:
+        return ""
+    try:
+        said = _said(["scontrol", "show", "config"])
+    except ConfigError:
+        return ""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", said, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def explained(number: str) -> str:

@@ -167,11 +167,11 @@ class Allocation:
     For sites where a job may not send jobs. `footfall submit` asks for the allocation.
 
     Attributes:
-        workers: tasks of the allocation, a worker each.
+        workers: tasks of the allocation with a worker each; one task more is the run's own.
         cores, memory: of each task; a memory over which a worker is restarted.
         walltime: of the allocation, `[D-]HH:MM:SS`.
         queue, account, interface, local_directory, directives, prologue, python, encrypted: as
-            of `Batch`.
+            of `Batch`, the site's too.
         grace, restarts: as of `Controller`.
     """
 
@@ -209,7 +209,7 @@ class Kubernetes:
         name: of the DaskCluster.
         image: a container image that holds footfall.
         namespace: in which it lives.
-        workers, cores, memory: pods, threads of each, and their memory ("8Gi").
+        workers, cores, memory: pods, threads of each, and their memory ("8Gi" or "8GB").
         volume, mount: a persistent volume claim that holds the run folder, and where pods see it.
     """
 
@@ -276,6 +276,15 @@ def bytes_of(memory: str) -> int:
     return int(float(parts[1]) * (1024 if parts[3].startswith("i") else 1000) ** power)
 
 
+def slurm_memory(memory: str, cores: int = 1) -> str:
+    """The memory of each core, for SLURM, whose `M` are 1,048,576 bytes; never less than asked.
+
+    Raises:
+        ConfigError: it is not written as `bytes_of` reads it.
+    """
+    return f"{-(-bytes_of(memory) // (cores * 2**20))}M"
+
+
 def seconds_of(walltime: str) -> int:
     """Seconds of a walltime written `[D-]HH:MM:SS`.
 
@@ -301,27 +310,12 @@ def clock(seconds: int) -> str:
 def lifetime(walltime: int) -> tuple[int, int]:
     """Seconds after which a worker retires, and by how many workers differ, given its walltime.
 
-    All have retired before the last fifth of the walltime, or its last five minutes: a task at work
-    then still has time to end, and not all workers of one start leave at once.
+    All have retired before the last fifth of the walltime, or its last five minutes, and not all
+    workers of one start leave at once. What a worker is at then goes to another one.
     """
     margin = min(walltime // _SHARE, _MOST)
     stagger = margin // 2
     return walltime - margin - stagger, stagger
-
-
-def one_line(text: str, where: str) -> str:
-    """A text that goes into a job's header as one line.
-
-    Raises:
-        ConfigError: it would become two.
-    """
-    if not text.isprintable():
-        raise ConfigError(
-            f"{text!r} holds a line break or another sign that cannot be printed",
-            where=where,
-            remedy="write one line each",
-        )
-    return text
 
 
 def _some(workers: int) -> int:

@@ -60,6 +60,7 @@ def profile(file: schema.Profile, path: Path) -> Profile:
         case schema.AllocationProfile() as tasks:
             return _allocation(tasks)
         case schema.KubernetesProfile() as pods:
+            _checked(None, pods.memory)
             return Kubernetes(**pods.model_dump(exclude={"system"}))
         case schema.GatewayProfile() as door:
             return Gateway(door.address, door.workers, tuple(door.options.items()))
@@ -83,29 +84,12 @@ def _batch(jobs: schema.BatchProfile) -> Batch:
             )
     _refuse_short(controller.walltime, controller.grace)
     _checked(jobs.walltime, jobs.memory, jobs.queue, jobs.account, *jobs.directives, *jobs.prologue)
-    return Batch(
-        system=System(jobs.system),
-        workers=_positive(jobs.workers, "workers"),
-        cores=None if jobs.cores is None else _positive(jobs.cores, "cores"),
-        memory=jobs.memory,
-        walltime=jobs.walltime,
-        queue=jobs.queue,
-        account=jobs.account,
-        interface=jobs.interface,
-        local_directory=jobs.local_directory,
-        directives=tuple(jobs.directives),
-        prologue=tuple(jobs.prologue),
-        python=jobs.python,
-        encrypted=jobs.encrypted,
-        controller=Controller(
-            controller.walltime,
-            controller.cores,
-            controller.memory,
-            controller.queue,
-            controller.grace,
-            controller.restarts,
-        ),
-    )
+    _positive(jobs.workers, "workers")
+    if jobs.cores is not None:
+        _positive(jobs.cores, "cores")
+    given = jobs.model_dump(exclude={"system", "controller"}) | _lines(jobs)
+    own = Controller(**controller.model_dump())
+    return Batch(System(jobs.system), controller=own, **given)
 
 
 def _allocation(tasks: schema.AllocationProfile) -> Allocation:
@@ -113,22 +97,13 @@ def _allocation(tasks: schema.AllocationProfile) -> Allocation:
         tasks.walltime, tasks.memory, tasks.queue, tasks.account, *tasks.directives, *tasks.prologue
     )
     _refuse_short(tasks.walltime, tasks.grace)
-    return Allocation(
-        workers=_positive(tasks.workers, "workers"),
-        cores=_positive(tasks.cores, "cores"),
-        memory=tasks.memory,
-        walltime=tasks.walltime,
-        queue=tasks.queue,
-        account=tasks.account,
-        interface=tasks.interface,
-        local_directory=tasks.local_directory,
-        directives=tuple(tasks.directives),
-        prologue=tuple(tasks.prologue),
-        python=tasks.python,
-        encrypted=tasks.encrypted,
-        grace=tasks.grace,
-        restarts=tasks.restarts,
-    )
+    _positive(tasks.workers, "workers")
+    _positive(tasks.cores, "cores")
+    return Allocation(**tasks.model_dump(exclude={"system"}) | _lines(tasks))
+
+
+def _lines(jobs: schema.BatchProfile | schema.AllocationProfile) -> dict[str, tuple[str, ...]]:
+    return {"directives": tuple(jobs.directives), "prologue": tuple(jobs.prologue)}
 
 
 def _checked(walltime: str | None, memory: str | None, *lines: str | None) -> None:

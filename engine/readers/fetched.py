@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from engine.errors import StoreError, TableError
 from engine.readers.files import sha256, unreadable
@@ -23,6 +24,7 @@ _HASH = "sha256.txt"
 _REMEDIES = {
     errno.ENOENT: "check the address and its spelling",
     errno.ENODEV: "check the name of the bucket",
+    errno.EBUSY: "wait until nobody writes there and the store is less busy, then run again",
     errno.EACCES: "give the process credentials that may read there; for s3 AWS_PROFILE, or "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 }
@@ -41,8 +43,7 @@ def here(place: Place) -> Path:
         found = objects.facts(place)
         if found.get("type") == "directory":
             raise FileNotFoundError(errno.ENOENT, "is a folder, not a file", str(place))
-    told = json.dumps({"place": str(place), **found}, sort_keys=True, default=str)
-    copy = _copied(place, f"input-{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}")
+    copy = _copied(place, _name(place, found))
     _addresses[str(copy)] = str(place)
     return copy
 
@@ -89,11 +90,17 @@ def _with_addresses(text: str) -> str:
     return text
 
 
+def _name(place: Remote, found: Mapping[str, Any]) -> str:
+    """The name of the copy of that version of an object of which the store tells this."""
+    told = json.dumps({"place": str(place), **found}, sort_keys=True, default=str)
+    return f"input-{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}"
+
+
 @lru_cache(maxsize=1024)
 def _copied(place: Remote, name: str) -> Path:
     for _ in range(2):
         with _explained(place):
-            folder = nearby.hold(name, lambda empty: _copy(place, empty))
+            folder = nearby.hold(name, lambda empty: _copy(place, name, empty))
         if sha256(folder / place.name) == (folder / _HASH).read_text():
             return folder / place.name
         nearby.release(folder)  # spoilt on this machine: once more
@@ -104,13 +111,16 @@ def _copied(place: Remote, name: str) -> Path:
     )
 
 
-def _copy(place: Remote, folder: Path) -> None:
-    expected = objects.facts(place).get("size")
+def _copy(place: Remote, name: str, folder: Path) -> None:
     objects.download(place, folder / place.name)
-    size = (folder / place.name).stat().st_size
+    found = objects.facts(place)
+    if _name(place, found) != name:
+        raise OSError(errno.EBUSY, "it changed while it was being copied", str(place))
+    size, expected = (folder / place.name).stat().st_size, found.get("size")
     if expected is not None and size != expected:
         raise OSError(errno.EIO, f"{size} bytes came, it has {expected}", str(place))
-    (folder / _HASH).write_text(sha256(folder / place.name))
+    with nearby.writing(folder):
+        (folder / _HASH).write_text(sha256(folder / place.name))
 
 
 @contextmanager

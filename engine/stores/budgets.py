@@ -9,9 +9,10 @@ from typing import Any
 
 from engine.budget import Budget, By, Entry, Subject
 from engine.stores.durable import read_all, storing, write_atomically
+from engine.stores.identity import canonical, text_digest
 from engine.stores.places import Place
 
-_NAME = "budget.json"
+_NAME, _SEAL = "budget.json", "seal"
 
 
 def write_budget(folder: Place, budget: Budget, ensemble: str) -> None:
@@ -21,12 +22,13 @@ def write_budget(folder: Place, budget: Budget, ensemble: str) -> None:
         StoreError: the folder cannot be written.
     """
     content = {"ensemble": ensemble, **asdict(budget)}
+    sealed = {_SEAL: text_digest(canonical(content)), **content}
     with storing(folder):
-        write_atomically(folder / _NAME, json.dumps(content, allow_nan=False).encode())
+        write_atomically(folder / _NAME, json.dumps(sealed, allow_nan=False).encode())
 
 
 def read_budget(folder: Place, ensemble: str) -> Budget | None:
-    """The budget of the ensemble with this digest; None where the folder holds no such.
+    """The budget of the ensemble with this digest; None where the folder holds no such, or damaged.
 
     Raises:
         StoreError: the folder cannot be read.
@@ -35,14 +37,14 @@ def read_budget(folder: Place, ensemble: str) -> Budget | None:
         with storing(folder):
             written = read_all(folder, [_NAME])
         content = json.loads(written[_NAME])
-        if content["ensemble"] != ensemble:
+        if content.pop(_SEAL) != text_digest(canonical(content)) or content["ensemble"] != ensemble:
             return None
         return Budget(
             pairs=tuple((first, last) for first, last in content["pairs"]),
             phis=tuple(content["phis"]),
             subjects=tuple(_subject(one) for one in content["subjects"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -2,8 +2,10 @@
 
 On a disk a file is written whole, synced, then renamed into place: under its own name it is always
 complete. What a kill leaves behind is called `*.partial`, is read by nobody, and is swept when a
-run resumes. In an object store one put is all that, folders are but a part of names, and nothing
-is left behind.
+run resumes. In an object store one put is all that, and folders are but a part of names. Objects of
+100 MB and more, which only prepared tables are, go there in parts; parts that a kill leaves are no
+object and nobody reads them, but they stay until the bucket's lifecycle rule for incomplete uploads
+removes them.
 """
 
 from __future__ import annotations

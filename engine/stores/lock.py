@@ -7,8 +7,9 @@ nothing on another host: a counter that moves belongs to a live holder; one that
 the whole of `patience` belongs to nobody. To take over is to create the next number, which a file
 system or an object store grants exactly once; whoever held a lower number sees it and stops.
 
-Blocks are deterministic and files are replaced whole, so two holders at once would waste work and
-do no harm.
+A holder that stood still does not know that it lost the lock, so it asks (`confirm`) before it
+changes what a run has but one of. Between asking and changing it may stand still again, so what it
+then changes is such that nothing is lost: see `engine.stores.ensemble` and `hierarchy`.
 """
 
 from __future__ import annotations
@@ -105,6 +106,21 @@ class Lock:
                 "run again",
             )
 
+    def confirm(self) -> None:
+        """The same as `check`, by a look at the lock now: before what only its holder may change.
+
+        Raises:
+            LockedError: it was taken over.
+            StoreError: the lock cannot be read.
+        """
+        with storing(self.path.parent):
+            self._look()
+        self.check()
+
+    def _look(self) -> None:
+        if not self._is_ours():
+            self._lost.set()
+
     def _file(self) -> Place:
         return _numbered(self.path, self.number)
 
@@ -120,8 +136,8 @@ class Lock:
         while not done.wait(heartbeat):
             counter += 1
             with suppress(OSError):  # a hiccup of the file system: the next beat tries again
-                if not self._is_ours():
-                    self._lost.set()
+                self._look()
+                if self.lost:
                     return
                 self._write(counter, released=False)
 
@@ -130,13 +146,15 @@ class Lock:
 def held(path: Place, *, heartbeat: float = 10.0, patience: float = 60.0) -> Iterator[Lock]:
     """Hold the lock `path` while the body runs; the body asks `check()` now and then.
 
+    A body that fails because another run took over, and removed what it needs, is told so.
+
     Args:
         heartbeat: seconds between signs of life.
         patience: seconds without a sign of life after which a holder counts as gone. A process
             of this machine that has died is known to be gone at once.
 
     Raises:
-        LockedError: another run holds the lock and is alive.
+        LockedError: another run holds the lock and is alive, or took it over.
         StoreError: the lock cannot be written.
         ConfigError: `patience` is so short that live holders would be taken for dead.
     """
@@ -153,6 +171,11 @@ def held(path: Place, *, heartbeat: float = 10.0, patience: float = 60.0) -> Ite
     heart.start()
     try:
         yield lock
+    except Exception:
+        with suppress(OSError):
+            lock._look()
+        lock.check()
+        raise
     finally:
         done.set()
         heart.join()

@@ -15,8 +15,8 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,16 +35,10 @@ def scratch() -> Path:
     """
     base = Path(os.environ.get("FOOTFALL_SCRATCH") or tempfile.gettempdir())
     folder = base / f"footfall-{os.getuid()}"
-    try:
+    with writing(folder):
         base.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
-    except OSError as error:
-        raise StoreError(
-            f"there is no room for local copies ({error.strerror or error})",
-            where=str(folder),
-            remedy="export FOOTFALL_SCRATCH=/a/local/folder/with/space",
-        ) from error
     ours = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
     if not ours or found.st_mode & 0o077:
         raise StoreError(
@@ -55,12 +49,30 @@ def scratch() -> Path:
     return folder
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn refusals of this machine's disk into what to do about them.
+
+    Raises:
+        StoreError: there is no room for a copy, or it may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"there is no room for local copies ({error.strerror or error})",
+            where=str(path),
+            remedy="free it, or export FOOTFALL_SCRATCH=/a/local/folder/with/space",
+        ) from error
+
+
 def hold(name: str, fill: Callable[[Path], None]) -> Path:
     """The copy of this name, held; made by `fill` in an empty folder if it is not there.
 
     Of the processes of a machine one makes the copy, and the others wait for it.
 
     Raises:
+        StoreError: this machine has no room for it.
         Whatever `fill` raises; there is then no copy.
     """
     folder = scratch() / name
@@ -109,10 +121,12 @@ def _moved(folder: Path, empty: Path) -> None:
 
 def _make(folder: Path, fill: Callable[[Path], None]) -> None:
     partial = folder.with_name(f"{folder.name}.{uuid4().hex}.partial")
-    partial.mkdir()
+    with writing(folder):
+        partial.mkdir()
     try:
         fill(partial)
-        partial.rename(folder)
+        with writing(folder):
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -153,7 +167,8 @@ def _lock_file(folder: Path) -> Path:
 def _locked(folder: Path, kind: int) -> int | None:
     """The lock on a copy; None where others hold it, or it was removed meanwhile."""
     file = _lock_file(folder)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with writing(folder):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, kind)
         if os.fstat(descriptor).st_ino == file.stat().st_ino:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,13 +19,18 @@ from typing import Any
 import fsspec
 
 from engine.errors import StoreError
+from engine.stores import nearby
 from engine.stores.places import Remote
 
 # Stores that were shown to refuse the second of two conditional puts. Others may check first and
 # put then, which looks the same until two runs start at once.
 EXCLUSIVE = ("s3", "s3a")
+_PIECE = 16 * 2**20  # bytes of a request for a part of a large object
 _CONFLICTS = 10  # a conditional put may be told to try again while another is on its way
 
+
+# In the names of botocore's errors about who asks: there are no credentials, or they cannot be got.
+_OF_CREDENTIALS = re.compile(r"Credential|Profile|SSO|Token|Login")
 
 # One request reads an object as it was at one moment; pieces may be of two versions of it.
 _WHOLE = {protocol: {"max_concurrency": 1} for protocol in EXCLUSIVE}
@@ -202,15 +208,37 @@ def facts(place: Remote) -> dict[str, Any]:
 
 
 def upload(here: Path, place: Remote) -> None:
-    """Put the content of a local file, however large."""
+    """Put the content of a local file, however large; in parts where it is."""
     with told(place):
         _system(place).put_file(str(here), place.path)
 
 
 def download(place: Remote, here: Path) -> None:
-    """Copy an object, however large, to a local file."""
+    """Copy an object, however large, to a local file.
+
+    Every piece is of the version that was there when it began, where the store tells versions
+    apart by a tag, as S3 does.
+
+    Raises:
+        OSError: the store refuses, or does not answer.
+        StoreError: this machine has no room for it.
+    """
     with told(place):
-        _system(place).get_file(place.path, str(here))
+        far = _system(place).open(place.path, "rb", block_size=_PIECE, cache_type="none")
+    with nearby.writing(here):
+        file = here.open("wb", buffering=0)
+    with far, file:
+        while piece := _piece(far, place):
+            with nearby.writing(here):
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[file.write(rest) :]
+
+
+def _piece(far: Any, place: Remote) -> bytes:
+    with told(place):
+        piece: bytes = far.read(_PIECE)
+    return piece
 
 
 @contextmanager
@@ -235,7 +263,7 @@ def _no_bucket(place: Remote) -> OSError:
 
 def _number(error: Exception) -> int:
     """The kind of an error, as the operating system would tell it."""
-    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+    if _OF_CREDENTIALS.search(type(error).__name__):
         return errno.EACCES
     known = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES}
     known[TimeoutError] = errno.ETIMEDOUT

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import ConfigError
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
-_SQUEEZED = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]")
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
+_SQUEEZED = re.compile(r"[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def place(given: str | Path | Remote) -> Place:
         Remote(protocol='s3', path='bucket/runs/wiod13')
 
     Raises:
-        ConfigError: the URL names nothing, or carries what may be a secret.
+        ConfigError: the URL names nothing, is of the web, or carries what may be a secret.
     """
     if isinstance(given, Remote):
         return given
@@ -82,11 +83,17 @@ def place(given: str | Path | Remote) -> Place:
     if match is None:
         _refuse_squeezed(given)
         return Path(given)
-    protocol, rest = match.groups()
+    protocol, rest = match[1].lower(), match[2]
     if protocol == "file":
         return Path(unquote(urlsplit(str(given)).path))
     parts = [part for part in rest.split("/") if part not in ("", ".")]
     _refuse_secrets(protocol, rest)
+    if protocol in ("http", "https"):
+        raise ConfigError(
+            "is on the web, which cannot be listed as a folder",
+            where=str(given),
+            remedy="download the files first, and give the folder they lie in",
+        )
     if not parts or ".." in parts or set(rest) & set("*[]"):
         raise ConfigError(
             "is no address of a bucket and what lies in it",
@@ -102,11 +109,19 @@ def from_anywhere(found: Place) -> Place:
 
 
 def aside(folder: Place) -> Path:
-    """Where on disk lies what a run leaves beside its ensembles: logs, keys of a cluster, pages.
+    """Where on disk lies what only a disk can hold: logs and keys of a cluster, pages.
 
-    In the run folder itself, and where that is in an object store in `runs/<its name>`.
+    In the run folder itself; where that is in an object store in a folder of `runs/` whose name no
+    other address shares.
     """
-    return folder if isinstance(folder, Path) else Path("runs") / folder.name
+    if isinstance(folder, Path):
+        return folder
+    return Path("runs") / f"{folder.name}-{mark(folder)}"
+
+
+def mark(folder: Place) -> str:
+    """Eight hexadecimal digits for the whole address of a folder."""
+    return sha256(str(from_anywhere(folder)).encode()).hexdigest()[:8]
 
 
 def _refuse_secrets(protocol: str, rest: str) -> None:
@@ -122,10 +137,12 @@ def _refuse_secrets(protocol: str, rest: str) -> None:
 
 
 def _refuse_squeezed(given: str | Path) -> None:
-    """`Path("s3://bucket")` has lost a slash, and would become a folder called `s3:`."""
-    if isinstance(given, Path) and _SQUEEZED.match(str(given)):
+    """A URL with one slash would become a folder called `s3:`; so it is after `Path(URL)`."""
+    squeezed = _SQUEEZED.match(str(given))
+    if squeezed:
+        rest = str(given)[squeezed.end() :]  # which may carry a secret
         raise ConfigError(
-            "is a URL that was made into a `Path`, which squeezes its slashes",
-            where=str(given),
-            remedy="give the URL as text",
+            "is a URL that has lost a slash, as one does that is made into a `Path`",
+            where=squeezed[0] + rest.partition("?")[0].rpartition("@")[2],
+            remedy="write two slashes, and in Python give it as text",
         )

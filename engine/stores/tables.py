@@ -230,11 +230,16 @@ def load(folder: Place, ensemble: str) -> Prepared:
     """Open the prepared table of an ensemble; its arrays are read-only maps of the files.
 
     Raises:
-        StoreError: the folder holds no complete prepared table, or one of another ensemble.
+        StoreError: the folder holds no complete prepared table, or one of another ensemble, or
+            cannot be read.
     """
-    place = folder
+    with storing(folder):
+        return _loaded(folder, ensemble)
+
+
+def _loaded(place: Place, ensemble: str) -> Prepared:
     try:
-        folder = _copied(folder) if isinstance(folder, Remote) else folder
+        folder = _copied(place) if isinstance(place, Remote) else place
         content = json.loads((folder / "prepared.json").read_text())
         if content["ensemble"] != ensemble:
             raise ValueError("prepared for another ensemble")
@@ -255,7 +260,7 @@ def load(folder: Place, ensemble: str) -> Prepared:
             margins=_load_margins(folder) if "margins" in content else None,
             **{name: _map(folder, name) for name in _WHOLE},
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (FileNotFoundError, EOFError, ValueError, KeyError) as error:
         raise StoreError(
             f"no complete prepared table ({error})",
             where=str(place),

@@ -28,7 +28,7 @@ from engine.error_model import most_draws, refuse_more_draws
 from engine.errors import ConfigError, InputError
 from engine.kernels.changes import spent_at_look
 from engine.plan import whole_blocks
-from engine.runs import Listener
+from engine.runs import Listener, sitting
 from engine.stores.places import Place, Remote, place
 from engine.stores.record import Looks, Stop, remembered, write_record
 from engine.workflow import Run
@@ -125,7 +125,14 @@ def schedule(
     Raises:
         ConfigError: `most` leaves no look, files hold fewer factors, or `first` is not the first
             look of the folder.
+        InputError: there is one year only.
     """
+    if len(config.sampling.years) < 2:
+        raise InputError(
+            "the configuration has one year, so there is no change to draw for",
+            where=str(config.path),
+            remedy="name two years or more, or run without --until-tolerance",
+        )
     looks = _remembered(place(folder) if folder else workflow.run_folder(config))
     start = whole_blocks(first or config.sampling.draws, config.sampling.block)
     if looks is not None:
@@ -163,6 +170,8 @@ def run_until(
 ) -> Run:
     """Run, resume or extend until every verdict is decided and every uncertainty known.
 
+    Workers stay from the first look to the last, and wait while it looks.
+
     `footfall detect` and `footfall report` judge such a run as the look at which it stopped.
 
     Args:
@@ -184,20 +193,21 @@ def run_until(
     """
     folder = place(folder) if folder else workflow.run_folder(config)
     _refuse_impossible(config, digits)
-    planned = schedule(config, folder, first, most)
-    run = workflow.run(
-        config, folder, draws=planned[0], cluster=cluster, listener=listener, teller=teller
-    )
-    for number, draws in enumerate(planned, start=1):
-        if any(run.ensemble(scenario).draws < draws for scenario in run.record.scenarios):
-            run = workflow.run(config, folder, draws=draws, cluster=cluster, listener=listener)
-        look = _look(run, number, draws, digits, last=number == len(planned))
-        looks = Looks(planned[:number], planned[-1], digits, look.stop)
-        run = Run(folder, replace(run.record, looks=looks))
-        write_record(folder, run.record)
-        watcher(look)
-        if look.stop is not Stop.NOT_YET:
-            break
+    schedule(config, folder, first, most)  # what cannot be is refused before a folder is made
+    with sitting(folder, cluster or config.cluster) as here:
+        planned = schedule(config, folder, first, most)  # nobody looks any more but this run
+        run = workflow.run_in(here, config, draws=planned[0], listener=listener, teller=teller)
+        for number, draws in enumerate(planned, start=1):
+            if any(run.ensemble(scenario).draws < draws for scenario in run.record.scenarios):
+                run = workflow.run_in(here, config, draws=draws, listener=listener)
+            look = _look(run, number, draws, digits, last=number == len(planned))
+            looks = Looks(planned[:number], planned[-1], digits, look.stop)
+            run = Run(folder, replace(run.record, looks=looks))
+            here.lock.confirm()
+            write_record(folder, run.record)
+            watcher(look)
+            if look.stop is not Stop.NOT_YET:
+                break
     return run
 
 
@@ -226,10 +236,4 @@ def _refuse_impossible(config: Config, digits: int) -> None:
             f"{digits} significant digits of an uncertainty are not 1 or 2",
             where="until tolerance",
             remedy="ask for 1 or 2: an uncertainty is not known better (JCGM 101:2008, 7.9.1)",
-        )
-    if len(config.sampling.years) < 2:
-        raise InputError(
-            "the configuration has one year, so there is no change to draw for",
-            where=str(config.path),
-            remedy="name two years or more, or run without --until-tolerance",
         )

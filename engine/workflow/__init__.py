@@ -13,7 +13,7 @@ from engine.workflow.planning import plan
 from engine.workflow.preparing import prepared
 from engine.workflow.previewing import preview, previewed
 from engine.workflow.reporting import report
-from engine.workflow.running import run
+from engine.workflow.running import run, run_in
 from engine.workflow.submitting import dry_run, submit_run
 from engine.workflow.telling import detect, logs, status
 
@@ -39,6 +39,7 @@ __all__ = [
     "rule_of",
     "run",
     "run_folder",
+    "run_in",
     "status",
     "submit_run",
 ]

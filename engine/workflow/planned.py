@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.clusters import Allocation, ClusterSpec, Executor, Profile
 from engine.plan import GROUP, Needs, SamplingPlan, Shape
-from engine.runs import seconds_of_task
+from engine.runs import blocks_of_task, seconds_of_task
 from engine.workflow.scaling import Scaling, hours
 
 # Seconds until workers are at work, measured: imports and compiled kernels from their cache.
@@ -23,6 +23,8 @@ class Planned:
         shape: of the scenario that needs most.
         why: the reason for the direction in which its draws are solved.
         split: whether split mode is asked for.
+        peak: bytes at most, of all processes here or of the job that prepares.
+        available: bytes where it prepares; None for what only the queue knows.
     """
 
     needs: Needs
@@ -33,7 +35,7 @@ class Planned:
     scenarios: int
     cluster: Profile
     peak: int
-    available: int
+    available: int | None
 
     @property
     def seconds(self) -> float:
@@ -85,14 +87,14 @@ class Planned:
         scaling, slots = self.scaling, self.cluster.slots
         factors = f"{shape.kept / shape.cells:.0%} kept in memory" if shape.cells else "none"
         yield self.summary()
-        yield f"blocks:            {blocks} of {plan.block} draws, each one task, for a scenario"
+        yield f"blocks:            {blocks} of {plan.block} draws for a scenario, {self._bunched()}"
         yield f"direction:         {shape.direction}, {shape.columns} at once, {self.why}"
         yield f"cells with errors: {shape.cells:,} a year, {shape.normals:.3g} normals each"
         yield f"factors of cells:  {factors}, for {GROUP} draws at a time; others drawn twice"
         yield f"memory, shared:    {size(needs.shared)} of prepared tables"
         yield f"memory, each slot: {size(needs.workspace)}"
         yield f"memory, preparing: {size(needs.preparing)}"
-        yield f"memory, peak:      {size(self.peak)} of {size(self.available)} available"
+        yield f"memory, peak:      {size(self.peak)}{self._of_available()}"
         if shape.rebalanced:
             yield "every draw:        balanced, and solved directly with and without that; roughly"
         else:
@@ -106,6 +108,12 @@ class Planned:
         yield f"core-hours:        {hours(scaling.core_hours(slots))}"
         yield f"workers that help: {self._helping()}"
 
+    def _bunched(self) -> str:
+        """How many blocks of all scenarios make a task, while there are plenty."""
+        scaling = self.scaling
+        most = blocks_of_task(scaling.task, scaling.block, scaling.blocks, self.cluster.slots)
+        return "each one task" if most == 1 else f"up to {most} in one task"
+
     def _helping(self) -> str:
         """How many threads there is work for."""
         most, slots = self.scaling.most, self.cluster.slots
@@ -113,9 +121,16 @@ class Planned:
         end = f"; of the {slots:,} asked for, {slots - most:,} WAIT" if slots > most else ""
         return f"{most:,} of one thread, {why}; more than {most:,} workers wait{end}"
 
+    def _of_available(self) -> str:
+        if self.available is None:
+            return " in the job that prepares, of whatever the queue gives it"
+        return f" of {size(self.available)} available"
+
     def _directly(self) -> str:
         """What draws that cannot be certified add to the peak."""
         added = self.needs.directly
+        if self.available is None or not isinstance(self.cluster, ClusterSpec):
+            return f"{size(added)} more in each slot for a draw not certified"
         fits = self.peak + self.cluster.slots * added <= self.available
         end = "which fits" if fits else "which does NOT FIT in all slots at once: use fewer workers"
         return f"{size(added)} more in each slot for a draw not certified, {end}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.clusters import (
     Batch,
     ClusterSpec,
     Executor,
+    Kubernetes,
     Profile,
     bytes_of,
     one_blas_thread,
@@ -42,22 +44,35 @@ from engine.workflow.planned import Planned, size
 _CLUSTER, _WORKER = 50 * 2**20, 185 * 2**20
 
 
-def plan(config: Config, *, draws: int | None = None, cluster: Profile | None = None) -> Planned:
+def plan(
+    config: Config,
+    *,
+    draws: int | None = None,
+    cluster: Profile | None = None,
+    submitted: bool = False,
+) -> Planned:
     """Predict memory, disk and time; compute nothing of the run.
 
+    Args:
+        draws: draws a year instead of the configuration's own.
+        cluster: where to run, instead of the configuration's own.
+        submitted: whether a job of that batch system prepares the tables, and not this machine.
+
     Raises:
-        PlanError: the run cannot fit this machine's memory, or a worker that of its job.
+        PlanError: the run cannot fit the memory of the machine or job that prepares it, a worker
+            that of its job, or there are more workers here than cores.
     """
     sampling, cluster = sampling_of(config, draws), cluster or config.cluster
-    if isinstance(cluster, Batch):
+    if isinstance(cluster, Batch | Allocation):
         cluster = with_site_defaults(cluster)
+    _refuse_more_workers_than_cores(cluster)
     here = isinstance(cluster, ClusterSpec)
     slots = cluster.slots
     processes = isinstance(cluster, ClusterSpec) and cluster.executor is Executor.PROCESSES
     with one_blas_thread():
         rates = measure()
     baseline = psutil.Process().memory_info().rss + (slots * _WORKER if processes else _CLUSTER)
-    available = psutil.virtual_memory().available
+    available = _room(cluster, submitted=submitted)
     table = readers.read(config.tables, sampling.years[0])
     shapes = [
         _shape(table, config.question, scenario, sampling.years) for scenario in config.scenarios
@@ -66,16 +81,10 @@ def plan(config: Config, *, draws: int | None = None, cluster: Profile | None = 
     needed = needs(largest, sampling, slots, rates)
     # Elsewhere this machine only prepares, and each worker holds what its own slots need.
     peak = needed.peak(slots if here else 0, baseline)
-    if isinstance(cluster, Batch | Allocation):
+    if isinstance(cluster, Batch | Allocation | Kubernetes):
         _refuse_small_jobs(needed, cluster)
-    if peak > available:
-        raise PlanError(
-            f"the run needs {size(peak)} of memory, this machine has {size(available)} free",
-            where="cluster.workers",
-            remedy=f"use fewer than {slots} workers, or a smaller table"
-            if here
-            else "prepare on a machine with more memory (`[controller] memory` of the profile)",
-        )
+    if available is not None and peak > available:
+        raise _too_large(peak, available, cluster, submitted=submitted)
     return Planned(
         needs=needed,
         shape=largest,
@@ -89,7 +98,52 @@ def plan(config: Config, *, draws: int | None = None, cluster: Profile | None = 
     )
 
 
-def _refuse_small_jobs(needed: Needs, cluster: Batch | Allocation) -> None:
+def _refuse_more_workers_than_cores(cluster: Profile) -> None:
+    """Here a worker is a thread that computes all the time: more than cores only wait for each
+    other, and each takes memory. Elsewhere a job's threads are the cores it asks for."""
+    cores = len(os.sched_getaffinity(0))
+    if isinstance(cluster, ClusterSpec) and cluster.slots > cores:
+        raise PlanError(
+            f"{cluster.slots} workers are more than the {cores} cores of this machine",
+            where="cluster.workers",
+            remedy=f"ask for {cores} or fewer, or leave it out for one a core; "
+            "`footfall plan --scaling` tells what more cores would bring",
+        )
+
+
+def _room(cluster: Profile, *, submitted: bool) -> int | None:
+    """Bytes of memory where tables are prepared; None for what only the queue knows."""
+    match cluster:
+        case Batch() if submitted:
+            memory = cluster.controller.memory
+        case Allocation() if submitted:
+            memory = cluster.memory  # of the task in which the run prepares
+        case _:
+            available: int = psutil.virtual_memory().available
+            return available
+    return None if memory is None else bytes_of(memory)
+
+
+def _too_large(peak: int, room: int, cluster: Profile, *, submitted: bool) -> PlanError:
+    if submitted and isinstance(cluster, Batch | Allocation):
+        key = "controller.memory" if isinstance(cluster, Batch) else "cluster.memory"
+        return PlanError(
+            f"preparing the tables needs {size(peak)} of memory, the job has {size(room)}",
+            where=key,
+            remedy="give it more: `memory` under `[controller]`"
+            if isinstance(cluster, Batch)
+            else "give each task more `memory`",
+        )
+    return PlanError(
+        f"the run needs {size(peak)} of memory, this machine has {size(room)} free",
+        where="cluster.workers",
+        remedy=f"use fewer than {cluster.slots} workers, or a smaller table"
+        if isinstance(cluster, ClusterSpec)
+        else "run it on a machine with more memory, or `footfall submit` it to one",
+    )
+
+
+def _refuse_small_jobs(needed: Needs, cluster: Batch | Allocation | Kubernetes) -> None:
     threads = cluster.cores or 1
     peak = needed.of_worker(threads, _WORKER)
     if cluster.memory is not None and peak > bytes_of(cluster.memory):

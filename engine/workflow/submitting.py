@@ -7,11 +7,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.clusters import Allocation, Batch, Profile, submit, submitted, would_send
+from engine.clusters import (
+    Allocation,
+    Batch,
+    Profile,
+    Submitted,
+    submit,
+    with_site_defaults,
+    would_send,
+)
 from engine.config import Config
 from engine.errors import ConfigError
-from engine.stores.places import Place, Remote, aside, from_anywhere, place
+from engine.stores.places import Place, Remote, from_anywhere, mark, place
 from engine.workflow.folders import run_folder
+from engine.workflow.planning import plan
+from engine.workflow.running import refuse_another_run
+
+ENDED = "ended"
 
 
 def submit_run(
@@ -19,18 +31,25 @@ def submit_run(
     profile: Profile,
     profile_path: Path,
     folder: str | Path | Remote | None = None,
+    *,
+    draws: int | None = None,
     arguments: tuple[str, ...] = (),
 ) -> Iterator[str]:
     """Send the controller of a run; yields what was sent and how to follow it, line by line.
 
+    Whatever can be known to stop it, now or in hours, is refused before anything is sent.
+
     Args:
         profile_path: the file of the profile, which the controller reads again.
         folder: the run folder, `runs/<config name>` if not given.
+        draws: draws a year to plan for, if not the configuration's own.
         arguments: further words of `footfall run`.
 
     Raises:
         LockedError: an earlier controller still works on this run.
         ConfigError: the profile is of no batch system, or the batch system refuses.
+        PlanError: a job has too little memory for what it is to do.
+        DriftError: the folder holds another run.
     """
     folder = place(folder) if folder else run_folder(config)
     if not isinstance(profile, Batch | Allocation):
@@ -39,11 +58,14 @@ def submit_run(
             where=str(profile_path),
             remedy="use `footfall run` with this profile, or the profile of a batch system",
         )
-    command = controller_command(config, profile_path, folder, arguments)
-    sent = submit(profile, _job_name(config), command, aside(folder))
+    shown = dry_run(config, profile, profile_path, folder, draws=draws, arguments=arguments)
+    planned = next(shown).removeprefix("# ")  # by then everything has been found possible
+    command = _command(config, profile, profile_path, folder, arguments)
+    sent = submit(profile, _job_name(config, folder), command, folder)
+    yield planned
     yield f"submitted: {sent.system} job {sent.job}"
     yield f"follow:    footfall status {folder}"
-    yield f"log:       {aside(folder)}/logs/controller-{sent.job}.log"
+    yield f"log:       {sent.log}"
     yield "resume:    the same command, after whatever stopped it"
 
 
@@ -52,43 +74,48 @@ def dry_run(
     profile: Profile,
     profile_path: Path,
     folder: str | Path | Remote | None = None,
+    *,
+    draws: int | None = None,
     arguments: tuple[str, ...] = (),
 ) -> Iterator[str]:
     """Every script or manifest that `submit_run` would send, sending nothing.
 
-    Raises:
-        ConfigError: nothing would be sent.
+    Args and errors are those of `submit_run`.
     """
     folder = place(folder) if folder else run_folder(config)
-    command = controller_command(config, profile_path, folder, arguments)
-    for what, text in would_send(profile, _job_name(config), command, aside(folder)):
+    command = _command(config, profile, profile_path, folder, arguments)
+    scripts = list(would_send(profile, _job_name(config, folder), command, folder))
+    planned = plan(config, draws=draws, cluster=profile, submitted=True)
+    refuse_another_run(config, folder, planned.sampling)
+    yield f"# planned: {planned.summary()}"
+    for what, text in scripts:
         yield f"# --- {what}"
         yield text.rstrip()
 
 
-def controller_command(
-    config: Config, profile_path: Path, folder: Place, arguments: tuple[str, ...]
+def _command(
+    config: Config, profile: Profile, profile_path: Path, folder: Place, arguments: tuple[str, ...]
 ) -> list[str]:
-    """What the controller's job runs: `footfall run`, by this interpreter."""
+    """What the controller's job runs: `footfall run`, by the profile's interpreter or this one."""
+    named = None
+    if isinstance(profile, Batch | Allocation):
+        named = with_site_defaults(profile).python
     places = (config.path, folder, profile_path)
     paths = [str(from_anywhere(one)) for one in places]
     return [
-        sys.executable, "-m", "engine.cli", "run", paths[0], "--output", paths[1],
+        named or sys.executable, "-m", "engine.cli", "run", paths[0], "--output", paths[1],
         "--cluster", paths[2], *arguments,
     ]  # fmt: skip
 
 
-def _job_name(config: Config) -> str:
-    return "footfall-" + re.sub(r"[^A-Za-z0-9_.-]", "-", config.name)
+def _job_name(config: Config, folder: Place) -> str:
+    """For people, and then the address of the run, which is no other's."""
+    return f"footfall-{re.sub(r'[^A-Za-z0-9_.-]', '-', config.name)}-{mark(folder)}"
 
 
-def of_controller(folder: Place) -> Iterator[str]:
-    """A line about the controller that was sent for a run, if one was."""
-    sent = submitted(aside(folder))
-    if sent is None:
-        return
+def state_of(sent: Submitted) -> str:
+    """What the batch system says of a controller, in its word where it has one."""
     try:
-        state = sent.state or "ended"
-    except ConfigError:
-        state = "cannot be asked from this machine"
-    yield f"controller: {sent.system} job {sent.job}, sent {sent.at}: {state}"
+        return sent.state or ENDED
+    except ConfigError as error:
+        return f"cannot be asked from this machine ({error.what})"

@@ -9,15 +9,15 @@ from pathlib import Path
 from statistics import median
 
 from engine import analysis
+from engine.clusters import Submitted, submitted
 from engine.errors import InputError, StoreError
 from engine.kernels.changes import DetectionRule
-from engine.runs import failure_log
 from engine.stores.ensemble import Ensemble, open_ensemble, scenarios
-from engine.stores.places import Place, Remote, aside, place
+from engine.stores.places import Place, Remote, place
 from engine.workflow.folders import Run
 from engine.workflow.judging import contributions
 from engine.workflow.planned import duration
-from engine.workflow.submitting import of_controller
+from engine.workflow.submitting import ENDED, state_of
 from engine.workflow.topics import TOPICS, Case, Row, case_of, told
 
 CHANGES = "changes"
@@ -29,35 +29,46 @@ def status(
 ) -> Iterator[str]:
     """Blocks done, missing and failed of each scenario; with `verify`, every block read again.
 
-    Damaged blocks are taken out of the ledger, so that the next run computes them anew.
+    Damaged blocks are taken out of the ledger, so that the next run computes them anew. Of a run
+    that was submitted, what became of its controller comes first.
 
     Raises:
-        StoreError: the folder holds no run, or the scenario does not exist.
+        StoreError: the folder holds no run and none was submitted, or the scenario does not exist.
     """
     run = place(folder)
-    yield from of_controller(run)
-    for name in [scenario] if scenario else _scenarios_in(run):
+    sent = submitted(run)
+    state = "" if sent is None else state_of(sent)
+    if sent is not None:
+        yield f"controller: {sent}: {state}"
+    names, lacking = _scenarios_in(run, sent), 0
+    if not names:
+        ended = "none was drawn before it ended"
+        yield f"blocks: {ended if state == ENDED else 'none yet; tables are prepared first'}"
+    for name in [scenario] if scenario and names else names:
         ensemble = open_ensemble(run / name)
         progress = ensemble.progress()
         done, total = sum(progress.done.values()), progress.blocks * len(progress.done)
+        lacking += total - done
         yield f"{name}: {done} of {total} blocks of {ensemble.axes.block} draws done"
-        yield from _pace(ensemble, total - done)
-        for block, reason in progress.failures.items():
-            yield f"  failed: year {block.year}, block {block.index}: {reason}"
+        yield from _pace(progress.finished, ensemble.axes.block, total - done)
+        for block, failure in progress.failures.items():
+            yield f"  failed: year {block.year}, block {block.index}: {failure.reason}"
         if verify:
             yield from _verified(ensemble)
+    if sent is not None and state == ENDED and (lacking or not names):
+        yield from sent.last_words()
 
 
-def _pace(ensemble: Ensemble, left: int) -> Iterator[str]:
+def _pace(finished: Sequence[float], size: int, left: int) -> Iterator[str]:
     """How fast blocks came in lately, and how long the others take at that rate."""
     if not left:
         return
-    found = rate(sorted(ensemble.finished_at()))
+    found = rate(sorted(finished))
     if found is None:
         return
     each, ago = found
     yield (
-        f"  {ensemble.axes.block / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
+        f"  {size / each:.3g} draws/s lately, the last block {duration(ago)} ago; "
         f"{duration(left * each)} left at that rate"
     )
 
@@ -84,22 +95,26 @@ def rate(times: Sequence[float], now: float | None = None) -> tuple[float, float
 def logs(folder: str | Path | Remote, scenario: str | None = None) -> Iterator[str]:
     """Of each block that failed and has not succeeded since: the reason, and the worker's account.
 
+    Of a run that was submitted and is not complete, the end of its controller's log as well.
+
     Raises:
-        StoreError: the folder holds no run, or the scenario does not exist.
+        StoreError: the folder holds no run and none was submitted, or the scenario does not exist.
     """
     run, any_failed = place(folder), False
-    for name in [scenario] if scenario else _scenarios_in(run):
-        for block, reason in open_ensemble(run / name).failures().items():
+    sent = submitted(run)
+    names = _scenarios_in(run, sent)
+    complete = bool(names)
+    for name in [scenario] if scenario and names else names:
+        ensemble = open_ensemble(run / name)
+        complete = complete and not ensemble.missing()
+        for block, failure in ensemble.failures().items():
             any_failed = True
-            yield f"{name}, year {block.year}, block {block.index}: {reason}"
-            path = failure_log(aside(run), name, block)
-            try:
-                account = path.read_text(errors="replace").splitlines()
-            except OSError:
-                account = ["its log is gone"]
-            yield from (f"  {line}" for line in account)
+            yield f"{name}, year {block.year}, block {block.index}: {failure.reason}"
+            yield from (f"  {line}" for line in failure.account.splitlines())
     if not any_failed:
         yield "no block has failed"
+    if sent is not None and not complete:
+        yield from sent.last_words()
 
 
 def _verified(ensemble: Ensemble) -> Iterator[str]:
@@ -116,9 +131,10 @@ def _verified(ensemble: Ensemble) -> Iterator[str]:
         yield "  verified: every finished block is what the ledger says"
 
 
-def _scenarios_in(folder: Place) -> list[str]:
+def _scenarios_in(folder: Place, sent: Submitted | None) -> list[str]:
+    """Those that have an ensemble; of a run that was submitted there may be none yet."""
     found = scenarios(folder)
-    if not found:
+    if not found and sent is None:
         raise StoreError(
             "holds no run", where=str(folder), remedy="start one with `footfall run CONFIG`"
         )

@@ -1,4 +1,7 @@
-"""Kubernetes and Dask Gateway: what is asked of them. Not run on a real one."""
+"""Services that start workers, Kubernetes and a Dask Gateway: what is asked of them.
+
+Not run on a real one.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,17 @@ from typing import Any
 
 from distributed import Client
 
-from engine.clusters.address import check
+from engine.clusters.admitting import check
 from engine.clusters.executing import Cluster, Distributed
-from engine.clusters.spec import DEATH_TIMEOUT, Gateway, Kubernetes
+from engine.clusters.spec import DEATH_TIMEOUT, Gateway, Kubernetes, bytes_of
 from engine.errors import ConfigError
 
 
 def manifest(spec: Kubernetes) -> dict[str, Any]:
     """The DaskCluster that dask-kubernetes' operator makes a scheduler and workers of.
 
-    Its schema is `kubernetes.dask.org/v1`; JSON is YAML, so `kubectl apply -f -` reads it.
+    Its schema is `kubernetes.dask.org/v1`; JSON is YAML, so `kubectl apply -f -` reads it. Nothing
+    of it is encrypted. The operator and `KubeCluster` both ask for the dashboard's port.
     """
     name = spec.name
     return {
@@ -32,7 +36,7 @@ def manifest(spec: Kubernetes) -> dict[str, Any]:
                 "replicas": spec.workers,
                 "spec": _pod(spec, "worker", [
                     "dask", "worker", "--name", "$(DASK_WORKER_NAME)",
-                    "--nthreads", str(spec.cores), "--memory-limit", f"{spec.memory}B",
+                    "--nthreads", str(spec.cores), "--memory-limit", str(bytes_of(spec.memory)),
                     "--death-timeout", str(DEATH_TIMEOUT), "--no-dashboard",
                 ]),
             },
@@ -57,6 +61,7 @@ def manifest(spec: Kubernetes) -> dict[str, Any]:
 
 
 def _pod(spec: Kubernetes, part: str, arguments: list[str]) -> dict[str, Any]:
+    size = {"cpu": str(spec.cores), "memory": f"{-(-bytes_of(spec.memory) // 2**20)}Mi"}
     container: dict[str, Any] = {"name": part, "image": spec.image, "args": arguments}
     if part == "scheduler":
         container["ports"] = [
@@ -64,10 +69,7 @@ def _pod(spec: Kubernetes, part: str, arguments: list[str]) -> dict[str, Any]:
             {"name": "http-dashboard", "containerPort": 8787, "protocol": "TCP"},
         ]
     else:
-        container["resources"] = {
-            "requests": {"cpu": str(spec.cores), "memory": spec.memory},
-            "limits": {"cpu": str(spec.cores), "memory": spec.memory},
-        }
+        container["resources"] = {"requests": size, "limits": size}
     pod: dict[str, Any] = {"containers": [container]}
     if spec.volume is not None:
         container["volumeMounts"] = [{"name": "runs", "mountPath": spec.mount}]
