@@ -17,10 +17,14 @@ from engine.readers import arrays, figaro, pymrio_tables, toy
 from engine.readers.arrays import Arrays
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
+from engine.readers.published import Published, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
-__all__ = ["Arrays", "Figaro", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+__all__ = [
+    "Arrays", "Figaro", "Published", "Pymrio", "Source", "Toy", "published", "read",
+    "refuse_mixed", "rests", "traps", "years",
+]  # fmt: skip
 
 Source = Arrays | Figaro | Pymrio | Toy
 
@@ -59,6 +63,29 @@ def years(source: Source) -> tuple[int, ...]:
                 return pymrio_tables.years(source)
             case Toy():
                 return toy.years(source)
+
+
+def published(source: Source, year: int, labels: Labels) -> tuple[Published, ...]:
+    """The footprints that were published with a year's table, where the files hold any.
+
+    Raises:
+        InputError: the files are missing or damaged.
+    """
+    with addressed():
+        match source:
+            case Figaro():
+                return figaro.published(source, year, labels)
+            case _:
+                return ()
+
+
+def traps(source: Source) -> tuple[str, ...]:
+    """What to beware of in the tables of a publisher, one sentence each."""
+    match source:
+        case Figaro():
+            return figaro.traps(source)
+        case _:
+            return ()
 
 
 def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:

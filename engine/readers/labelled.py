@@ -160,14 +160,19 @@ def _cells(line: bytes, layout: Layout, number: int) -> list[str]:
             where=f"line {number}",
             remedy="give the file as downloaded, or save it as UTF-8",
         ) from error
-    return next(csv.reader([text.rstrip("\r\n")], delimiter=layout.separator), [])
+    try:
+        return next(csv.reader([text.rstrip("\r\n")], delimiter=layout.separator), [])
+    except csv.Error as error:  # a quote that nothing ends swallows the line
+        raise TableError(
+            f"cannot be parsed ({error})", where=f"line {number}", remedy=_AGAIN
+        ) from error
 
 
 def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[list[Name], F64]]:
     names = [str(place) for place in range(layout.index + len(head.columns))]
     types = dict.fromkeys(names[: layout.index], pa.string())
     types |= dict.fromkeys(names[layout.index :], pa.float64())
-    source = _Source(head.first, stream)
+    source = Source(head.first, stream)
     reader = pa.csv.open_csv(
         source,
         read_options=pa.csv.ReadOptions(column_names=names, block_size=_BATCH),
@@ -188,7 +193,7 @@ def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[li
         )
 
 
-class _Source:
+class Source:
     """A line that was read already, and the stream it came from; knows what it ends in."""
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:
