@@ -9,20 +9,51 @@ toy             analytic worlds, computed rather than read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
 from engine.readers import arrays, figaro, pymrio_tables, toy
+from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
-__all__ = ["Arrays", "Figaro", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+__all__ = [
+    "Aggregated",
+    "Aggregation",
+    "Arrays",
+    "Figaro",
+    "Published",
+    "Pymrio",
+    "Source",
+    "Toy",
+    "aggregated",
+    "read",
+    "refuse_mixed",
+    "years",
+]
 
-Source = Arrays | Figaro | Pymrio | Toy
+Published = Arrays | Figaro | Pymrio | Toy
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Tables that are folded by maps once they are read.
+
+    Attributes:
+        published: where the full tables are.
+        by: the maps.
+    """
+
+    published: Published
+    by: Aggregation
+
+
+Source = Published | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -33,6 +64,8 @@ def read(source: Source, year: int) -> MRIO:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return aggregated(read(source.published, year), source.by)
             case Arrays():
                 return arrays.read(source, year)
             case Figaro():
@@ -51,6 +84,8 @@ def years(source: Source) -> tuple[int, ...]:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return years(source.published)
             case Arrays():
                 return arrays.years(source)
             case Figaro():
