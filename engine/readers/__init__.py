@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "Toy",
     "aggregated",
+    "full",
     "read",
     "refuse_mixed",
     "years",
@@ -74,6 +75,15 @@ def read(source: Source, year: int) -> MRIO:
                 return pymrio_tables.read(source, year)
             case Toy():
                 return toy.read(source, year)
+
+
+def full(source: Aggregated, year: int) -> MRIO | None:
+    """The table of one year before it is folded; None where its reader folds while it reads.
+
+    Raises:
+        InputError: as of `read`.
+    """
+    return read(source.published, year)
 
 
 def years(source: Source) -> tuple[int, ...]:
