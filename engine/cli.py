@@ -468,7 +468,7 @@ def characterise(
 
 @main.command()
 @click.argument("database", required=False)
-@click.option("--years", help="Such as 2010-2021, or 2010,2015.")
+@click.option("--years", help="Such as 2010-2021, or 2010,2015; where files are of years.")
 @click.option("--release", help="Edition and classification; the newest if not given.")
 @click.option("--to", type=click.Path(path_type=Path), help="Folder; DATABASE-RELEASE.")
 @click.option("--list", "listed", is_flag=True, help="Every database, release and licence.")
@@ -503,16 +503,14 @@ def fetch(
 
 
 def _years(text: str | None) -> list[int]:
-    """Years as a range or a list."""
-    if text is None:
-        raise click.UsageError("say which years with --years, such as 2010-2021")
+    """Years as ranges or a list; none where none are given."""
     found: list[int] = []
-    for part in text.split(","):
+    for part in [] if text is None else text.split(","):
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
             raise click.BadParameter(f"{text!r} is not such as 2010-2021", param_hint="--years")
         found += range(int(first), int(last or first) + 1)
-    if not found:
+    if text is not None and not found:
         raise click.BadParameter(f"{text!r} holds no year", param_hint="--years")
     return sorted(set(found))
 

@@ -468,13 +468,17 @@ def test_the_command_lists_and_refuses(tmp_path: Path) -> None:
         (["made", "--years", "2018"], "has no files of 2018"),
         (["made", "--years", "2019", "--release", "3"], "has no release `3`"),
         (["closed", "--years", "2019"], "needs a registration"),
-        (["made"], "say which years"),
+        (["made"], "say which with --years; it has 2019-2021"),
+        (["made", "--years", "2021-2019"], "holds no year"),
         (["made", "--years", "20x"], "is not such as 2010-2021"),
     ]:
         refused = footfall("fetch", *words, "--to", str(tmp_path), "--accept-licence")
         assert refused.exit_code != 0
         assert expected in refused.output
     assert left(tmp_path) == []
+    assert "all.csv: downloaded" in said(
+        "fetch", "made", "--release", "1", "--to", str(tmp_path), "--accept-licence"
+    )
 
 
 def test_a_release_is_chosen_by_name() -> None:

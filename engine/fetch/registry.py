@@ -158,8 +158,14 @@ def wanted(chosen: Release, years: Sequence[int], database: str) -> tuple[Wanted
     """The files of these years, each once; those of all years come last.
 
     Raises:
-        FetchError: the release has no table of a year.
+        FetchError: the release has no table of a year, or has one of each year and none is named.
     """
+    if not years and any(_by_year(file) for file in chosen.files):
+        raise FetchError(
+            "has files of years, and none is named",
+            where=f"{database} {chosen.name}",
+            remedy=f"say which with --years; it has {', '.join(_years_of(chosen))}",
+        )
     found: dict[str, Wanted] = {}
     covered: set[int] = set()
     for file in chosen.files:
