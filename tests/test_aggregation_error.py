@@ -131,6 +131,11 @@ def test_by_hand_clean_and_dirty_goods_in_one_sector(tmp_path: Path) -> None:
     assert "multipliers of CO2, 2000: no differences" in words  # 80 / 400, in the mix of both
 
 
+def test_tables_folded_while_they_are_read_say_so() -> None:
+    (words,) = aggregation_in_words([], question(("R0",)))
+    assert "not told" in words
+
+
 def test_multipliers_in_the_mix_are_weighted_by_what_is_bought() -> None:
     m, y = np.array([[1.0, 3.0, 7.0]]), np.array([30.0, 10.0, -1.0])
     mixed = in_the_mix_of(m, y, np.array([0, 0, 1]), 2)

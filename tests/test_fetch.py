@@ -50,6 +50,7 @@ class Publisher:
     statuses: list[int] = field(default_factory=list)  # answered before anything is sent
     kind: str = "text/csv"
     packed: bool = False
+    robots: bool = False  # whether it sends a page instead of what a repository knows
     asked: list[str] = field(default_factory=list)  # the Range of each request
     url: str = ""
 
@@ -92,6 +93,7 @@ class Publisher:
         md5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
         file = {"dataFile": {"filename": NAME, "id": 7, "md5": md5}}
         text = json.dumps({"data": {"latestVersion": {"files": [file]}}}).encode()
+        text = b"<html>robots</html>" if self.robots else text
         request.send_response(200)
         request.send_header("Content-Length", str(len(text)))
         request.end_headers()
@@ -361,6 +363,12 @@ def test_a_repository_tells_address_and_checksum(
     (tmp_path / NAME).unlink()
     with pytest.raises(FetchError, match="checksum"):
         list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path))
+    for statuses in ([], [403]):  # a page for robots, and a refusal
+        downloads._repository.cache_clear()
+        publisher.robots, publisher.statuses = True, statuses
+        with pytest.raises(FetchError, match="does not say where the file is") as error:
+            list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path))
+        assert "in a browser" in error.value.remedy
     downloads._repository.cache_clear()
 
 

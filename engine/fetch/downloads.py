@@ -70,10 +70,17 @@ def resolved(url: str, sha256: str, name: str) -> Address:
             sums = _Registry()
             repository.populate_registry(sums)
         except (ValueError, KeyError, TypeError) as error:
+            where = f"{name}, https://doi.org/{doi}"
+            if str(error).startswith(f"File '{file}' not found"):
+                raise FetchError(
+                    "the repository has no such file",
+                    where=where,
+                    remedy="see on that page what the file is called now",
+                ) from error
             raise FetchError(
-                f"the repository has no such file ({error})",
-                where=f"{name}, https://doi.org/{doi}",
-                remedy=f"see on that page what the file is called now, or {_BROWSER}",
+                f"the repository does not say where the file is ({error})",
+                where=where,
+                remedy=f"run the same command later, or {_BROWSER}",
             ) from error
     return Address(address, known or sums.registry.get(file))
 
