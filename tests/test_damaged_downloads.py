@@ -40,7 +40,7 @@ from engine.readers import Source
 from engine.readers.figaro import Figaro, Stressor
 from engine.workflow import table_page
 
-EXAMPLES = int(os.environ.get("X", 400))  # of each download
+EXAMPLES = int(os.environ.get("X", "400"))  # of each download
 YEAR = 2020
 Draw = Callable[..., Any]
 

@@ -40,8 +40,8 @@ def source(tmp_path: Path, world: World) -> Figaro:
 
 def page(source: Figaro, table: MRIO | None = None) -> str:
     table = table or readers.read(source, 2020)
-    published = readers.published(source, 2020, table.labels)
-    return "\n".join(table_page.page(table, ASKED, published))
+    official = readers.official(source, 2020, table.labels)
+    return "\n".join(table_page.page(table, ASKED, official))
 
 
 def test_a_sound_table_takes_a_few_lines(source: Figaro) -> None:
@@ -98,10 +98,10 @@ def test_merged_areas_are_held_against_the_sum_of_their_footprints(
 ) -> None:
     told = page(replace(source, merge={"AT": "FIGW1"}))
     table = readers.read(replace(source, merge={"AT": "FIGW1"}), 2020)
-    (published,) = readers.published(replace(source, merge={"AT": "FIGW1"}), 2020, table.labels)
+    (official,) = readers.official(replace(source, merge={"AT": "FIGW1"}), 2020, table.labels)
     whole = world.footprints.sum(axis=0) + world.households
-    assert published.footprints["FIGW1"] == pytest.approx((whole[0] + whole[3]) / 1e3, rel=1e-9)
-    assert sum(published.footprints.values()) == pytest.approx(whole.sum() / 1e3, rel=1e-9)
+    assert official.footprints["FIGW1"] == pytest.approx((whole[0] + whole[3]) / 1e3, rel=1e-9)
+    assert sum(official.footprints.values()) == pytest.approx(whole.sum() / 1e3, rel=1e-9)
     assert "3 of 3 regions, in percent" in told  # aggregation moves footprints
 
 

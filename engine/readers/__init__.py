@@ -9,24 +9,57 @@ toy             analytic worlds, computed rather than read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
 from engine.readers import arrays, figaro, pymrio_tables, toy
+from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
-from engine.readers.published import Published, rests
+from engine.readers.official import Official, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
 __all__ = [
-    "Arrays", "Figaro", "Published", "Pymrio", "Source", "Toy", "published", "read",
-    "refuse_mixed", "rests", "traps", "years",
-]  # fmt: skip
+    "Aggregated",
+    "Aggregation",
+    "Arrays",
+    "Figaro",
+    "Official",
+    "Published",
+    "Pymrio",
+    "Source",
+    "Toy",
+    "aggregated",
+    "full",
+    "official",
+    "read",
+    "refuse_mixed",
+    "rests",
+    "traps",
+    "years",
+]
 
-Source = Arrays | Figaro | Pymrio | Toy
+Published = Arrays | Figaro | Pymrio | Toy
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Tables that are folded by maps once they are read.
+
+    Attributes:
+        published: where the full tables are.
+        by: the maps.
+    """
+
+    published: Published
+    by: Aggregation
+
+
+Source = Published | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -37,6 +70,8 @@ def read(source: Source, year: int) -> MRIO:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return aggregated(read(source.published, year), source.by)
             case Arrays():
                 return arrays.read(source, year)
             case Figaro():
@@ -47,6 +82,15 @@ def read(source: Source, year: int) -> MRIO:
                 return toy.read(source, year)
 
 
+def full(source: Aggregated, year: int) -> MRIO | None:
+    """The table of one year before it is folded; None where its reader folds while it reads.
+
+    Raises:
+        InputError: as of `read`.
+    """
+    return read(source.published, year)
+
+
 def years(source: Source) -> tuple[int, ...]:
     """The years there are tables of, ascending.
 
@@ -55,6 +99,8 @@ def years(source: Source) -> tuple[int, ...]:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return years(source.published)
             case Arrays():
                 return arrays.years(source)
             case Figaro():
@@ -65,7 +111,7 @@ def years(source: Source) -> tuple[int, ...]:
                 return toy.years(source)
 
 
-def published(source: Source, year: int, labels: Labels) -> tuple[Published, ...]:
+def official(source: Source, year: int, labels: Labels) -> tuple[Official, ...]:
     """The footprints that were published with a year's table, where the files hold any.
 
     Raises:
@@ -74,7 +120,7 @@ def published(source: Source, year: int, labels: Labels) -> tuple[Published, ...
     with addressed():
         match source:
             case Figaro():
-                return figaro.published(source, year, labels)
+                return figaro.official(source, year, labels)
             case _:
                 return ()
 
@@ -82,6 +128,8 @@ def published(source: Source, year: int, labels: Labels) -> tuple[Published, ...
 def traps(source: Source) -> tuple[str, ...]:
     """What to beware of in the tables of a publisher, one sentence each."""
     match source:
+        case Aggregated():
+            return traps(source.published)
         case Figaro():
             return figaro.traps(source)
         case _:

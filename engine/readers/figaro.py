@@ -24,14 +24,14 @@ from pydantic import ConfigDict
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers import air_emissions, figaro_published, flat, labelled
+from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
 from engine.readers.eurostat import Value, flags_in_words
 from engine.readers.fetched import here, listed
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
 from engine.readers.labelled import Labelled, Layout
-from engine.readers.published import Published
+from engine.readers.official import Official
 from engine.stores.places import Remote
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -158,14 +158,14 @@ def read(source: Figaro, year: int) -> MRIO:
     )
 
 
-def published(source: Figaro, year: int, labels: Labels) -> tuple[Published, ...]:
+def official(source: Figaro, year: int, labels: Labels) -> tuple[Official, ...]:
     """The footprints that Eurostat publishes, of the stressors it publishes them of.
 
     Raises:
         TableError: a download is missing or damaged, or lacks the year or the unit.
     """
     found = (
-        figaro_published.footprints(
+        figaro_official.footprints(
             source.path,
             name,
             (stressor.footprints,) if stressor.footprints else stressor.accounts,
@@ -182,8 +182,8 @@ def published(source: Figaro, year: int, labels: Labels) -> tuple[Published, ...
 
 def traps(source: Figaro) -> tuple[str, ...]:
     """What to beware of in these tables."""
-    products = (figaro_published.PRODUCTS,) if source.system == "pxp" else ()
-    return products + figaro_published.TRAPS
+    products = (figaro_official.PRODUCTS,) if source.system == "pxp" else ()
+    return products + figaro_official.TRAPS
 
 
 def _files(source: Figaro) -> dict[int, tuple[str, str, str]]:

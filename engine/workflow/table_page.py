@@ -10,7 +10,7 @@ from engine.kernels.arrays import F64
 from engine.kernels.leontief import multipliers, per_unit_output
 from engine.mrio import MRIO, UNBALANCED, findings
 from engine.question import Consumer, Question
-from engine.readers import Published, rests
+from engine.readers import Official, rests
 
 WORST = 5  # differences named
 LARGE = 0.01  # a difference that is warned of: of a row, or of a footprint
@@ -42,7 +42,7 @@ def head(table: MRIO, traps: Sequence[str]) -> str:
     )
 
 
-def page(table: MRIO, question: Question, published: Sequence[Published]) -> Iterator[str]:
+def page(table: MRIO, question: Question, published: Sequence[Official]) -> Iterator[str]:
     """One year's files, balance, emissions, footprints beside published ones, and oddities."""
     yield f"{table.year}: sha256 {table.sha256[:_DIGITS]}"
     for name, digest in table.provenance.files:
@@ -111,7 +111,7 @@ def _footprints(table: MRIO) -> F64:
 
 
 def _beside(
-    ours: Mapping[str, float], published: Published, consumers: Sequence[Consumer]
+    ours: Mapping[str, float], published: Official, consumers: Sequence[Consumer]
 ) -> Iterator[str]:
     """Our footprints against those that were published, region by region."""
     theirs = published.footprints

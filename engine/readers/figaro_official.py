@@ -8,7 +8,7 @@ from engine.mrio import Labels
 from engine.readers import air_emissions
 from engine.readers.fetched import here
 from engine.readers.files import located
-from engine.readers.published import Published
+from engine.readers.official import Official
 from engine.stores.places import Place
 
 TRAPS = (
@@ -30,7 +30,7 @@ def footprints(
     year: int,
     labels: Labels,
     merge: Mapping[str, str],
-) -> Published | None:
+) -> Official | None:
     """The footprints in the first of some downloads that holds any; None where none does.
 
     Raises:
@@ -44,5 +44,5 @@ def footprints(
                 continue
             found = air_emissions.published(path, year, unit, areas, labels.sectors, merge)
         known = {area: value * factor for area, value in found.items()}
-        return Published(stressor, file, known) if known else None
+        return Official(stressor, file, known) if known else None
     return None

@@ -12,7 +12,7 @@ _RESTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Official:
     """Footprints that were published with a table.
 
     Attributes:
