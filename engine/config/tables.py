@@ -14,7 +14,7 @@ from engine.config import schema
 from engine.config.explaining import explained
 from engine.config.paths import resolved_place
 from engine.errors import ConfigError
-from engine.readers import Arrays, Figaro, Pymrio, Source, Toy
+from engine.readers import Arrays, Eora26, Figaro, Icio, Pymrio, Source, Toy
 
 
 def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
@@ -31,7 +31,9 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
 _READERS: Mapping[str, type[Source]] = {
     "toy": Toy,
     "arrays": Arrays,
+    "eora26": Eora26,
     "figaro": Figaro,
+    "icio": Icio,
     "pymrio": Pymrio,
 }
 

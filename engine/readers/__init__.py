@@ -1,7 +1,9 @@
 """A publisher's files -> MRIO. One module a database; a source says which, and where its files are.
 
 arrays          npz files described by a manifest
+eora            Eora26
 figaro          Eurostat's tables and emission accounts
+icio            OECD's tables and emission accounts
 pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
 toy             analytic worlds, computed rather than read
 """
@@ -13,16 +15,29 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, figaro, pymrio_tables, toy
+from engine.readers import arrays, eora, figaro, icio, pymrio_tables, toy
 from engine.readers.arrays import Arrays
+from engine.readers.eora import Eora26
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
+from engine.readers.icio import Icio
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
-__all__ = ["Arrays", "Figaro", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+__all__ = [
+    "Arrays",
+    "Eora26",
+    "Figaro",
+    "Icio",
+    "Pymrio",
+    "Source",
+    "Toy",
+    "read",
+    "refuse_mixed",
+    "years",
+]
 
-Source = Arrays | Figaro | Pymrio | Toy
+Source = Arrays | Eora26 | Figaro | Icio | Pymrio | Toy
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -35,8 +50,12 @@ def read(source: Source, year: int) -> MRIO:
         match source:
             case Arrays():
                 return arrays.read(source, year)
+            case Eora26():
+                return eora.read(source, year)
             case Figaro():
                 return figaro.read(source, year)
+            case Icio():
+                return icio.read(source, year)
             case Pymrio():
                 return pymrio_tables.read(source, year)
             case Toy():
@@ -53,8 +72,12 @@ def years(source: Source) -> tuple[int, ...]:
         match source:
             case Arrays():
                 return arrays.years(source)
+            case Eora26():
+                return eora.years(source)
             case Figaro():
                 return figaro.years(source)
+            case Icio():
+                return icio.years(source)
             case Pymrio():
                 return pymrio_tables.years(source)
             case Toy():
