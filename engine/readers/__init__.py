@@ -11,11 +11,13 @@ toy             analytic worlds, computed rather than read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
 from engine.readers import arrays, eora, figaro, icio, pymrio_tables, toy
+from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
 from engine.readers.eora import Eora26
 from engine.readers.fetched import addressed
@@ -25,19 +27,40 @@ from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 
 __all__ = [
+    "Aggregated",
+    "Aggregation",
     "Arrays",
     "Eora26",
     "Figaro",
     "Icio",
+    "Published",
     "Pymrio",
     "Source",
     "Toy",
+    "aggregated",
+    "full",
     "read",
     "refuse_mixed",
     "years",
 ]
 
-Source = Arrays | Eora26 | Figaro | Icio | Pymrio | Toy
+Published = Arrays | Eora26 | Figaro | Icio | Pymrio | Toy
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Tables that are folded by maps once they are read.
+
+    Attributes:
+        published: where the full tables are.
+        by: the maps.
+    """
+
+    published: Published
+    by: Aggregation
+
+
+Source = Published | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -48,6 +71,8 @@ def read(source: Source, year: int) -> MRIO:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return aggregated(read(source.published, year), source.by)
             case Arrays():
                 return arrays.read(source, year)
             case Eora26():
@@ -62,6 +87,15 @@ def read(source: Source, year: int) -> MRIO:
                 return toy.read(source, year)
 
 
+def full(source: Aggregated, year: int) -> MRIO | None:
+    """The table of one year before it is folded; None where its reader folds while it reads.
+
+    Raises:
+        InputError: as of `read`.
+    """
+    return read(source.published, year)
+
+
 def years(source: Source) -> tuple[int, ...]:
     """The years there are tables of, ascending.
 
@@ -70,6 +104,8 @@ def years(source: Source) -> tuple[int, ...]:
     """
     with addressed():
         match source:
+            case Aggregated():
+                return years(source.published)
             case Arrays():
                 return arrays.years(source)
             case Eora26():

@@ -33,7 +33,7 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import labelled
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
-from engine.readers.folding import Fold
+from engine.readers.folding import Columns
 from engine.readers.labelled import Layout
 from engine.readers.opening import members, opened
 from engine.readers.selecting import Rows, selected, units_of
@@ -131,8 +131,8 @@ def read(source: Eora26, year: int) -> MRIO:
         regions = tuple(dict.fromkeys(names.industries[at][0] for at in kept))
         place = {region: at for at, region in enumerate(regions)}
         wanted = [at for at, region in enumerate(names.demand) if region in place]
-        inputs = Fold(kept, range(len(kept)), len(kept))
-        finals = Fold(wanted, [place[names.demand[at]] for at in wanted], len(regions))
+        inputs = Columns(kept, range(len(kept)), len(kept))
+        finals = Columns(wanted, [place[names.demand[at]] for at in wanted], len(regions))
         n = len(names.industries)
         columns, lost = np.zeros(n), np.zeros(n)
         Z = _flows(parts["T"], n, n, inputs, kept, columns, lost)
@@ -178,7 +178,7 @@ def _flows(
     part: _Part,
     height: int,
     width: int,
-    columns: Fold,
+    columns: Columns,
     kept: Sequence[int],
     sums: F64 | None,
     lost: F64,

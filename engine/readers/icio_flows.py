@@ -12,7 +12,7 @@ import numpy as np
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.readers import labelled
-from engine.readers.folding import Fold, add_rows
+from engine.readers.folding import Columns, add_rows
 from engine.readers.labelled import Layout
 from engine.readers.nearest import nearest
 
@@ -85,9 +85,9 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
     place = {name: at for at, name in enumerate(industries)}
     to = [place[kept[name]] for name in sides.industries]
     n = len(industries)
-    inputs = Fold([sides.columns["_".join(name)] for name in sides.industries], to, n)
+    inputs = Columns([sides.columns["_".join(name)] for name in sides.industries], to, n)
     area_at = {area: at for at, area in enumerate(areas)}
-    finals = Fold(
+    finals = Columns(
         [sides.columns[name] for name in sides.uses],
         [area_at[_whole(area, areas)] for area, _ in sides.uses.values()],
         len(areas),

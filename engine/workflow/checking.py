@@ -21,6 +21,8 @@ from engine.error_model import (
 from engine.mrio import MRIO, findings
 from engine.prepare import Exact, Prepared, exact_in_words, prepare, taken_as_exact
 from engine.question import Consumer, Question, with_units
+from engine.readers import Aggregated
+from engine.workflow.aggregating import Folded, aggregation_in_words, by_both
 from engine.workflow.implied import implied, implied_text, kept_means, of_factors, years_shown
 from engine.workflow.known_totals import has_known_totals, known_totals_text, of_shares
 from engine.workflow.reading import Reader
@@ -34,10 +36,14 @@ def check(config: Config) -> Iterator[str]:
     """
     tables = Reader(config)
     question, before = config.question, None
+    folded: list[Folded] = []
     exact: dict[str, dict[int, tuple[Exact, ...]]] = {s.name: {} for s in config.scenarios}
     for year in config.sampling.years:
-        table = tables.read(year)
+        table, full = tables.read_both(year)
         question = with_units(question, table.labels)
+        if full is not None and isinstance(config.tables, Aggregated):
+            folded.append(by_both(full, table, config.tables.by, question))
+        del full  # may be many times as large as the table
         for scenario in config.scenarios:
             seed, r_max = config.sampling.seed, config.r_max
             prepared = prepare(table, scenario, question, seed, r_max=r_max)
@@ -51,6 +57,7 @@ def check(config: Config) -> Iterator[str]:
             yield f"  {finding.kind}: {finding.count} ({finding.detail})"
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
+    yield from aggregation_in_words(folded, question)
     yield from _databases(config)
     for scenario in config.scenarios:
         yield from _of_scenario(config, scenario, tables, question)
