@@ -39,6 +39,7 @@ OWNERS = {
     "zarr": {"stores"},
     "xarray": {"stores", "analysis", "report", "workflow"},
     "pymrio": {"readers"},
+    "python_calamine": {"readers"},
     "pandas": {"readers"},
     "pydantic": {"config", "readers"},
     "matplotlib": {"report"},

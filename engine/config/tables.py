@@ -20,6 +20,7 @@ from engine.readers import (
     Arrays,
     Eora26,
     Figaro,
+    Gloria,
     Icio,
     Published,
     Pymrio,
@@ -44,6 +45,7 @@ _READERS: Mapping[str, type[Published]] = {
     "arrays": Arrays,
     "eora26": Eora26,
     "figaro": Figaro,
+    "gloria": Gloria,
     "icio": Icio,
     "pymrio": Pymrio,
 }

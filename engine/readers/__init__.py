@@ -3,6 +3,7 @@
 arrays          npz files described by a manifest
 eora            Eora26
 figaro          Eurostat's tables and emission accounts
+gloria          GLORIA, folded while it is read
 icio            OECD's tables and emission accounts
 pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
 toy             analytic worlds, computed rather than read
@@ -16,12 +17,13 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, eora, figaro, icio, pymrio_tables, toy
+from engine.readers import arrays, eora, figaro, gloria, icio, pymrio_tables, toy
 from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
 from engine.readers.eora import Eora26
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
+from engine.readers.gloria import Gloria
 from engine.readers.icio import Icio
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
@@ -32,6 +34,7 @@ __all__ = [
     "Arrays",
     "Eora26",
     "Figaro",
+    "Gloria",
     "Icio",
     "Published",
     "Pymrio",
@@ -44,7 +47,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Eora26 | Figaro | Icio | Pymrio | Toy
+Published = Arrays | Eora26 | Figaro | Gloria | Icio | Pymrio | Toy
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ def read(source: Source, year: int) -> MRIO:
     """
     with addressed():
         match source:
+            case Aggregated(Gloria() as published, by):
+                return gloria.read(published, year, by)
             case Aggregated():
                 return aggregated(read(source.published, year), source.by)
             case Arrays():
@@ -79,6 +84,8 @@ def read(source: Source, year: int) -> MRIO:
                 return eora.read(source, year)
             case Figaro():
                 return figaro.read(source, year)
+            case Gloria():
+                return gloria.read(source, year)
             case Icio():
                 return icio.read(source, year)
             case Pymrio():
@@ -93,7 +100,7 @@ def full(source: Aggregated, year: int) -> MRIO | None:
     Raises:
         InputError: as of `read`.
     """
-    return read(source.published, year)
+    return None if isinstance(source.published, Gloria) else read(source.published, year)
 
 
 def years(source: Source) -> tuple[int, ...]:
@@ -112,6 +119,8 @@ def years(source: Source) -> tuple[int, ...]:
                 return eora.years(source)
             case Figaro():
                 return figaro.years(source)
+            case Gloria():
+                return gloria.years(source)
             case Icio():
                 return icio.years(source)
             case Pymrio():
