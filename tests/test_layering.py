@@ -41,6 +41,7 @@ OWNERS = {
     "pooch": {"fetch"},
     "requests": {"fetch"},
     "pymrio": {"readers"},
+    "python_calamine": {"readers"},
     "pandas": {"readers"},
     "pydantic": {"config", "readers"},
     "matplotlib": {"report"},

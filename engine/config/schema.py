@@ -67,7 +67,7 @@ class Tables(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    reader: Literal["toy", "arrays", "figaro", "pymrio"]
+    reader: Literal["toy", "arrays", "eora26", "figaro", "gloria", "icio", "pymrio"]
     years: Years | list[int]
     aggregation: Aggregation | None = None
 

@@ -18,7 +18,10 @@ from engine.readers import (
     Aggregated,
     Aggregation,
     Arrays,
+    Eora26,
     Figaro,
+    Gloria,
+    Icio,
     Published,
     Pymrio,
     Source,
@@ -40,7 +43,10 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
 _READERS: Mapping[str, type[Published]] = {
     "toy": Toy,
     "arrays": Arrays,
+    "eora26": Eora26,
     "figaro": Figaro,
+    "gloria": Gloria,
+    "icio": Icio,
     "pymrio": Pymrio,
 }
 

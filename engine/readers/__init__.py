@@ -1,7 +1,10 @@
 """A publisher's files -> MRIO. One module a database; a source says which, and where its files are.
 
 arrays          npz files described by a manifest
+eora            Eora26
 figaro          Eurostat's tables and emission accounts
+gloria          GLORIA, folded while it is read
+icio            OECD's tables and emission accounts
 pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
 toy             analytic worlds, computed rather than read
 """
@@ -14,11 +17,14 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, figaro, pymrio_tables, toy
+from engine.readers import arrays, eora, figaro, gloria, icio, pymrio_tables, toy
 from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
+from engine.readers.eora import Eora26
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
+from engine.readers.gloria import Gloria
+from engine.readers.icio import Icio
 from engine.readers.official import Official, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
@@ -27,7 +33,10 @@ __all__ = [
     "Aggregated",
     "Aggregation",
     "Arrays",
+    "Eora26",
     "Figaro",
+    "Gloria",
+    "Icio",
     "Official",
     "Published",
     "Pymrio",
@@ -43,7 +52,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Figaro | Pymrio | Toy
+Published = Arrays | Eora26 | Figaro | Gloria | Icio | Pymrio | Toy
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,20 @@ def read(source: Source, year: int) -> MRIO:
     """
     with addressed():
         match source:
+            case Aggregated(Gloria() as published, by):
+                return gloria.read(published, year, by)
             case Aggregated():
                 return aggregated(read(source.published, year), source.by)
             case Arrays():
                 return arrays.read(source, year)
+            case Eora26():
+                return eora.read(source, year)
             case Figaro():
                 return figaro.read(source, year)
+            case Gloria():
+                return gloria.read(source, year)
+            case Icio():
+                return icio.read(source, year)
             case Pymrio():
                 return pymrio_tables.read(source, year)
             case Toy():
@@ -88,7 +105,7 @@ def full(source: Aggregated, year: int) -> MRIO | None:
     Raises:
         InputError: as of `read`.
     """
-    return read(source.published, year)
+    return None if isinstance(source.published, Gloria) else read(source.published, year)
 
 
 def years(source: Source) -> tuple[int, ...]:
@@ -103,8 +120,14 @@ def years(source: Source) -> tuple[int, ...]:
                 return years(source.published)
             case Arrays():
                 return arrays.years(source)
+            case Eora26():
+                return eora.years(source)
             case Figaro():
                 return figaro.years(source)
+            case Gloria():
+                return gloria.years(source)
+            case Icio():
+                return icio.years(source)
             case Pymrio():
                 return pymrio_tables.years(source)
             case Toy():

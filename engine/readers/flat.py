@@ -12,7 +12,7 @@ import pyarrow.csv
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
-from engine.readers.labelled import Labelled, Source
+from engine.readers.labelled import Labelled, Watched
 from engine.readers.opening import opened
 
 Places = npt.NDArray[np.int32]
@@ -48,7 +48,7 @@ def read(path: Path, header: Sequence[str], *, row: int, column: int, value: int
                 where="line 1",
                 remedy="give the flat file as downloaded",
             )
-        source = Source(b"", stream)
+        source = Watched(b"", stream)
         try:
             reader = pa.csv.open_csv(
                 source,
