@@ -55,7 +55,7 @@ class Tables(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    reader: Literal["toy", "arrays", "figaro", "pymrio"]
+    reader: Literal["toy", "arrays", "exiobase3", "figaro", "pymrio", "wiod"]
     years: Years | list[int]
 
 

@@ -14,7 +14,7 @@ from engine.config import schema
 from engine.config.explaining import explained
 from engine.config.paths import resolved_place
 from engine.errors import ConfigError
-from engine.readers import Arrays, Figaro, Pymrio, Source, Toy
+from engine.readers import Arrays, Exiobase3, Figaro, Pymrio, Source, Toy, Wiod
 
 
 def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
@@ -31,8 +31,10 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
 _READERS: Mapping[str, type[Source]] = {
     "toy": Toy,
     "arrays": Arrays,
+    "exiobase3": Exiobase3,
     "figaro": Figaro,
     "pymrio": Pymrio,
+    "wiod": Wiod,
 }
 
 

@@ -1,9 +1,11 @@
 """A publisher's files -> MRIO. One module a database; a source says which, and where its files are.
 
 arrays          npz files described by a manifest
+exiobase        EXIOBASE 3
 figaro          Eurostat's tables and emission accounts
-pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
+pymrio_tables   the test table that pymrio carries
 toy             analytic worlds, computed rather than read
+wiod            WIOD, releases 2013 and 2016, with their emission accounts
 """
 
 from __future__ import annotations
@@ -13,16 +15,29 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, figaro, pymrio_tables, toy
+from engine.readers import arrays, exiobase, figaro, pymrio_tables, toy, wiod
 from engine.readers.arrays import Arrays
+from engine.readers.exiobase import Exiobase3
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
+from engine.readers.wiod import Wiod
 
-__all__ = ["Arrays", "Figaro", "Pymrio", "Source", "Toy", "read", "refuse_mixed", "years"]
+__all__ = [
+    "Arrays",
+    "Exiobase3",
+    "Figaro",
+    "Pymrio",
+    "Source",
+    "Toy",
+    "Wiod",
+    "read",
+    "refuse_mixed",
+    "years",
+]
 
-Source = Arrays | Figaro | Pymrio | Toy
+Source = Arrays | Exiobase3 | Figaro | Pymrio | Toy | Wiod
 
 
 def read(source: Source, year: int) -> MRIO:
@@ -35,12 +50,16 @@ def read(source: Source, year: int) -> MRIO:
         match source:
             case Arrays():
                 return arrays.read(source, year)
+            case Exiobase3():
+                return exiobase.read(source, year)
             case Figaro():
                 return figaro.read(source, year)
             case Pymrio():
                 return pymrio_tables.read(source, year)
             case Toy():
                 return toy.read(source, year)
+            case Wiod():
+                return wiod.read(source, year)
 
 
 def years(source: Source) -> tuple[int, ...]:
@@ -53,12 +72,16 @@ def years(source: Source) -> tuple[int, ...]:
         match source:
             case Arrays():
                 return arrays.years(source)
+            case Exiobase3():
+                return exiobase.years(source)
             case Figaro():
                 return figaro.years(source)
             case Pymrio():
                 return pymrio_tables.years(source)
             case Toy():
                 return toy.years(source)
+            case Wiod():
+                return wiod.years(source)
 
 
 def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:
