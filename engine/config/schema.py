@@ -67,7 +67,9 @@ class Tables(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    reader: Literal["toy", "arrays", "eora26", "figaro", "gloria", "icio", "pymrio"]
+    reader: Literal[
+        "toy", "arrays", "eora26", "exiobase3", "figaro", "gloria", "icio", "pymrio", "wiod"
+    ]
     years: Years | list[int]
     aggregation: Aggregation | None = None
 

@@ -19,6 +19,7 @@ from engine.readers import (
     Aggregation,
     Arrays,
     Eora26,
+    Exiobase3,
     Figaro,
     Gloria,
     Icio,
@@ -26,6 +27,7 @@ from engine.readers import (
     Pymrio,
     Source,
     Toy,
+    Wiod,
 )
 
 
@@ -44,10 +46,12 @@ _READERS: Mapping[str, type[Published]] = {
     "toy": Toy,
     "arrays": Arrays,
     "eora26": Eora26,
+    "exiobase3": Exiobase3,
     "figaro": Figaro,
     "gloria": Gloria,
     "icio": Icio,
     "pymrio": Pymrio,
+    "wiod": Wiod,
 }
 
 

@@ -2,11 +2,13 @@
 
 arrays          npz files described by a manifest
 eora            Eora26
+exiobase        EXIOBASE 3
 figaro          Eurostat's tables and emission accounts
 gloria          GLORIA, folded while it is read
 icio            OECD's tables and emission accounts
-pymrio_tables   what pymrio parses: EXIOBASE 3 and pymrio's own test table
+pymrio_tables   the test table that pymrio carries
 toy             analytic worlds, computed rather than read
+wiod            WIOD, releases 2013 and 2016, with their emission accounts
 """
 
 from __future__ import annotations
@@ -17,10 +19,21 @@ from itertools import zip_longest
 
 from engine.errors import TableError
 from engine.mrio import MRIO, Labels
-from engine.readers import arrays, eora, figaro, gloria, icio, pymrio_tables, toy
+from engine.readers import (
+    arrays,
+    eora,
+    exiobase,
+    figaro,
+    gloria,
+    icio,
+    pymrio_tables,
+    toy,
+    wiod,
+)
 from engine.readers.aggregation import Aggregation, aggregated
 from engine.readers.arrays import Arrays
 from engine.readers.eora import Eora26
+from engine.readers.exiobase import Exiobase3
 from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.gloria import Gloria
@@ -28,12 +41,14 @@ from engine.readers.icio import Icio
 from engine.readers.official import Official, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
+from engine.readers.wiod import Wiod
 
 __all__ = [
     "Aggregated",
     "Aggregation",
     "Arrays",
     "Eora26",
+    "Exiobase3",
     "Figaro",
     "Gloria",
     "Icio",
@@ -42,6 +57,7 @@ __all__ = [
     "Pymrio",
     "Source",
     "Toy",
+    "Wiod",
     "aggregated",
     "full",
     "official",
@@ -52,7 +68,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Eora26 | Figaro | Gloria | Icio | Pymrio | Toy
+Published = Arrays | Eora26 | Exiobase3 | Figaro | Gloria | Icio | Pymrio | Toy | Wiod
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,8 @@ def read(source: Source, year: int) -> MRIO:
                 return arrays.read(source, year)
             case Eora26():
                 return eora.read(source, year)
+            case Exiobase3():
+                return exiobase.read(source, year)
             case Figaro():
                 return figaro.read(source, year)
             case Gloria():
@@ -97,6 +115,8 @@ def read(source: Source, year: int) -> MRIO:
                 return pymrio_tables.read(source, year)
             case Toy():
                 return toy.read(source, year)
+            case Wiod():
+                return wiod.read(source, year)
 
 
 def full(source: Aggregated, year: int) -> MRIO | None:
@@ -122,6 +142,8 @@ def years(source: Source) -> tuple[int, ...]:
                 return arrays.years(source)
             case Eora26():
                 return eora.years(source)
+            case Exiobase3():
+                return exiobase.years(source)
             case Figaro():
                 return figaro.years(source)
             case Gloria():
@@ -132,6 +154,8 @@ def years(source: Source) -> tuple[int, ...]:
                 return pymrio_tables.years(source)
             case Toy():
                 return toy.years(source)
+            case Wiod():
+                return wiod.years(source)
 
 
 def official(source: Source, year: int, labels: Labels) -> tuple[Official, ...]:

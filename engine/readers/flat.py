@@ -62,7 +62,7 @@ def read(path: Path, header: Sequence[str], *, row: int, column: int, value: int
                 parts.append((at[0], at[1], batch.column(header[value]).to_numpy()))
         except pa.ArrowInvalid as error:
             raise TableError(f"cannot be parsed ({str(error)[:120]})", remedy=_AGAIN) from error
-        if source.last not in (b"\n", b"\r"):
+        if not source.ended:
             raise TableError(
                 "ends in the middle of a line", remedy="the download is incomplete: fetch it again"
             )

@@ -13,7 +13,7 @@ from typing import IO, cast
 from engine.errors import TableError
 from engine.readers.files import located, refuse_unsafe, unreadable
 
-_DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
+DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
 
 
 @contextmanager
@@ -32,6 +32,10 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
             if path.suffix.lower() == ".zip":
                 with zipfile.ZipFile(path) as archive:
                     refuse_unsafe(archive, "")
+                    if member and member not in archive.namelist():
+                        raise TableError(
+                            f"has no file {member}", remedy="download the archive again"
+                        )
                     with archive.open(member or _only(archive)) as stream:
                         yield stream
             elif path.suffix.lower() == ".gz":
@@ -40,7 +44,7 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
             else:
                 with path.open("rb") as stream:
                     yield stream
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise TableError(
                 f"is damaged or cut short ({error})", remedy="download the file again"
             ) from error
