@@ -19,9 +19,9 @@ import gzip
 import io
 import math
 import os
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,21 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.downloads import figaro
+from benchmarks.downloads import eora, exiobase, figaro, gloria, icio, wiod
 from engine import readers
 from engine.errors import InputError
 from engine.mrio import MRIO
 from engine.question import Question
-from engine.readers import Source
-from engine.readers.figaro import Figaro, Stressor
+from engine.readers import Eora26, Exiobase3, Figaro, Gloria, Icio, Source, Wiod
+from engine.readers.figaro import Stressor
+from engine.readers.icio import Stressor as OfIcio
+from engine.readers.selecting import Rows
+from engine.readers.selections import Selection
+from engine.readers.wiod import Stressor as OfWiod
 from engine.workflow import table_page
 
 EXAMPLES = int(os.environ.get("X", "400"))  # of each download
-YEAR = 2020
+YEAR, WIOD = 2020, 2004
 Draw = Callable[..., Any]
 
 
@@ -54,13 +58,18 @@ class Download:
 
     Attributes:
         write: writes it to a folder, and says how it is read; `path` of that is the folder.
-        nameless: files whose rows or columns have no names, so that their order is taken on trust.
         balances: files in which a wrong name or number shows, since rows and columns must agree.
+        unnamed: files whose rows and columns have no names of their own, so that their order is
+            taken on trust. A file is meant by a part of its path, or of its member's in an archive.
+        names: files of nothing but names, in the order of others' rows or columns.
+        year: of the table.
     """
 
     write: Callable[[Path], Any]
-    nameless: tuple[str, ...] = ()
     balances: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    year: int = YEAR
 
 
 def _figaro(layout: str, suffix: str, form: str, account: str = "ghg") -> Callable[[Path], Figaro]:
@@ -80,36 +89,95 @@ def _figaro(layout: str, suffix: str, form: str, account: str = "ghg") -> Callab
     return write
 
 
+def _exiobase(folder: Path) -> Exiobase3:
+    world = exiobase.economy(YEAR, ("AT", "WA"), ("Coal", "Steel"), uses=7)
+    exiobase.write_table(folder, YEAR, world)
+    rows = ("CO2 - combustion - air", "CO2 - non combustion - Cement production - air")
+    return Exiobase3(folder, "satellite", {"CO2": Selection(rows, "kt", 1e-6, "kg")})
+
+
+def _wiod(release: Any) -> Callable[[Path], Wiod]:
+    def write(folder: Path) -> Wiod:
+        areas = {2013: ("AUS", "NLD", "RoW"), 2016: ("AUS", "NLD", "ROW")}[release]
+        codes = {2013: ("AtB", "15t16"), 2016: ("A01", "C10-C12")}[release]
+        world = wiod.economy(WIOD, release, areas, codes)
+        wiod.write_table(folder, WIOD, world, release)
+        worlds = {WIOD: world}
+        if release == 2013:
+            accounts = wiod.write_air(folder / "AIR_may12.zip", worlds)
+        else:
+            accounts = wiod.write_co2(folder / "CO2 emissions.xlsx", worlds)
+        return Wiod(folder, {"CO2": OfWiod(accounts.name, "kt")}, release)
+
+    return write
+
+
+def _icio(folder: Path) -> Icio:
+    world = icio.economy(YEAR, ("AUS", "CHN", "ROW"), ("A01_02", "C29", "D"))
+    icio.write_table(folder, YEAR, world)
+    icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
+    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)})
+
+
+def _eora(form: Any) -> Callable[[Path], Eora26]:
+    def write(folder: Path) -> Eora26:
+        world = eora.economy(YEAR, ("AUS", "NLD"), ("Agriculture", "Others"))
+        eora.write_year(folder, YEAR, world, form=form)
+        return Eora26(folder, {"CO2": Rows((f"{eora.CO2} - Total",), "Mt", "Gg", 1e-3)})
+
+    return write
+
+
+def _gloria(folder: Path) -> Gloria:
+    regions, sectors = ("NLD", "XAM"), ("Growing wheat", "Other services, n.e.c")
+    gloria.write_readme(folder, regions, sectors)
+    gloria.write_year(folder, YEAR, gloria.economy(YEAR, regions, sectors))
+    return Gloria(
+        folder, {"GHG": Rows((f"{gloria.HEAD} - {gloria.GHG}",), "Mt", gloria.UNIT, 1e-3)}
+    )
+
+
 # A database joins by its line here.
 DOWNLOADS: Mapping[str, Download] = {
     "figaro, matrix": Download(_figaro("matrix", ".csv", "sdmx"), balances=("matrix",)),
     "figaro, matrix, zip": Download(_figaro("matrix", ".zip", "tsv"), balances=("matrix",)),
     "figaro, flat": Download(_figaro("flat", ".csv", "tsv", "aea")),
     "figaro, flat, gz": Download(_figaro("flat", ".csv.gz", "sdmx", "aea")),
+    "exiobase": Download(_exiobase),
+    "wiod 2013": Download(_wiod(2013), year=WIOD),
+    "wiod 2016": Download(_wiod(2016), year=WIOD),
+    "icio": Download(_icio),
+    "eora26": Download(_eora("folder"), unnamed=("_bp_",), names=("labels_",)),
+    "eora26, zip": Download(_eora("zip"), unnamed=("_bp_",), names=("labels_",)),
+    "gloria": Download(_gloria, unnamed=(".csv",)),
 }
 
 
 # --- a file, its text, and its cells ------------------------------------------------------------
 
 
-@contextmanager
-def _inside(name: str, data: bytes) -> Iterator[tuple[bytes, Callable[[bytes], bytes]]]:
-    """What an archive holds, and how to put something else in its place."""
+BOOKS = (".xlsx", ".xlsb", ".xls")  # damaged as bytes only
+Packing = Callable[[bytes], bytes]
+
+
+def _inside(name: str, data: bytes, draw: Draw) -> tuple[str, bytes, Packing]:
+    """A text in a file, where it is, and how to put another one in its place."""
     if name.endswith(".gz"):
-        yield gzip.decompress(data), lambda new: gzip.compress(new, mtime=0)
-    elif name.endswith(".zip"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            (member,) = archive.namelist()
-            yield archive.read(member), lambda new: _zipped(member, new)
-    else:
-        yield data, lambda new: new
+        return name, gzip.decompress(data), lambda new: gzip.compress(new, mtime=0)
+    if not name.endswith(".zip"):
+        return name, data, lambda new: new
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {member: archive.read(member) for member in archive.namelist()}
+    member = draw(st.sampled_from(sorted(files)))
 
+    def packed(new: bytes) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for one, content in (files | {member: new}).items():
+                archive.writestr(zipfile.ZipInfo(one), content)
+        return stream.getvalue()
 
-def _zipped(member: str, data: bytes) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(member), data)
-    return stream.getvalue()
+    return f"{name}/{member}", files[member], packed
 
 
 @dataclass(slots=True)
@@ -164,6 +232,12 @@ def _is_name(cell: str) -> bool:
     return bool(cell.strip()) and number(cell) is None
 
 
+def _one(places: list[tuple[int, int]], draw: Draw) -> tuple[int, int]:
+    assume(places)
+    found: tuple[int, int] = draw(st.sampled_from(places))
+    return found
+
+
 # --- damage to cells ----------------------------------------------------------------------------
 
 
@@ -171,7 +245,7 @@ def _some_number(grid: Grid, draw: Draw) -> list[tuple[int, int]]:
     """One of the cells with a number, or all of them."""
     places = grid.places(_is_number)
     assume(places)
-    return places if draw(st.booleans()) else [draw(st.sampled_from(places))]
+    return places if draw(st.booleans()) else [_one(places, draw)]
 
 
 def decimal_commas(grid: Grid, draw: Draw) -> None:
@@ -191,7 +265,7 @@ def thousands(grid: Grid, draw: Draw) -> None:
 
 
 def no_number(grid: Grid, draw: Draw) -> None:
-    i, j = draw(st.sampled_from(grid.places(_is_number)))
+    i, j = _one(grid.places(_is_number), draw)
     odd = ["", " ", "nan", "NaN", "NA", "#N/A", "inf", "-inf", "Infinity", "-", "..", ":", ": c",
            "n/a", "null", "None", "1e400", "-1e999", "9" * 400, "0x1F", "1_000", "１２", "1.2.3",
            "+-3", "1e", "e5", "TRUE", "(12)", "12 %", "=A1"]  # fmt: skip
@@ -246,7 +320,7 @@ def other_order_of_columns(grid: Grid, draw: Draw) -> None:
 
 
 def renamed(grid: Grid, draw: Draw) -> None:
-    i, j = draw(st.sampled_from(grid.places(_is_name)))
+    i, j = _one(grid.places(_is_name), draw)
     name = grid.cells[i][j]
     changes = [name + "X", name.lower(), name[1:], f" {name}", f"{name} ", name.replace("_", "-"),
                name.replace("GR", "EL"), "Österreich", name[::-1], ""]  # fmt: skip
@@ -254,7 +328,7 @@ def renamed(grid: Grid, draw: Draw) -> None:
 
 
 def renamed_everywhere(grid: Grid, draw: Draw) -> None:
-    i, j = draw(st.sampled_from(grid.places(_is_name)))
+    i, j = _one(grid.places(_is_name), draw)
     name = grid.cells[i][j]
     for line in grid.cells:
         line[:] = [cell.replace(name, f"{name}X") for cell in line]
@@ -277,7 +351,7 @@ def quoted(grid: Grid, draw: Draw) -> None:
 
 
 def half_quoted(grid: Grid, draw: Draw) -> None:
-    i, j = draw(st.sampled_from(grid.places(lambda cell: True)))
+    i, j = _one(grid.places(lambda cell: True), draw)
     cell = grid.cells[i][j]
     grid.cells[i][j] = draw(st.sampled_from([f'"{cell}', f'{cell}"', f'"{cell}" "', f"'{cell}"]))
 
@@ -322,7 +396,7 @@ def swapped_names(grid: Grid, draw: Draw) -> None:
 
 def another_number(grid: Grid, draw: Draw) -> None:
     """But for what an industry buys of itself, which is in its row and its column alike."""
-    i, j = draw(st.sampled_from(grid.places(_is_number)))
+    i, j = _one(grid.places(_is_number), draw)
     assume(grid.cells[i][0] != grid.cells[0][j])
     grid.cells[i][j] = draw(st.sampled_from(["1e308", "1e200", "-1e30", "9" * 30, "1e15"]))
 
@@ -386,6 +460,7 @@ def another_file(data: bytes, draw: Draw) -> bytes:
 
 
 BYTES = (cut, flipped, lost, zeroed, appended, another_file)
+KINDS = ("balances", "unnamed", "names")
 ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-7")
 
 
@@ -447,22 +522,22 @@ def _whole(name: str, folder: Path) -> Whole:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        _WHOLE[name] = Whole(files, source, _by_name(readers.read(source, YEAR)))
+        _WHOLE[name] = Whole(files, source, _by_name(readers.read(source, DOWNLOADS[name].year)))
     return _WHOLE[name]
 
 
-def _read(source: Source, folder: Path, files: Mapping[str, bytes]) -> MRIO:
+def _read(source: Source, year: int, folder: Path, files: Mapping[str, bytes]) -> MRIO:
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    return readers.read(replace(source, path=folder), YEAR)  # type: ignore[call-arg]
+    return readers.read(replace(source, path=folder), year)  # type: ignore[call-arg]
 
 
-def _tried(source: Source, folder: Path, files: Mapping[str, bytes]) -> Any:
+def _tried(source: Source, year: int, folder: Path, files: Mapping[str, bytes]) -> Any:
     """Why it was refused, or what was read."""
     try:
-        return None, _read(source, folder, files)
+        return None, _read(source, year, folder, files)
     except InputError as error:
         return error, None
 
@@ -503,36 +578,39 @@ def test_damage_is_refused_or_does_no_harm(
     @given(st.data())
     def law(data: st.DataObject) -> None:
         file = data.draw(st.sampled_from(sorted(whole.files)), label="file")
-        in_cells = CELLS + (() if file.startswith(download.nameless or "\0") else ORDER)
-        silent = SILENT if file.startswith(download.balances or "\0") else ()
         before = whole.files[file]
-        with _inside(file, before) as (text, packed):
-            kinds = [*in_cells, *silent, *BYTES, "text", "encoding", "gone"]
-            kind = data.draw(st.sampled_from(kinds), label="damage")
-            if kind == "gone":
-                after = None
-            elif kind == "encoding":
-                after = packed(text.decode().encode(data.draw(st.sampled_from(ENCODINGS))))
-            elif kind == "text":  # bytes of the text, whatever it is packed in
-                found = data.draw(st.sampled_from(BYTES))(text, data.draw)
-                assume(not _another_number(text, found))
-                after = packed(found)
-            elif kind in BYTES:
-                after = kind(before, data.draw)
-                assume(not _another_number(before, after))
-            else:
-                grid = Grid.of(text.decode())
-                kind(grid, data.draw)
-                after = packed(grid.text().encode())
-        folder = base / f"{next(number_of)}"
-        files = dict(whole.files)
-        if after is None:
-            del files[file]
+        where, text, packed = _inside(file, before, data.draw)
+        of = {key: any(part in where for part in getattr(download, key)) for key in KINDS}
+        kinds: list[Any] = [*BYTES, "gone"]
+        if not where.endswith(BOOKS):
+            kinds += [*CELLS, "text", "encoding"]
+            kinds += ORDER if not of["unnamed"] else ()
+            kinds += SILENT if of["balances"] else ()
+        kind = data.draw(st.sampled_from(kinds), label="damage")
+        if kind == "gone":
+            after = None
+        elif kind == "encoding":
+            after = packed(text.decode().encode(data.draw(st.sampled_from(ENCODINGS))))
+        elif kind == "text":  # bytes of the text, whatever it is packed in
+            found = data.draw(st.sampled_from(BYTES))(text, data.draw)
+            assume(not _another_number(text, found))
+            after = packed(found)
+        elif kind in BYTES:
+            after = kind(before, data.draw)
+            assume(not _another_number(before, after))
         else:
-            files[file] = after
-        refused, table = _tried(whole.source, folder, files)
+            grid = Grid.of(text.decode())
+            kind(grid, data.draw)
+            after = packed(grid.text().encode())
+        folder = base / f"{next(number_of)}"
+        files = {one: content for one, content in whole.files.items() if one != file}
+        files |= {} if after is None else {file: after}
+        refused, table = _tried(whole.source, download.year, folder, files)
+        shutil.rmtree(folder, ignore_errors=True)
         if table is None:
             assert all((refused.what, refused.where, refused.remedy))
+        elif of["names"]:
+            pass  # another order of names is another table, and nothing tells which is right
         elif not _same(_by_name(table), whole.table):
             assert kind in SILENT, "another table, and not a word of it"
             told = "\n".join(table_page.page(table, Question((), ()), ()))

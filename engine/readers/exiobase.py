@@ -137,6 +137,8 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     if "x" in core.accounts:
         x = core.read("x", most_rows=len(industries))
         with located("x"):
+            if len(x.columns) != 1:
+                raise TableError(f"has {len(x.columns)} columns of output", remedy=AGAIN)
             output = _ordered(x.values, x.rows, industries)[:, 0]
     if flows == "A":
         Z *= _output(Z, Y)
@@ -279,6 +281,12 @@ def _by_region(values: F64, columns: Sequence[Name], regions: Sequence[str]) -> 
         )
     if len(set(columns)) < len(columns):
         raise TableError("a column of final demand is there twice", remedy=AGAIN)
+    uses, known = dict.fromkeys(use for _, use in columns), set(columns)
+    missing = [(region, use) for region in regions for use in uses if (region, use) not in known]
+    if missing:
+        raise TableError(
+            f"column {' '.join(missing[0])} is missing, and {len(missing) - 1} more", remedy=AGAIN
+        )
     total: F64 = np.stack([values[:, region_of == r].sum(axis=1) for r in regions], axis=1)
     return total
 

@@ -34,7 +34,6 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
-import python_calamine
 import scipy.sparse
 from pydantic import ConfigDict
 
@@ -50,6 +49,7 @@ from engine.readers.folding import Columns, add_rows
 from engine.readers.labelled import Layout
 from engine.readers.opening import members
 from engine.readers.selecting import Rows, Selected, selected, units_of
+from engine.readers.workbooks import Workbook, workbook
 from engine.stores.places import Place, Remote
 
 _NUMBERS = Layout(header=0, index=0)
@@ -341,19 +341,14 @@ def _readme(folder: Place) -> Path:
 
 
 def _names(readme: Path) -> _Names:
-    with located(str(readme)):
-        try:
-            workbook = python_calamine.load_workbook(str(readme))
-        except (python_calamine.CalamineError, OSError) as error:
-            raise TableError(f"cannot be read ({error})", remedy=_AGAIN) from error
-        with workbook:
-            regions = _column(workbook, "Regions", "Region_acronyms")
-            sectors = _column(workbook, "Sectors", "Sector_names")
-            uses = _column(workbook, "Value added and final demand", "Final_demand_names")
-            heads, accounts, units = (
-                _column(workbook, "Satellites", name)
-                for name in ("Sat_head_indicator", "Sat_indicator", "Sat_unit")
-            )
+    with located(str(readme)), workbook(readme) as book:
+        regions = _column(book, "Regions", "Region_acronyms")
+        sectors = _column(book, "Sectors", "Sector_names")
+        uses = _column(book, "Value added and final demand", "Final_demand_names")
+        heads, accounts, units = (
+            _column(book, "Satellites", name)
+            for name in ("Sat_head_indicator", "Sat_indicator", "Sat_unit")
+        )
     if not len(heads) == len(accounts) == len(units):
         raise TableError(
             "its sheet Satellites has gaps", where=str(readme), remedy="download it again"
@@ -362,19 +357,17 @@ def _names(readme: Path) -> _Names:
     return _Names(regions, sectors, uses, named, units)
 
 
-def _column(workbook: python_calamine.CalamineWorkbook, sheet: str, name: str) -> tuple[str, ...]:
+def _column(book: Workbook, sheet: str, name: str) -> tuple[str, ...]:
     """The texts of a column, by its name in the first row."""
-    if sheet not in workbook.sheet_names:
-        raise TableError(f"has no sheet {sheet!r}", remedy="use the ReadMe as downloaded")
-    rows = workbook.get_sheet_by_name(sheet).to_python()
-    header = [str(cell).strip() for cell in rows[0]] if rows else []
+    first, *rows = book.rows(sheet)
+    header = [str(cell).strip() for cell in first]
     if header.count(name) != 1:
         raise TableError(
             f"has {header.count(name)} columns {name!r} in its sheet {sheet!r}",
             remedy="use the ReadMe as downloaded",
         )
     at = header.index(name)
-    cells = [str(row[at]).strip() for row in rows[1:]]
+    cells = [str(row[at]).strip() for row in rows]
     while cells and not cells[-1]:
         cells.pop()
     if not cells or not all(cells):

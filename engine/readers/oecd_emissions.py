@@ -232,6 +232,12 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
         first = stream.readline()
         separator, header, names = _header(first)
         places = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
+        if names is _NAMES[0] and not {"unit", "power"} <= places.keys():
+            raise TableError(  # SDMX has both; without its power of ten a number has no size
+                f"has no column {names['power'] if 'unit' in places else names['unit']}",
+                where="line 1",
+                remedy=_AGAIN,
+            )
         if "unit" in asked and "unit" not in places:
             raise TableError("has no units", remedy="leave `file_unit` out")
         columns = [str(at) for at in range(len(header))]
