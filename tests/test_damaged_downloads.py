@@ -335,8 +335,8 @@ def renamed_everywhere(grid: Grid, draw: Draw) -> None:
 
 
 def another_year_inside(grid: Grid, draw: Draw) -> None:
-    for line in grid.cells:
-        line[:] = [cell.replace(str(YEAR), "2031") for cell in line]
+    for i, j in grid.places(lambda cell: cell.strip() == str(YEAR) or not _is_number(cell)):
+        grid.cells[i][j] = grid.cells[i][j].replace(str(YEAR), "2031")
 
 
 def trailing_separators(grid: Grid, draw: Draw) -> None:
@@ -346,7 +346,7 @@ def trailing_separators(grid: Grid, draw: Draw) -> None:
 
 def quoted(grid: Grid, draw: Draw) -> None:
     places = grid.places(lambda cell: '"' not in cell)
-    for i, j in places if draw(st.booleans()) else [draw(st.sampled_from(places))]:
+    for i, j in places if draw(st.booleans()) else [_one(places, draw)]:
         grid.cells[i][j] = f'"{grid.cells[i][j]}"'
 
 

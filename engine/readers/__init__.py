@@ -13,7 +13,8 @@ wiod            WIOD, releases 2013 and 2016, with their emission accounts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -93,7 +94,7 @@ def read(source: Source, year: int) -> MRIO:
     Raises:
         InputError: the files are missing, damaged, or not what the source says.
     """
-    with addressed():
+    with addressed(), _placed(source, year):
         match source:
             case Aggregated(Gloria() as published, by):
                 return gloria.read(published, year, by)
@@ -117,6 +118,20 @@ def read(source: Source, year: int) -> MRIO:
                 return toy.read(source, year)
             case Wiod():
                 return wiod.read(source, year)
+
+
+@contextmanager
+def _placed(source: Source, year: int) -> Iterator[None]:
+    """Errors that name no place are about the whole table."""
+    try:
+        yield
+    except TableError as error:
+        if error.where:
+            raise
+        found = source.published if isinstance(source, Aggregated) else source
+        place = getattr(found, "path", getattr(found, "root", "the table"))
+        where = f"{place}, year {year}"
+        raise TableError(error.what, where=where, remedy=error.remedy) from error
 
 
 def full(source: Aggregated, year: int) -> MRIO | None:

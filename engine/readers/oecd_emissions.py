@@ -283,7 +283,7 @@ def _wanted(table: pa.Table, asked: Mapping[str, Sequence[str]]) -> pa.Table:
 
 def _header(first: bytes) -> tuple[str, list[str], Mapping[str, str]]:
     """The separator, the names of the columns, and which layout they are of."""
-    text = first.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    text = first.decode("utf-8-sig", errors="replace").splitlines()[0] if first.strip() else ""
     for separator in (",", "|", ";", "\t"):
         header = [name.strip() for name in next(csv.reader([text], delimiter=separator), [])]
         for names in _NAMES:
