@@ -133,11 +133,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
             with located(f"{name} {direct}"):
                 of_consumers = _selected(folder, direct, mine, units[name])
                 F_Y[list(mine)] = _by_region(of_consumers.values, of_consumers.columns, regions)
-    output = None
-    if "x" in core.accounts:
-        x = core.read("x", most_rows=len(industries))
-        with located("x"):
-            output = _ordered(x.values, x.rows, industries)[:, 0]
+    output = _published(core, industries) if "x" in core.accounts else None
     if flows == "A":
         Z *= _output(Z, Y)
     return MRIO(
@@ -199,6 +195,15 @@ def _demand(core: Folder, industries: Sequence[Name]) -> tuple[F64, tuple[str, .
         regions = tuple(dict.fromkeys(region for region, _ in _pairs(table.columns)))
         by_region = _by_region(table.values, table.columns, regions)
         return _ordered(by_region, table.rows, industries), regions
+
+
+def _published(core: Folder, industries: Sequence[Name]) -> F64:
+    """The publisher's own output, (n,)."""
+    x = core.read("x", most_rows=len(industries))
+    with located("x"):
+        if len(x.columns) != 1:
+            raise TableError(f"has {len(x.columns)} columns, not one", remedy=AGAIN)
+        return _ordered(x.values, x.rows, industries)[:, 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,12 @@ class Folder:
         """
         with self._reading("unit") as (path, member, _):
             try:
-                text = _bytes(path, member).decode("utf-8-sig")
+                text = io.StringIO(_bytes(path, member).decode("utf-8-sig"), newline="")
+                header, *rows = list(csv.reader(text, delimiter="\t")) or [[]]
             except UnicodeDecodeError as error:
                 raise TableError(f"is not UTF-8 ({error.reason})", remedy=AGAIN) from error
-            header, *rows = list(csv.reader(io.StringIO(text), delimiter="\t")) or [[]]
+            except csv.Error as error:
+                raise TableError(f"cannot be parsed ({error})", remedy=AGAIN) from error
             at = header.index("unit") if "unit" in header else -1
             if at < 0 or any(len(row) != len(header) for row in rows):
                 raise TableError("is no table with a column `unit`", remedy=AGAIN)
