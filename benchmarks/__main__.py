@@ -17,6 +17,7 @@ from benchmarks import (
     limits,
     pipeline,
     planned,
+    reading,
     scaling,
     workers,
 )
@@ -37,6 +38,7 @@ SUITES: dict[str, Callable[[Settings], Iterator[Result]]] = {
     "costs": costs.measure_costs,
     "workers": workers.measure_workers,
     "crowd": crowd.measure_crowd,
+    "reading": reading.measure_reading,
 }
 _RESULTS = Path(__file__).parent / "results"
 _SIZES = sorted({*SHAPES, WIOD})

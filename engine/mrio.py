@@ -172,6 +172,9 @@ class MRIO:
         return digest.hexdigest()
 
 
+UNBALANCED = "row sums that differ from the published output, row sums used"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something in a table that the stated policy handles and the user should know."""
@@ -234,7 +237,7 @@ def findings(table: MRIO) -> list[Finding]:
         tight = 1e-9 * np.maximum(np.abs(table.x), 1.0)
         worst = int(gap.argmax())
         note(
-            "row sums that differ from the published output, row sums used",
+            UNBALANCED,
             gap > tight,
             f"largest {gap[worst]:.6g} at {_spell(industries[worst])}",
         )

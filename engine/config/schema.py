@@ -50,13 +50,28 @@ class Years(_Section):
     last: int
 
 
+class Aggregation(_Section):
+    regions: str | None = None
+    sectors: str | None = None
+    stressors: str | None = None
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> Self:
+        if self.regions is self.sectors is self.stressors is None:
+            raise ValueError("give a map of `regions`, `sectors` or `stressors`")
+        return self
+
+
 class Tables(BaseModel):
     """The reader and the years; what else there is belongs to the reader."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    reader: Literal["toy", "arrays", "exiobase3", "figaro", "pymrio", "wiod"]
+    reader: Literal[
+        "toy", "arrays", "eora26", "exiobase3", "figaro", "gloria", "icio", "pymrio", "wiod"
+    ]
     years: Years | list[int]
+    aggregation: Aggregation | None = None
 
 
 class Group(_Section):

@@ -12,9 +12,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.config import schema
 from engine.config.explaining import explained
-from engine.config.paths import resolved_place
+from engine.config.paths import resolved, resolved_place
 from engine.errors import ConfigError
-from engine.readers import Arrays, Exiobase3, Figaro, Pymrio, Source, Toy, Wiod
+from engine.readers import (
+    Aggregated,
+    Aggregation,
+    Arrays,
+    Eora26,
+    Exiobase3,
+    Figaro,
+    Gloria,
+    Icio,
+    Published,
+    Pymrio,
+    Source,
+    Toy,
+    Wiod,
+)
 
 
 def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
@@ -28,17 +42,33 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
     return years
 
 
-_READERS: Mapping[str, type[Source]] = {
+_READERS: Mapping[str, type[Published]] = {
     "toy": Toy,
     "arrays": Arrays,
+    "eora26": Eora26,
     "exiobase3": Exiobase3,
     "figaro": Figaro,
+    "gloria": Gloria,
+    "icio": Icio,
     "pymrio": Pymrio,
     "wiod": Wiod,
 }
 
 
 def source(tables: schema.Tables, path: Path) -> Source:
+    """Where the tables come from, and the maps they are folded by, if any."""
+    full = _published(tables, path)
+    if tables.aggregation is None:
+        return full
+    maps = {
+        key: resolved(file, path, f"tables.aggregation.{key}")
+        for key, file in tables.aggregation.model_dump().items()
+        if file is not None
+    }
+    return Aggregated(full, Aggregation(**maps))
+
+
+def _published(tables: schema.Tables, path: Path) -> Published:
     """The reader's own spec: its fields are the keys, its types the check."""
     reader = _READERS[tables.reader]
     given = dict(tables.model_extra or {})
@@ -60,7 +90,7 @@ def source(tables: schema.Tables, path: Path) -> Source:
             found = resolved_place(value, path, f"tables.{key}")
             given[key] = str(found) if isinstance(found, Path) else dataclasses.asdict(found)
     try:
-        spec: Source = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
+        spec: Published = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise explained(error, f"{path}, tables") from error
     return spec

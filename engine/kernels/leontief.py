@@ -15,6 +15,8 @@ Equations of docs/method.md: 1.1 to 1.4.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import scipy.linalg
 
@@ -58,6 +60,27 @@ def required_output(A: F64, y: F64) -> F64:
     """
     solution: F64 = scipy.linalg.solve(np.eye(A.shape[0]) - A, y)
     return solution
+
+
+def both_ways(A: F64, s: F64, y: F64) -> tuple[F64, F64]:
+    """Multipliers `m`, (k,n), and required output `X`, (n,c), by one factorisation.
+
+    Uses the memory of one more matrix like `A`, (n,n).
+
+    Raises:
+        numpy.linalg.LinAlgError: `I - A` is singular.
+    """
+    n = len(A)
+    M = np.negative(A)
+    M.flat[:: n + 1] += 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)  # seen below, as no number
+        factors = scipy.linalg.lu_factor(M.T, overwrite_a=True)  # (I - A)', as LAPACK stores it
+        m = scipy.linalg.lu_solve(factors, s.T).T
+        X = scipy.linalg.lu_solve(factors, y, trans=1)
+    if not (np.isfinite(m).all() and np.isfinite(X).all()):
+        raise np.linalg.LinAlgError("I - A is singular")
+    return m, X
 
 
 def output_by_rounds(A: F64, y: F64) -> F64:

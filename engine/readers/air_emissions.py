@@ -51,7 +51,7 @@ def production(
         TableError: the dataset is of neither kind, or holds no such unit, pollutant or year.
     """
     asked = {"unit": [unit]}
-    if _of_footprints(path):
+    if holds_footprints(path):
         asked |= {"c_dest": [WORLD], "na_item": [TOTAL]}
     else:
         if not pollutant:
@@ -67,27 +67,33 @@ def production(
 
 
 def published(
-    path: Path, year: int, unit: str, areas: Collection[str], industries: Collection[str]
+    path: Path,
+    year: int,
+    unit: str,
+    areas: Collection[str],
+    industries: Collection[str],
+    merge: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
     """The published footprints of areas: over all origins and industries, with households.
 
-    An area is left out where one of its values is missing.
+    An area is left out where one of its values is missing. With `merge`, what is an area's counts
+    for the other one.
 
     Raises:
         TableError: the dataset holds no footprints, or no such unit or year.
     """
-    if not _of_footprints(path):
+    if not holds_footprints(path):
         raise TableError(
             "holds no footprints",
             where=str(path),
             remedy="give env_ac_ghgfp, env_ac_co2fp or another of their kind",
         )
     totals: dict[str, list[float | None]] = {}
-    wanted = {*industries, HOUSEHOLDS}
+    wanted, moved = {*industries, HOUSEHOLDS}, merge or {}
     found = _named(path, year, {"unit": [unit], "na_item": [TOTAL]})
     for (origin, destination, industry), value in found.items():
         if origin in areas and destination in areas and industry in wanted:
-            totals.setdefault(destination, []).append(value.number)
+            totals.setdefault(moved.get(destination, destination), []).append(value.number)
     return {
         area: math.fsum(value for value in values if value is not None)
         for area, values in totals.items()
@@ -127,8 +133,12 @@ def _named(
     return values
 
 
-def _of_footprints(path: Path) -> bool:
-    """Whether a download is of footprints; else it is of air emission accounts."""
+def holds_footprints(path: Path) -> bool:
+    """Whether a download is of footprints; else it is of air emission accounts.
+
+    Raises:
+        TableError: it is of neither.
+    """
     found = set(dimensions(path))
     if found == {"c_orig", "c_dest", "nace_r2", "na_item", "unit"}:
         return True

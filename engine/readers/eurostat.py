@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,16 @@ from engine.readers.nearest import nearest
 from engine.readers.opening import opened
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LETTERS = re.compile(r"[A-Za-z ]*")  # of flags
 _PERIOD, _VALUE, _FLAG, _SECRET = "TIME_PERIOD", "OBS_VALUE", "OBS_FLAG", "CONF_STATUS"
 _AROUND = ("DATAFLOW", "LAST UPDATE", "STRUCTURE", "STRUCTURE_ID", "STRUCTURE_NAME", "ACTION")
 _AGAIN = "download the dataset again, as TSV or as SDMX-CSV, codes only"
+
+_FLAGS = {
+    "b": "break in the series", "c": "confidential", "d": "definition differs", "e": "estimated",
+    "f": "forecast", "i": "see metadata", "n": "not significant", "p": "provisional",
+    "r": "revised", "s": "Eurostat's estimate", "u": "low reliability", "z": "not applicable",
+}  # fmt: skip
 
 Key = tuple[str, ...]
 
@@ -96,6 +104,15 @@ def observations(
         return Observations(kept, values)
 
 
+def flags_in_words(flags: Iterable[str]) -> str:
+    """How often each flag is there, and what it means; a value may have several."""
+    times = Counter(flag for some in flags for flag in sorted(set(some.replace(" ", ""))))
+    return ", ".join(
+        f"{flag} ({_FLAGS.get(flag.lower(), 'of unknown meaning')}): {count}"
+        for flag, count in sorted(times.items())
+    )
+
+
 @contextmanager
 def _text(path: Path) -> Iterator[TextIO]:
     with opened(path) as stream:
@@ -109,32 +126,42 @@ def _text(path: Path) -> Iterator[TextIO]:
 
 def _table(stream: TextIO) -> _Tsv | _Sdmx:
     first = stream.readline().rstrip("\r\n")
-    if "\\" in first:
-        return _Tsv.of(stream, first)
-    return _Sdmx.of(stream, first)
+    rest = _whole_lines(stream)
+    return _Tsv.of(rest, first) if "\\" in first else _Sdmx.of(rest, first)
+
+
+def _whole_lines(stream: TextIO) -> Iterator[str]:
+    """What is left; a number that is cut short at the end of a file is another number."""
+    line = "\n"
+    for line in stream:
+        yield line
+    if not line.endswith(("\n", "\r")):
+        raise TableError(
+            "ends in the middle of a line", remedy="the download is incomplete: fetch it again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Tsv:
     """Keys in the first column, joined by commas; a column a year."""
 
-    stream: TextIO
+    lines: Iterator[str]
     dimensions: tuple[str, ...]
     periods: tuple[str, ...]
 
     @classmethod
-    def of(cls, stream: TextIO, first: str) -> _Tsv:
+    def of(cls, lines: Iterator[str], first: str) -> _Tsv:
         head, *periods = first.split("\t")
         names, _, time = head.partition("\\")
         if time.strip().lower() not in ("time", "time_period") or not periods:
             raise TableError(f"its first line begins with {head[:80]!r}", remedy=_AGAIN)
-        return cls(stream, tuple(names.split(",")), tuple(period.strip() for period in periods))
+        return cls(lines, tuple(names.split(",")), tuple(period.strip() for period in periods))
 
     def rows(self, year: int) -> Iterator[tuple[list[str], str, str, int]]:
         if self.periods.count(str(year)) != 1:
             raise _no_year(year, self.periods)
         place = 1 + self.periods.index(str(year))
-        for line, text in enumerate(self.stream, 2):
+        for line, text in enumerate(self.lines, 2):
             cells = text.rstrip("\r\n").split("\t")
             keys = cells[0].split(",")
             if len(cells) != 1 + len(self.periods) or len(keys) != len(self.dimensions):
@@ -154,24 +181,24 @@ class _Tsv:
 class _Sdmx:
     """A row an observation, a column a dimension."""
 
-    stream: TextIO
+    lines: Iterator[str]
     header: tuple[str, ...]
     dimensions: tuple[str, ...]
 
     @classmethod
-    def of(cls, stream: TextIO, first: str) -> _Sdmx:
+    def of(cls, lines: Iterator[str], first: str) -> _Sdmx:
         header = tuple(next(csv.reader([first]), []))
         if _PERIOD not in header or _VALUE not in header or len(set(header)) < len(header):
             raise TableError(f"its first line begins with {first[:80]!r}", remedy=_AGAIN)
         beside = {_PERIOD, _VALUE, _FLAG, _SECRET, *_AROUND}
-        return cls(stream, header, tuple(name for name in header if name not in beside))
+        return cls(lines, header, tuple(name for name in header if name not in beside))
 
     def rows(self, year: int) -> Iterator[tuple[list[str], str, str, int]]:
         place = {name: at for at, name in enumerate(self.header)}
         dimensions = [place[name] for name in self.dimensions]
         said = [place[name] for name in (_FLAG, _SECRET) if name in place]
         seen: set[str] = set()
-        for line, cells in enumerate(csv.reader(self.stream, strict=True), 2):
+        for line, cells in enumerate(csv.reader(self.lines, strict=True), 2):
             if len(cells) != len(self.header):
                 raise TableError(
                     f"has {len(cells)} cells, the header {len(self.header)}",
@@ -191,10 +218,13 @@ def _no_year(year: int, others: Collection[str]) -> TableError:
 
 
 def _value(text: str, flags: str, line: int) -> Value:
-    if text in ("", ":", "NaN"):
-        return Value(None, flags)
-    if not _NUMBER.fullmatch(text):
-        raise TableError(
-            f"{text[:80]!r} is neither a number nor missing", where=f"line {line}", remedy=_AGAIN
+    missing = text in ("", ":", "NaN")
+    if not (missing or _NUMBER.fullmatch(text)) or not _LETTERS.fullmatch(flags):
+        raise TableError(  # 1 234.5 is no 1 with a flag
+            f"{f'{text} {flags}'.strip()[:80]!r} is neither a number nor missing",
+            where=f"line {line}",
+            remedy=_AGAIN,
         )
+    if missing:
+        return Value(None, flags)
     return Value(float(text), flags)

@@ -113,5 +113,11 @@ def by_region(values: F64, columns: Sequence[Name], regions: Sequence[str]) -> F
         )
     if len(set(columns)) < len(columns):
         raise TableError("a column of final demand is there twice", remedy=AGAIN)
+    uses, known = dict.fromkeys(use for _, use in columns), set(columns)
+    missing = [(region, use) for region in regions for use in uses if (region, use) not in known]
+    if missing:
+        raise TableError(
+            f"column {' '.join(missing[0])} is missing, and {len(missing) - 1} more", remedy=AGAIN
+        )
     total: F64 = np.stack([values[:, region_of == r].sum(axis=1) for r in regions], axis=1)
     return total

@@ -24,13 +24,14 @@ from pydantic import ConfigDict
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers import air_emissions, flat, labelled
+from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
-from engine.readers.eurostat import Value
+from engine.readers.eurostat import Value, flags_in_words
 from engine.readers.fetched import here, listed
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
 from engine.readers.labelled import Labelled, Layout
+from engine.readers.official import Official
 from engine.stores.places import Remote
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -54,6 +55,8 @@ class Stressor:
         factor: `unit` per `file_unit`.
         file_unit: Eurostat's code of the unit in the datasets.
         pollutant: code of the pollutant in air emission accounts, such as GHG, CO2 or CH4.
+        footprints: a download of published footprints, which the table's own are held against;
+            if not given, the first of the accounts that holds any.
     """
 
     __pydantic_config__ = _STRICT
@@ -63,6 +66,7 @@ class Stressor:
     factor: float = 1.0
     file_unit: str = "THS_T"
     pollutant: str | None = None
+    footprints: str | None = None
 
     def __post_init__(self) -> None:
         if not self.accounts:
@@ -146,12 +150,40 @@ def read(source: Figaro, year: int) -> MRIO:
         F_Y=F_Y,
         published_output=flows.output,
         provenance=Provenance(
-            source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}, {name}", *notes]),
+            source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}", *notes]),
             version=edition,
             licence="CC BY 4.0 (Eurostat)",
             files=tuple(hashes.items()),
         ),
     )
+
+
+def official(source: Figaro, year: int, labels: Labels) -> tuple[Official, ...]:
+    """The footprints that Eurostat publishes, of the stressors it publishes them of.
+
+    Raises:
+        TableError: a download is missing or damaged, or lacks the year or the unit.
+    """
+    found = (
+        figaro_official.footprints(
+            source.path,
+            name,
+            (stressor.footprints,) if stressor.footprints else stressor.accounts,
+            stressor.file_unit,
+            stressor.factor,
+            year,
+            labels,
+            source.merge,
+        )
+        for name, stressor in source.stressors.items()
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def traps(source: Figaro) -> tuple[str, ...]:
+    """What to beware of in these tables."""
+    products = (figaro_official.PRODUCTS,) if source.system == "pxp" else ()
+    return products + figaro_official.TRAPS
 
 
 def _files(source: Figaro) -> dict[int, tuple[str, str, str]]:
@@ -248,16 +280,10 @@ def _of_stressor(
     F_Y = np.array([value(area, HOUSEHOLDS) for area in flows.areas])
     used = {file: [area for area in flows.areas if taken[area] == file] for file in accounts}
     notes = [f"{file} for {_some(areas)}" for file, areas in used.items() if areas]
-    flags = sorted(
-        {
-            flag
-            for area in flows.areas
-            for (where, _), one in accounts[taken[area]].items()
-            if where == area
-            for flag in one.flags.split()
-        }
-    )
-    notes += [f"values flagged {', '.join(flags)}"] if flags else []
+    read = [*flows.industries, *((area, HOUSEHOLDS) for area in flows.areas)]
+    used_values = (accounts[taken[area]].get((area, code)) for area, code in read)
+    flagged = flags_in_words(value.flags for value in used_values if value is not None)
+    notes += [f"values flagged {flagged}"] if flagged else []
     return E, F_Y, notes
 
 

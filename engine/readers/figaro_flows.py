@@ -17,6 +17,7 @@ FINAL_USES = ("P3_S13", "P3_S14", "P3_S15", "P51G", "P5M")
 ADDED = "W2"  # what is added to inputs until they make output, in these rows
 VALUE_ADDED = ("B2A3G", "D1", "D21X31", "D29X39", "OP_NRES", "OP_RES")
 _PRODUCT = "CPA_"
+_BALANCE = 0.01  # of all output; FIGARO's tables balance to rounding, so that more is damage
 _AGAIN = "download the table again, and give it its own name"
 
 
@@ -44,7 +45,7 @@ def flows_of(table: Labelled) -> Flows:
 
     Raises:
         TableError: an area lacks an industry or a use; a name is there twice, or none of
-            FIGARO's.
+            FIGARO's; what industries sell is not what they make.
     """
     rows = [_split(name) for (name,) in table.rows]
     columns = [_split(name) for (name,) in table.columns]
@@ -58,6 +59,7 @@ def flows_of(table: Labelled) -> Flows:
     row_places = [row_of[name] for name in industries]
     column_places = [at[name] for name in industries]
     values = table.values
+    _refuse_unbalanced(values, row_places, column_places, industries)
     Y = np.stack(
         [
             values[np.ix_(row_places, [at[area, use] for use in FINAL_USES])].sum(axis=1)
@@ -120,6 +122,26 @@ def _refuse_others(
                 f"{nearest('_'.join(odd[0]), ['_'.join(name) for name in sorted(wanted | uses)])}",
                 remedy=_AGAIN,
             )
+
+
+def _refuse_unbalanced(
+    values: F64,
+    row_places: Sequence[int],
+    column_places: Sequence[int],
+    industries: Sequence[tuple[str, str]],
+) -> None:
+    """Names that are swapped, industries that are gone, numbers that lost their point: all show."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sold, made = values.sum(axis=1)[row_places], values.sum(axis=0)[column_places]
+        gap = np.abs(sold - made)
+        if gap.sum() <= _BALANCE * np.abs(sold).sum() < np.inf:
+            return
+    worst = int(np.nan_to_num(gap, nan=np.inf).argmax())
+    raise TableError(
+        f"does not balance: the row of {'_'.join(industries[worst])} adds up to {sold[worst]:.6g}, "
+        f"its column to {made[worst]:.6g}, and others differ too",
+        remedy=_AGAIN,
+    )
 
 
 def merged(flows: Flows, merge: Mapping[str, str]) -> Flows:

@@ -12,7 +12,7 @@ import pyarrow.csv
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
-from engine.readers.labelled import Labelled
+from engine.readers.labelled import Labelled, Watched
 from engine.readers.opening import opened
 
 Places = npt.NDArray[np.int32]
@@ -48,9 +48,10 @@ def read(path: Path, header: Sequence[str], *, row: int, column: int, value: int
                 where="line 1",
                 remedy="give the flat file as downloaded",
             )
+        source = Watched(b"", stream)
         try:
             reader = pa.csv.open_csv(
-                stream,
+                source,
                 read_options=pa.csv.ReadOptions(column_names=list(header), block_size=_BATCH),
                 convert_options=pa.csv.ConvertOptions(
                     column_types=types, null_values=[], include_columns=[*names, header[value]]
@@ -61,6 +62,10 @@ def read(path: Path, header: Sequence[str], *, row: int, column: int, value: int
                 parts.append((at[0], at[1], batch.column(header[value]).to_numpy()))
         except pa.ArrowInvalid as error:
             raise TableError(f"cannot be parsed ({str(error)[:120]})", remedy=_AGAIN) from error
+        if not source.ended:
+            raise TableError(
+                "ends in the middle of a line", remedy="the download is incomplete: fetch it again"
+            )
     return _table(path, places, parts)
 
 

@@ -24,7 +24,8 @@ from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.readers.opening import opened
 
-_BATCH = 2**23  # bytes parsed at once
+_BATCH = 2**23  # bytes parsed at once, or
+_LINES = 64  # so many lines, if they are long: every column of a batch has a cost of its own
 _TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
 _SHOWN = 80  # characters of a line that an error shows
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
@@ -171,17 +172,23 @@ def _cells(line: bytes, layout: Layout, number: int) -> list[str]:
             where=f"line {number}",
             remedy="give the file as downloaded, or save it as UTF-8",
         ) from error
-    return next(csv.reader([text.rstrip("\r\n")], delimiter=layout.separator), [])
+    try:
+        return next(csv.reader([text.rstrip("\r\n")], delimiter=layout.separator), [])
+    except csv.Error as error:  # a quote that nothing ends swallows the line
+        raise TableError(
+            f"cannot be parsed ({error})", where=f"line {number}", remedy=_AGAIN
+        ) from error
 
 
 def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[list[Name], F64]]:
     names = [str(place) for place in range(layout.index + len(head.columns))]
     types = dict.fromkeys(names[: layout.index], pa.string())
     types |= dict.fromkeys(names[layout.index :], pa.float64())
-    source = _Source(head.first, stream)
+    source = Watched(head.first, stream)
+    size = max(_BATCH, _LINES * len(head.first))
     reader = pa.csv.open_csv(
         source,
-        read_options=pa.csv.ReadOptions(column_names=names, block_size=_BATCH),
+        read_options=pa.csv.ReadOptions(column_names=names, block_size=size),
         parse_options=pa.csv.ParseOptions(delimiter=layout.separator, ignore_empty_lines=False),
         convert_options=pa.csv.ConvertOptions(
             column_types=types, null_values=[""] if layout.blanks else []
@@ -193,24 +200,29 @@ def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[li
             values[:, place] = batch.column(layout.index + place).to_numpy(zero_copy_only=False)
         index = [batch.column(place).to_pylist() for place in range(layout.index)]
         yield list(zip(*index, strict=True)) or [()] * batch.num_rows, values
-    if source.last not in (b"\n", b"\r"):
+    if not source.ended:
         raise TableError(
             "ends in the middle of a line", remedy="the download is incomplete: fetch it again"
         )
 
 
-class _Source:
+class Watched:
     """A line that was read already, and the stream it came from; knows what it ends in."""
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:
         self._first, self._rest = first, rest
-        self.last, self.closed = b"", False
+        self._last, self.closed = b"", False
 
     def read(self, size: int = -1) -> bytes:
         data = self._first or self._rest.read(size)
         self._first = b""
-        self.last = data[-1:] or self.last
+        self._last = data[-1:] or self._last
         return data
+
+    @property
+    def ended(self) -> bool:
+        """Whether what was read last is the end of a line."""
+        return self._last in (b"\n", b"\r")
 
     def close(self) -> None:
         self.closed = True

@@ -45,32 +45,70 @@ LabelSource = Inline | FromArray | FromJson
 
 
 @dataclass(frozen=True, slots=True)
+class Spelt:
+    """Industries in a text array of the npz file, each a sector, a sign and its region."""
+
+    array: str
+    sign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which files hold which years.
+
+    Attributes:
+        file: npz file, or text file of an array, relative to the root; holds `{year}` when there is
+            one npz file a year, `{array}` when there is a text file an array.
+        years: name of the array of years when one npz file holds several of them, else empty.
+        year: the year, where there is one.
+        separator: between the cells of text files, else empty.
+    """
+
+    file: str
+    years: str = ""
+    year: int | None = None
+    separator: str = ""
+
+    def named(self, year: int) -> str:
+        """The npz file of a year."""
+        return self.file.replace("{year}", str(year))
+
+    def of_array(self, array: str) -> str:
+        """The text file of an array."""
+        return self.file.replace("{array}", array)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Where the arrays and labels of every year are.
 
     Attributes:
-        file: npz file, relative to the root; holds `{year}` when there is one file a year.
-        years: name of the array of years when one file holds all of them, else empty.
-        Z, Y: array names; (n,n) and (n, regions x categories), behind a years axis if `years`.
+        files: where the arrays are.
+        Z: name of the deliveries, (n,n), behind a years axis if there is one, as all arrays are.
+        per_output: whether `Z` holds coefficients and `emissions` intensities instead.
+        Y: name of final demand, (n, regions x categories), or of one (n,) array for each column.
         output: name of the publisher's own output, (n,); empty if there is none.
+        value_added: name of what makes output of a column of `Z`, (rows,n) or (n,), else empty.
         emissions: name of one (k,n) array, or of one (n,) array for each stressor.
         direct: the same for the consumers' direct emissions, (k,r) or (r,); None if there are none.
-        regions, sectors, stressors, units: where the labels are.
+        regions, stressors, units: where the labels are.
+        sectors: likewise, of every region; or the industries themselves.
         categories: number of final-demand categories of each region.
         currency: unit of Z and Y, with the price basis.
         source, version, licence, synthetic: provenance.
         sha256: expected hash of files, by name relative to the root.
     """
 
-    file: str
-    years: str
+    files: Files
     Z: str
-    Y: str
+    per_output: bool
+    Y: str | tuple[str, ...]
     output: str
+    value_added: str
     emissions: str | tuple[str, ...]
     direct: str | tuple[str, ...] | None
     regions: LabelSource
-    sectors: LabelSource
+    sectors: LabelSource | Spelt
     stressors: LabelSource
     units: LabelSource
     categories: int
@@ -99,21 +137,30 @@ def read_manifest(path: Path) -> Manifest:
     top = _Section(
         content, str(path), "", "files", "arrays", "labels", "stressors", "provenance", "sha256"
     )
-    file, years = _place(top.section("files", "per_year", "all_years", "years"))
-    arrays = top.section("arrays", "Z", "Y", "output")
-    labels = top.section("labels", "regions", "sectors", "final_demand_categories", "currency")
-    stressors = top.section("stressors", "names", "units", "emissions", "direct")
+    files = _files(top.section("files", *_FORMS, "years", "year", "separator"))
+    arrays = top.section("arrays", "Z", "A", "Y", "output", "value_added")
+    matrix = _one_of(arrays, "Z", "A")
+    labels = top.section(
+        "labels", "regions", "sectors", "industries", "final_demand_categories", "currency"
+    )
+    stressors = top.section("stressors", "names", "units", "emissions", "intensities", "direct")
+    emissions = {"Z": "emissions", "A": "intensities"}[matrix]
+    for key in {"emissions", "intensities"} & set(stressors.content) - {emissions}:
+        raise stressors.wrong(key, f"does not go with arrays.{matrix}", f"give {emissions}")
     provenance = top.section("provenance", "source", "version", "licence", "synthetic")
     return Manifest(
-        file=file,
-        years=years,
-        Z=arrays.text("Z"),
-        Y=arrays.text("Y"),
+        files=files,
+        Z=arrays.text(matrix),
+        per_output=matrix == "A",
+        Y=arrays.array_names("Y"),
         output=arrays.text("output") if "output" in arrays.content else "",
-        emissions=stressors.array_names("emissions"),
+        value_added=arrays.text("value_added") if "value_added" in arrays.content else "",
+        emissions=stressors.array_names(emissions),
         direct=stressors.array_names("direct") if "direct" in stressors.content else None,
         regions=labels.source("regions"),
-        sectors=labels.source("sectors"),
+        sectors=labels.source("sectors")
+        if _one_of(labels, "sectors", "industries") == "sectors"
+        else labels.spelt("industries"),
         stressors=stressors.source("names"),
         units=stressors.source("units"),
         categories=labels.count("final_demand_categories"),
@@ -126,22 +173,41 @@ def read_manifest(path: Path) -> Manifest:
     )
 
 
-def _place(files: _Section) -> tuple[str, str]:
-    """The npz file, and the name of its array of years where it holds all of them."""
-    if len({"per_year", "all_years"} & set(files.content)) != 1:
+_FORMS = ("per_year", "all_years", "one_year", "texts")
+
+
+def _files(files: _Section) -> Files:
+    """Which of the forms it is, and what belongs to it."""
+    form = _one_of(files, *_FORMS)
+    beside = {"all_years": {"years"}, "one_year": {"year"}, "texts": {"year", "separator"}}
+    for key in files.content:
+        if key != form and key not in beside.get(form, set()):
+            raise files.wrong(key, f"has no use beside {form}", "leave it out")
+    file = files.file(form)
+    held = {"per_year": "{year}", "texts": "{array}"}.get(form, "")
+    if held and not (file.count(held) == file.count("{") == file.count("}") == 1):
         raise files.wrong(
-            "", "needs either per_year or all_years", 'write per_year = "table_{year}.npz"'
+            form, f"{file!r} must hold {held} once", f'write such as "table_{held}.npz"'
         )
-    if "all_years" in files.content:
-        return files.file("all_years"), files.text("years")
-    if "years" in files.content:
-        raise files.wrong("years", "has no use beside per_year", "leave it out")
-    file = files.file("per_year")
-    if file.count("{year}") != 1 or file.count("{") != 1 or file.count("}") != 1:
-        raise files.wrong(
-            "per_year", f"{file!r} must hold {{year}} once", 'write such as "table_{year}.npz"'
-        )
-    return file, ""
+    match form:
+        case "all_years":
+            return Files(file, years=files.text("years"))
+        case "one_year":
+            return Files(file, year=files.count("year"))
+        case "texts":
+            separator = files.text("separator", blank=True) if "separator" in files.content else ""
+            return Files(file, year=files.count("year"), separator=separator or "\t")
+        case _:
+            return Files(file)
+
+
+def _one_of(section: _Section, *keys: str) -> str:
+    """Which one of some keys is there."""
+    found = [key for key in keys if key in section.content]
+    if len(found) != 1:
+        given = " and ".join(found) or "none"
+        raise section.wrong("", f"needs one of {', '.join(keys)}, has {given}", "write one of them")
+    return found[0]
 
 
 class _Section:
@@ -170,9 +236,9 @@ class _Section:
             raise self.wrong(key, "is not a table of the manifest", f"add [{key}]")
         return _Section(self.content[key], self.where, key, *known)
 
-    def text(self, key: str) -> str:
+    def text(self, key: str, *, blank: bool = False) -> str:
         value: str = self._get(key, str, '"text"')
-        if not value.strip():
+        if not value.strip() and not (blank and value):
             raise self.wrong(key, "is empty", "fill it in")
         return value
 
@@ -185,9 +251,7 @@ class _Section:
     def count(self, key: str) -> int:
         value: int = self._get(key, int, "5")
         if value < 1:
-            raise self.wrong(
-                key, f"is {value}", "give the number of columns of a region, 1 or more"
-            )
+            raise self.wrong(key, f"is {value}", "give a whole number, 1 or more")
         return value
 
     def flag(self, key: str) -> bool:
@@ -218,6 +282,10 @@ class _Section:
         if len(place.content) > 1:
             raise place.wrong("array", "excludes json, key and field", "keep one of the two")
         return FromArray(place.text("array"))
+
+    def spelt(self, key: str) -> Spelt:
+        place = _Section(self.content[key], self.where, f"{self.name}.{key}", "array", "sign")
+        return Spelt(place.text("array"), place.text("sign"))
 
     def hashes(self, key: str) -> dict[str, str]:
         pins = self.content.get(key, {})

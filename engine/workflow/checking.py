@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from engine import analysis, wording
+from engine import analysis, readers, wording
 from engine.config import Config
 from engine.draws import reference
 from engine.error_model import (
@@ -18,9 +18,11 @@ from engine.error_model import (
     largest,
     only_independent_cells,
 )
-from engine.mrio import MRIO, findings
 from engine.prepare import Exact, Prepared, exact_in_words, prepare, taken_as_exact
 from engine.question import Consumer, Question, with_units
+from engine.readers import Aggregated
+from engine.workflow import table_page
+from engine.workflow.aggregating import Folded, aggregation_in_words, by_both
 from engine.workflow.implied import implied, implied_text, kept_means, of_factors, years_shown
 from engine.workflow.known_totals import has_known_totals, known_totals_text, of_shares
 from engine.workflow.reading import Reader
@@ -33,24 +35,32 @@ def check(config: Config) -> Iterator[str]:
         InputError: the first thing that makes a run impossible.
     """
     tables = Reader(config)
-    question, before = config.question, None
+    question, before = config.question, ""
+    editions: dict[str, list[int]] = {}
+    folded: list[Folded] = []
     exact: dict[str, dict[int, tuple[Exact, ...]]] = {s.name: {} for s in config.scenarios}
     for year in config.sampling.years:
-        table = tables.read(year)
+        table, full = tables.read_both(year)
         question = with_units(question, table.labels)
+        if full is not None and isinstance(config.tables, Aggregated):
+            folded.append(by_both(full, table, config.tables.by, question))
+        del full  # may be many times as large as the table
         for scenario in config.scenarios:
             seed, r_max = config.sampling.seed, config.r_max
             prepared = prepare(table, scenario, question, seed, r_max=r_max)
             reference(prepared)
             exact[scenario.name][year] = taken_as_exact(prepared, table, question)
-        if _origin(table) != before:
-            before = _origin(table)
+        if (heading := table_page.head(table, readers.traps(config.tables))) != before:
+            before = heading
             yield before
-        yield f"{year}: sha256 {table.sha256[:16]}"
-        for finding in findings(table):
-            yield f"  {finding.kind}: {finding.count} ({finding.detail})"
+        official = readers.official(config.tables, year, table.labels)
+        yield from table_page.page(table, question, official)
+        editions.setdefault(table.provenance.version, []).append(year)
+    yield from _mixed(editions)
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
+    if isinstance(config.tables, Aggregated):
+        yield from aggregation_in_words(folded, question)
     yield from _databases(config)
     for scenario in config.scenarios:
         yield from _of_scenario(config, scenario, tables, question)
@@ -90,17 +100,14 @@ def buys(question: Question) -> bool:
     return any(consumer.purchases is not None for consumer in question.consumers)
 
 
-def _origin(table: MRIO) -> str:
-    labels, provenance = table.labels, table.provenance
-    unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
-    name = f"{'SYNTHETIC: ' if unsaid else ''}{provenance.source} {provenance.version}".strip()
-    return (
-        f"{name}; licence {provenance.licence}\n"
-        f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
-        f"{', '.join(labels.stressors)}; {labels.currency}\n"
-        f"regions: {' '.join(labels.regions)}\n"
-        f"sectors: {', '.join(labels.sectors)}"
-    )
+def _mixed(editions: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Years of several releases, whose differences may be revisions."""
+    if len(editions) > 1:
+        told = "; ".join(
+            f"{version or 'unnamed'} for {', '.join(map(str, years))}"
+            for version, years in editions.items()
+        )
+        yield f"warning: years of several releases ({told}): a revision may look like a change"
 
 
 def _membership(consumer: Consumer) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine import readers
 from engine.config import Config
 from engine.mrio import MRIO, Labels
+from engine.readers import Aggregated
 
 
 class Reader:
@@ -16,8 +17,19 @@ class Reader:
         self.synthetic = False  # whether a table read so far is
 
     def read(self, year: int) -> MRIO:
-        table = readers.read(self._tables, year)
+        return self._held(readers.read(self._tables, year))
+
+    def read_both(self, year: int) -> tuple[MRIO, MRIO | None]:
+        """The table, and the full one where it is folded and that fits into memory."""
+        full = None
+        if isinstance(self._tables, Aggregated):
+            full = readers.full(self._tables, year)
+        if full is None or not isinstance(self._tables, Aggregated):
+            return self.read(year), None
+        return self._held(readers.aggregated(full, self._tables.by)), full
+
+    def _held(self, table: MRIO) -> MRIO:
         self.synthetic |= table.provenance.synthetic
-        self._first = self._first or (year, table.labels)
-        readers.refuse_mixed(*self._first, year, table.labels)
+        self._first = self._first or (table.year, table.labels)
+        readers.refuse_mixed(*self._first, table.year, table.labels)
         return table

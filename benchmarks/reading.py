@@ -1,0 +1,131 @@
+"""How long reading a full-size download takes, and how much memory, beside the size of its table.
+
+Every download is SYNTHETIC, in the publisher's true layout and full size (`benchmarks.downloads`),
+written first by one process and read by another one: memory is the most that this process ever
+held, what Python and its libraries take included.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.downloads import figaro
+from benchmarks.records import Record, Result
+from benchmarks.settings import ROOT, Settings, say
+from benchmarks.timing import Spread
+from engine import readers
+from engine.readers.figaro import Figaro, Stressor
+
+YEAR = 2020
+_NEWER = ("AL", "ME", "MK", "RS")  # stand for the four areas that newer editions have
+_SMALL = 3  # areas of a quick look
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A download of full size.
+
+    Attributes:
+        write: writes it to a folder, with so many areas at most, and says how it is read.
+        year: of its table.
+    """
+
+    write: Callable[[Path, int | None], Any]
+    year: int = YEAR
+
+
+def _figaro_46(folder: Path, most: int | None) -> Figaro:
+    return _figaro(folder, figaro.AREAS[:most], "25ed", "matrix", ".csv")
+
+
+def _figaro_50(folder: Path, most: int | None) -> Figaro:
+    return _figaro(folder, (*figaro.AREAS, *_NEWER)[:most], "26ed", "matrix", ".csv")
+
+
+def _figaro_flat(folder: Path, most: int | None) -> Figaro:
+    return _figaro(folder, (*figaro.AREAS, *_NEWER)[:most], "26ed", "flat", ".zip")
+
+
+def _figaro(folder: Path, areas: Any, edition: str, layout: Any, suffix: Any) -> Figaro:
+    world = figaro.economy(YEAR, areas)
+    figaro.write_table(folder, YEAR, world, layout=layout, edition=edition, suffix=suffix)
+    figaro.write_footprints(folder / "env_ac_ghgfp.tsv.gz", {YEAR: world})
+    return Figaro(folder, {"GHG": Stressor(("env_ac_ghgfp.tsv.gz",), "Mt CO2-eq", 1e-3)})
+
+
+# A database joins by its line here.
+FULL: Mapping[str, Full] = {
+    "FIGARO, 46 areas x 64 industries, matrix": Full(_figaro_46),
+    "FIGARO, 50 areas x 64 industries, matrix": Full(_figaro_50),
+    "FIGARO, 50 areas x 64 industries, flat, zip": Full(_figaro_flat),
+}
+
+
+def measure_reading(settings: Settings) -> Iterator[Result]:
+    """Every download once; a quick look takes a few areas of each."""
+    place = ROOT / "benchmarks" / "results"  # the usual temporary folder may be memory
+    place.mkdir(exist_ok=True)
+    for name, full in FULL.items():
+        say(f"  {name}")
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            most = _SMALL if settings.quick else None
+            source = _alone(_written, full, Path(folder), most)
+            found = _alone(_read, source, full.year)
+        yield from _records(name, found)
+
+
+def _records(name: str, found: Mapping[str, float]) -> Iterator[Record]:
+    n, size = int(found["n"]), found["n"] ** 2 * 8
+    case = f"SYNTHETIC, {name}, n = {n}"
+    before, peak = found["before"], found["peak"]
+    megabytes = found["bytes"] / 1e6
+    yield Record(
+        "reading", case, "time", Spread.of([found["seconds"]]), "s",
+        facts={"files, MB": megabytes, "MB/s": megabytes / found["seconds"]},
+    )  # fmt: skip
+    yield Record(
+        "reading", case, "peak memory", Spread.of([peak]), "B",
+        facts={
+            "Z, MB": size / 1e6,
+            "before, MB": before / 1e6,
+            "(peak - before) / Z": (peak - before) / size,
+        },
+    )  # fmt: skip
+
+
+def _written(full: Full, folder: Path, most: int | None) -> Any:
+    return full.write(folder, most)
+
+
+def _read(source: Any, year: int) -> dict[str, float]:
+    before, began = _peak(), time.perf_counter()
+    table = readers.read(source, year)
+    seconds = time.perf_counter() - began
+    files = [path for path in Path(source.path).rglob("*") if path.is_file()]
+    return {
+        "seconds": seconds,
+        "before": before,
+        "peak": _peak(),
+        "n": len(table.labels.industries),
+        "bytes": sum(path.stat().st_size for path in files),
+    }
+
+
+def _peak() -> int:
+    """The most memory this process has held, in bytes: of its own, not of whoever started it."""
+    with open("/proc/self/status") as stream:
+        (line,) = (line for line in stream if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def _alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of some work in a new process, whose memory is nobody else's."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(work, arguments)

@@ -1,0 +1,345 @@
+"""Eora26, the version of Eora with 26 sectors in every country, in basic prices, as downloaded.
+
+One folder holds the years, each as `Eora26_2015_bp.zip` or unpacked, in the folder itself or in one
+called `2015` or `Eora26_2015_bp`. A year is text files of tab-separated numbers without names:
+
+- `Eora26_2015_bp_T.txt`: intermediate deliveries; `_FD`: final demand; `_VA`: value added;
+- `Eora26_2015_bp_Q.txt`: satellite accounts of industries; `_QY`: of final consumers;
+- `labels_T.txt`, `labels_FD.txt`, `labels_VA.txt`, `labels_Q.txt`: what the rows and columns are,
+  in the archive, or for all years in `indices.zip` or beside it.
+
+So names cannot tell whether rows were reordered; their numbers are checked.
+
+The region ROW is none: its one row and column are statistical discrepancies, what it takes to
+balance the table. They are left out, as pymrio and most users do, or kept as an industry and
+consumer that emits nothing; what they amount to is said with the table. Row sums then differ from
+column sums, which is reported as for any table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+from pydantic import ConfigDict
+
+from engine.errors import ConfigError, TableError
+from engine.kernels.arrays import F64
+from engine.mrio import MRIO, Labels, Provenance
+from engine.readers import labelled
+from engine.readers.fetched import here, listed
+from engine.readers.files import located, sha256
+from engine.readers.folding import Columns
+from engine.readers.labelled import Layout
+from engine.readers.opening import members, opened
+from engine.readers.selecting import Rows, selected, units_of
+from engine.stores.places import Place, Remote
+
+DISCREPANCIES = "ROW"
+_NUMBERS = Layout(separator="\t", header=0, index=0)
+_NAME = re.compile(r"Eora26_((?:19|20)\d\d)_bp(\.zip|_T\.txt|)", re.IGNORECASE)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_UNIT = re.compile(r"\(([^()]*)\)")
+_PARTS = ("T", "FD", "VA", "Q", "QY")
+_LABELS = ("T", "FD", "VA", "Q")
+_AGAIN = "download the year again, with its labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Eora26:
+    """A series of Eora26's tables.
+
+    Attributes:
+        path: the folder with the years, as downloaded.
+        stressors: the rows of `labels_Q.txt` that make up each stressor, by name; a row is called
+            `Total CO2 emissions (Gg) from EDGAR - Total`, and its unit is what stands in brackets.
+        discrepancies: whether the statistical discrepancies, ROW, are left out or kept.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    path: Path | Remote
+    stressors: Mapping[str, Rows]
+    discrepancies: Literal["left out", "kept"] = "left out"
+
+    def __post_init__(self) -> None:
+        if not self.stressors:
+            raise ConfigError("no stressors are named", remedy="name at least one")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A text file: itself, or the member of an archive."""
+
+    path: Path
+    member: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}, {self.member}" if self.member else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the rows and columns are.
+
+    Attributes:
+        industries: (region, sector) of the rows and columns of T.
+        demand: the region of each column of FD.
+        accounts, units: of the rows of Q.
+        added: how many rows of value added there are.
+    """
+
+    industries: tuple[tuple[str, str], ...]
+    demand: tuple[str, ...]
+    accounts: tuple[str, ...]
+    units: tuple[str, ...]
+    added: int
+
+
+def years(source: Eora26) -> tuple[int, ...]:
+    """The years there are tables of, ascending.
+
+    Raises:
+        TableError: there are none, or two of one year.
+    """
+    return tuple(sorted(_holders(source.path)))
+
+
+def read(source: Eora26, year: int) -> MRIO:
+    """The table of one year.
+
+    Raises:
+        TableError: a file is missing, damaged, or of another size than its labels.
+    """
+    holders = _holders(source.path)
+    if year not in holders:
+        raise TableError(
+            f"holds no Eora26 of {year}",
+            where=str(source.path),
+            remedy=f"use one of {', '.join(map(str, sorted(holders)))}",
+        )
+    with located(f"{source.path}, year {year}"):
+        parts = _parts(source.path, holders[year], year)
+        names = _names(parts)
+        keep = source.discrepancies == "kept"
+        kept = [at for at, (region, _) in enumerate(names.industries) if keep or _real(region)]
+        regions = tuple(dict.fromkeys(names.industries[at][0] for at in kept))
+        place = {region: at for at, region in enumerate(regions)}
+        wanted = [at for at, region in enumerate(names.demand) if region in place]
+        inputs = Columns(kept, range(len(kept)), len(kept))
+        finals = Columns(wanted, [place[names.demand[at]] for at in wanted], len(regions))
+        n = len(names.industries)
+        columns, lost = np.zeros(n), np.zeros(n)
+        Z = _flows(parts["T"], n, n, inputs, kept, columns, lost)
+        Y = _flows(parts["FD"], n, len(names.demand), finals, kept, None, lost)
+        for _, rows in _batches(parts["VA"], names.added, n):
+            columns += rows.sum(axis=0)
+        chosen = selected(source.stressors, names.accounts, names.units)
+        E, F_Y = np.zeros((chosen.stressors, n)), np.zeros((chosen.stressors, len(names.demand)))
+        for total, part, width in ((E, "Q", n), (F_Y, "QY", len(names.demand))):
+            for first, rows in _batches(parts[part], len(names.accounts), width):
+                chosen.add(total, first, rows)
+    gone = sorted(set(range(n)) - set(kept))
+    notes = [_note(source, gone, float(lost[kept].sum()), columns, E)] if gone else []
+    paths = dict.fromkeys(part.path for part in parts.values())
+    return MRIO(
+        year=year,
+        labels=Labels(
+            regions=regions,
+            industries=tuple(names.industries[at] for at in kept),
+            stressors=tuple(source.stressors),
+            stressor_units=units_of(source.stressors.values()),
+            currency="thousand USD, current basic prices",
+        ),
+        Z=Z,
+        Y=Y,
+        E=inputs.of(E),
+        F_Y=finals.of(F_Y),
+        published_output=columns[kept],
+        provenance=Provenance(
+            source="; ".join([f"Eora26, {holders[year]}", *notes]),
+            version="v199.82 or as downloaded",
+            licence="Eora's licence: academic use with a login, commercial use by agreement",
+            files=tuple((path.name, sha256(path)) for path in paths),
+        ),
+    )
+
+
+def _real(region: str) -> bool:
+    return region != DISCREPANCIES
+
+
+def _flows(
+    part: _Part,
+    height: int,
+    width: int,
+    columns: Columns,
+    kept: Sequence[int],
+    sums: F64 | None,
+    lost: F64,
+) -> F64:
+    """Rows that are kept, with their columns added up; also what columns are lost of each row.
+
+    Args:
+        sums: what every column adds up to is added to it, in place, where it is given.
+        lost: what the columns that are not taken add up to is added to it, in place.
+    """
+    total: F64 = np.zeros((len(kept), columns.size))
+    place = {row: at for at, row in enumerate(kept)}
+    gone = np.setdiff1d(np.arange(width), np.asarray(columns.taken))
+    for first, rows in _batches(part, height, width):
+        if sums is not None:
+            sums += rows.sum(axis=0)
+        lost[first : first + len(rows)] += rows[:, gone].sum(axis=1)
+        found = columns.of(rows)
+        mine = [at for at in range(len(rows)) if first + at in place]
+        total[[place[first + at] for at in mine]] = found[mine]
+    return total
+
+
+def _batches(part: _Part, height: int, width: int) -> Iterator[tuple[int, F64]]:
+    """Rows of numbers, some at a time, with the number of the first; as many as have labels."""
+    done = 0
+    with located(part.where):
+        if (found := len(labelled.columns(part.path, _NUMBERS, member=part.member))) != width:
+            raise TableError(f"has {found} columns, the labels {width}", remedy=_AGAIN)
+        for _, rows in labelled.batches(part.path, _NUMBERS, member=part.member):
+            if done + len(rows) > height:
+                raise TableError(f"has more than the {height} rows of the labels", remedy=_AGAIN)
+            yield done, rows
+            done += len(rows)
+        if done != height:
+            raise TableError(f"has {done} rows, the labels {height}", remedy=_AGAIN)
+
+
+def _note(source: Eora26, gone: Sequence[int], delivered: float, column: F64, E: F64) -> str:
+    """What is left out with the discrepancies."""
+    emitted = [
+        f"{amount:.6g} {asked.unit} {name}"
+        for (name, asked), amount in zip(
+            source.stressors.items(), E[:, gone].sum(axis=1), strict=True
+        )
+    ]
+    return (
+        f"statistical discrepancies ({DISCREPANCIES}) left out: {delivered:.6g} thousand USD are "
+        f"delivered to them, their column adds up to {column[gone].sum():.6g}, "
+        f"they emit {', '.join(emitted)}"
+    )
+
+
+def _holders(folder: Place) -> dict[int, str]:
+    """By year: the archive or folder that holds it, by its name in the folder; the folder is ''."""
+    found: dict[int, str] = {}
+    for name in listed(folder):
+        match = _NAME.fullmatch(name)
+        inside = isinstance(folder, Path) and (folder / name).is_dir()
+        if match and match[2] and not inside:
+            year, holder = int(match[1]), name if match[2].lower() == ".zip" else ""
+        elif inside and (_YEAR.fullmatch(name) or (match and not match[2])):
+            year, holder = int(match[1] if match else name), name
+        else:
+            continue
+        if year in found:
+            raise TableError(
+                f"{found[year] or 'the folder'} and {holder or 'the folder'} both hold {year}",
+                where=str(folder),
+                remedy="keep one of them",
+            )
+        found[year] = holder
+    if not found:
+        raise TableError(
+            "holds no Eora26 in basic prices",
+            where=str(folder),
+            remedy="give the folder with the downloads under their own names, such as "
+            "Eora26_2015_bp.zip",
+        )
+    return found
+
+
+def _parts(folder: Place, holder: str, year: int) -> dict[str, _Part]:
+    """Every file of a year, by its part or `labels_...`."""
+    available = _inside(folder / holder if holder else folder, year)
+    if "labels_T.txt" not in available:
+        for place in (folder, folder / holder if holder else folder):
+            beside = _beside(place)
+            available |= {name: part for name, part in beside.items() if name not in available}
+    wanted = {part: f"Eora26_{year}_bp_{part}.txt" for part in _PARTS}
+    wanted |= {f"labels_{part}": f"labels_{part}.txt" for part in _LABELS}
+    missing = [name for name in wanted.values() if name.lower() not in available]
+    if missing:
+        raise TableError(f"lacks {', '.join(missing)}", remedy=_AGAIN)
+    return {part: available[name.lower()] for part, name in wanted.items()}
+
+
+def _inside(place: Place, year: int) -> dict[str, _Part]:
+    """The text files of an archive or folder, by their names in small letters."""
+    if place.name.lower().endswith(".zip"):
+        path = here(place)
+        found: dict[str, _Part] = {}
+        for member in members(path):
+            name = PurePosixPath(member).name.lower()
+            if name in found:
+                raise TableError(f"holds {name} twice", where=str(path), remedy=_AGAIN)
+            found[name] = _Part(path, member)
+        return found
+    names = listed(place)
+    archive = f"Eora26_{year}_bp.zip"
+    if archive in names:
+        return _inside(place / archive, year)
+    return {name.lower(): _Part(here(place / name)) for name in names if name.endswith(".txt")}
+
+
+def _beside(place: Place) -> dict[str, _Part]:
+    """Labels that lie beside the archives, for all years."""
+    if place.name.lower().endswith(".zip"):
+        return {}
+    names = listed(place)
+    if "indices.zip" in names:
+        return _inside(place / "indices.zip", 0)
+    labels = [name for name in names if name.startswith("labels_") and name.endswith(".txt")]
+    return {name.lower(): _Part(here(place / name)) for name in labels}
+
+
+def _names(parts: Mapping[str, _Part]) -> _Names:
+    industries = [(line[1], line[3]) for line in _lines(parts["labels_T"], 4)]
+    demand = [line[1] for line in _lines(parts["labels_FD"], 4)]
+    if odd := sorted({region for region, _ in industries} ^ set(demand)):
+        raise TableError(
+            f"regions differ between industries and final demand: {', '.join(odd[:8])}",
+            remedy=_AGAIN,
+        )
+    accounts = _lines(parts["labels_Q"], 1)
+    units = [match[1] if (match := _UNIT.search(line[0])) else "" for line in accounts]
+    return _Names(
+        tuple(industries),
+        tuple(demand),
+        tuple(" - ".join(filter(None, line[:2])) for line in accounts),
+        tuple(units),
+        len(_lines(parts["labels_VA"], 1)),
+    )
+
+
+def _lines(part: _Part, least: int) -> list[list[str]]:
+    """The cells of every line of labels; a tab at its end makes none."""
+    with opened(part.path, part.member) as stream:
+        data = stream.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"is not UTF-8 ({error.reason})", where=part.where, remedy=_AGAIN
+        ) from error
+    lines = [[cell.strip() for cell in line.split("\t")] for line in text.splitlines()]
+    for number, line in enumerate(lines, 1):
+        if len(line) < least or not all(line[:least]):
+            raise TableError(
+                f"has fewer than {least} labels",
+                where=f"{part.where}, line {number}",
+                remedy=_AGAIN,
+            )
+    return lines

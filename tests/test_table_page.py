@@ -1,0 +1,142 @@
+"""The page that `check` shows of a table: what it says is so, and what is wrong shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.downloads import figaro as downloads
+from benchmarks.downloads.worlds import World
+from engine import readers
+from engine.errors import TableError
+from engine.mrio import MRIO
+from engine.question import Consumer, Indicator, Question
+from engine.readers.figaro import Figaro, Stressor
+from engine.workflow import table_page
+
+AREAS = ("AT", "GR", "NL", "FIGW1")
+INDUSTRIES = ("A01", "C10T12", "D35")
+TABLE = "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv"
+ASKED = Question(
+    (Consumer("NL", ("NL",)), Consumer("two", ("AT", "GR"))),
+    (Indicator("GHG", "kt", {"GHG": 1.0}),),
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return downloads.economy(2020, AREAS, INDUSTRIES)
+
+
+@pytest.fixture
+def source(tmp_path: Path, world: World) -> Figaro:
+    downloads.write_table(tmp_path, 2020, world)
+    downloads.write_footprints(tmp_path / "ghg.tsv", {2020: world})
+    return Figaro(tmp_path, {"GHG": Stressor(("ghg.tsv",), "Mt", 1e-3)})
+
+
+def page(source: Figaro, table: MRIO | None = None) -> str:
+    table = table or readers.read(source, 2020)
+    official = readers.official(source, 2020, table.labels)
+    return "\n".join(table_page.page(table, ASKED, official))
+
+
+def test_a_sound_table_takes_a_few_lines(source: Figaro) -> None:
+    table, told = readers.read(source, 2020), page(source)
+    assert "row sums are the published output but for rounding" in told
+    assert "footprints of GHG against those published in ghg.tsv: all 4 agree" in told
+    for name, digest in table.provenance.files:
+        assert f"file {name}: sha256 {digest[:16]}" in told
+    assert len(told.splitlines()) <= 8
+    assert "warning" not in told
+
+
+def test_the_head_tells_the_database_apart_and_its_traps(source: Figaro) -> None:
+    told = table_page.head(readers.read(source, 2020), readers.traps(source))
+    assert told.startswith("FIGARO, ind-by-ind, 2025 edition; licence CC BY 4.0 (Eurostat)")
+    assert "GHG: ghg.tsv for AT, GR, NL, FIGW1" in told
+    assert "no country, but what is left of the world: FIGW1" in told
+    assert "products bear" not in told
+    assert any("products bear" in words for words in readers.traps(replace(source, system="pxp")))
+
+
+def test_the_five_largest_differences_of_rows_are_named(source: Figaro) -> None:
+    table = readers.read(source, 2020)
+    assert table.published_output is not None
+    factors = 1 + np.array([0, 0, 0.5, 0.4, 0, 0.3, 0.2, 0.1, 0.05, 0, 0, 0.001])
+    told = page(source, replace(table, published_output=table.published_output * factors))
+    assert "6 of 12 rows differ by more than 1%" in told
+    assert "AT D35: row sum" in told
+    assert "(-33.33 %)" in told
+    assert told.count(", published ") == 1 + table_page.WORST
+    assert table_page.OUT_OF_BALANCE in told
+
+
+def test_footprints_that_are_not_the_published_ones_are_warned_of(source: Figaro) -> None:
+    text = (source.path / "ghg.tsv").read_text()  # type: ignore[union-attr]
+    lines = [
+        "\t".join([key, f"{1.1 * float(value):.9g} "])
+        if key.split(",")[2] == "NL"
+        else f"{key}\t{value}"
+        for key, _, value in (line.partition("\t") for line in text.splitlines())
+    ]
+    (source.path / "other.tsv").write_text("\n".join(lines) + "\n")  # type: ignore[operator]
+    stressor = replace(source.stressors["GHG"], footprints="other.tsv")
+    told = page(replace(source, stressors={"GHG": stressor}))
+    assert "published in other.tsv, 4 of 4 regions, in percent:" in told
+    assert "NL -9.1" in told
+    assert "AT +0.0" in told
+    assert "    two: +0.00 %" in told
+    assert "warning: 1 differ by more than 1%: NL" in told
+
+
+def test_merged_areas_are_held_against_the_sum_of_their_footprints(
+    source: Figaro, world: World
+) -> None:
+    told = page(replace(source, merge={"AT": "FIGW1"}))
+    table = readers.read(replace(source, merge={"AT": "FIGW1"}), 2020)
+    (official,) = readers.official(replace(source, merge={"AT": "FIGW1"}), 2020, table.labels)
+    whole = world.footprints.sum(axis=0) + world.households
+    assert official.footprints["FIGW1"] == pytest.approx((whole[0] + whole[3]) / 1e3, rel=1e-9)
+    assert sum(official.footprints.values()) == pytest.approx(whole.sum() / 1e3, rel=1e-9)
+    assert "3 of 3 regions, in percent" in told  # aggregation moves footprints
+
+
+def test_a_value_that_is_missing_leaves_its_area_out(source: Figaro) -> None:
+    path = source.path / "ghg.tsv"  # type: ignore[operator]
+    lines = [
+        line.partition("\t")[0] + "\t: c " if line.startswith("A,AT,EL,D,") else line
+        for line in path.read_text().splitlines()
+    ]
+    (path.parent / "gaps.tsv").write_text("\n".join(lines) + "\n")
+    stressor = replace(source.stressors["GHG"], footprints="gaps.tsv")
+    told = page(replace(source, stressors={"GHG": stressor}))
+    assert "not published, or not whole: GR" in told
+
+
+def test_accounts_without_footprints_are_held_against_none(source: Figaro, world: World) -> None:
+    downloads.write_accounts(source.path / "aea.tsv", {2020: world}, AREAS)  # type: ignore[operator]
+    stressor = Stressor(("aea.tsv",), "kt", pollutant="GHG")
+    told = page(replace(source, stressors={"GHG": stressor}))
+    assert "footprints" not in told
+
+
+def test_a_table_out_of_balance_is_refused(source: Figaro) -> None:
+    path = source.path / TABLE  # type: ignore[operator]
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[0][1], lines[0][5] = lines[0][5], lines[0][1]
+    path.write_text("\n".join(map(",".join, lines)) + "\n")
+    with pytest.raises(TableError, match="does not balance: the row of") as caught:
+        readers.read(source, 2020)
+    assert TABLE in caught.value.where
+
+
+def test_a_file_that_ends_within_a_number_is_refused(source: Figaro) -> None:
+    path = source.path / "ghg.tsv"  # type: ignore[operator]
+    text = path.read_text()
+    path.write_text(text[: text.rindex(".") + 1])
+    with pytest.raises(TableError, match="ends in the middle of a line"):
+        readers.read(source, 2020)
