@@ -11,6 +11,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,5 +128,5 @@ def _peak() -> int:
 def _alone(work: Callable[..., Any], *arguments: Any) -> Any:
     """The result of some work in a new process, whose memory is nobody else's."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(work, arguments)
+    with ProcessPoolExecutor(1, context) as pool:  # which tells of a process that was killed
+        return pool.submit(work, *arguments).result()

@@ -263,7 +263,7 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
                     asked,
                 )
                 last = end.num_rows
-                found += [{"unit": "", "power": "", **row} for row in some.to_pylist()]
+                found += [{"unit": "", "power": "0", **row} for row in some.to_pylist()]
         except pa.ArrowInvalid as error:
             raise TableError(f"cannot be parsed ({str(error)[:120]})", remedy=_AGAIN) from error
         if last and not source.ended:
@@ -308,6 +308,6 @@ def _number(text: str, key: Key) -> float:
 
 
 def _power(text: str, key: Key) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,2}|", text.strip()):
+    if not re.fullmatch(r"-?[0-9]{1,2}", text.strip()):
         raise TableError(f"{' '.join(key)} has {text[:40]!r} as its power of ten", remedy=_AGAIN)
-    return int(text or 0)
+    return int(text)
