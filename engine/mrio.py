@@ -126,8 +126,8 @@ class MRIO:
                 where=where,
                 remedy="check that the table and its labels belong together",
             )
-        bad = np.argwhere(~np.isfinite(array))
-        if bad.size:
+        if not all(np.isfinite(row).all() for row in array):  # a row at a time: Z may be a gigabyte
+            bad = np.argwhere(~np.isfinite(array))
             cell = tuple(int(index) for index in bad[0])
             raise TableError(
                 f"{self._cell(name, cell)} is {array[cell]}, and {len(bad) - 1} cells more are "
@@ -168,7 +168,7 @@ class MRIO:
         """Hash of labels and numbers: two tables with the same hash give the same footprints."""
         digest = hashlib.sha256(repr((self.year, self.labels)).encode())
         for array in (self.Z, self.Y, self.E, self.F_Y):
-            digest.update(np.ascontiguousarray(array).astype("<f8").tobytes())
+            digest.update(np.ascontiguousarray(array, dtype="<f8").data)
         return digest.hexdigest()
 
 

@@ -258,6 +258,8 @@ def without(name: str) -> dict[str, str]:
         (edited("satellite/F_Y.txt", USES[1], USES[0]), "column of final demand is there twice"),
         (edited("Y.txt", "WA\tWA", "WB\tWB"), "regions differ .*: WA, WB"),
         (edited("unit.txt", "M.EUR", "TJ"), r"flows are in 2 units \(M.EUR, TJ\)"),
+        (edited("unit.txt", "WA\tSteel\tM.EUR\n", ""), "WA - Steel has no unit, nor have 0 more"),
+        (edited("unit.txt", "M.EUR", '".EUR'), "has no unit"),
         (edited("unit.txt", "unit", "units"), "is no table with a column `unit`"),
         (edited("satellite/unit.txt", "kg", "t"), "row 'CO2 - combustion - air' is in t"),
         (edited("satellite/unit.txt", "\tkg", ""), "is no table with a column `unit`"),

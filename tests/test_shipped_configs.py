@@ -23,6 +23,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTFALL_DATA", "/data")
     monkeypatch.setenv("EXIOBASE3", "/data/exiobase3")
+    monkeypatch.setenv("WIOD16", "/data/wiod16")
     monkeypatch.setenv("FIGARO", "/data/figaro")
     config = load_config(path)
     assert config.title

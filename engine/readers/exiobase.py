@@ -22,6 +22,14 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.kernels.leontief import output_by_rounds
 from engine.mrio import MRIO, Labels, Provenance
+from engine.readers.exiobase_accounts import (
+    by_region,
+    demand,
+    ordered,
+    published_output,
+    selected,
+    square,
+)
 from engine.readers.exiobase_release import AGAIN, Folder, Release, release
 from engine.readers.fetched import here, listed
 from engine.readers.files import located
@@ -114,32 +122,26 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     core = found.core
     used = {name: found.extension(name) for name in _extensions(source)}
     units = {name: folder.units() for name, folder in used.items()}
-    currency = _currency(core)
     flows = "Z" if "Z" in core.accounts else "A"
-    Z, industries = _square(core, flows)
-    Y, regions = _demand(core, industries)
+    Z, industries = square(core, flows)
+    Y, regions = demand(core, industries)
     E = np.empty((len(source.stressors), len(industries)))
     F_Y = np.zeros((len(source.stressors), len(regions)))
     for name, folder in used.items():
-        mine = {
-            place: chosen
-            for place, chosen in enumerate(source.stressors.values())
-            if (chosen.extension or source.extension) == name
-        }
+        places = [
+            place
+            for place, one in enumerate(source.stressors.values())
+            if (one.extension or source.extension) == name
+        ]
+        chosen = [list(source.stressors.values())[place] for place in places]
         with located(f"{name} F"):
-            of_industries = _selected(folder, "F", mine, units[name])
-            E[list(mine)] = _ordered(of_industries.values.T, of_industries.columns, industries).T
+            values, columns = selected(folder, "F", chosen, units[name])
+            E[places] = ordered(values.T, columns, industries).T
         if direct := folder.direct():
             with located(f"{name} {direct}"):
-                of_consumers = _selected(folder, direct, mine, units[name])
-                F_Y[list(mine)] = _by_region(of_consumers.values, of_consumers.columns, regions)
-    output = None
-    if "x" in core.accounts:
-        x = core.read("x", most_rows=len(industries))
-        with located("x"):
-            if len(x.columns) != 1:
-                raise TableError(f"has {len(x.columns)} columns of output", remedy=AGAIN)
-            output = _ordered(x.values, x.rows, industries)[:, 0]
+                values, columns = selected(folder, direct, chosen, units[name])
+                F_Y[places] = by_region(values, columns, regions)
+    output = published_output(core, industries) if "x" in core.accounts else None
     if flows == "A":
         Z *= _output(Z, Y)
     return MRIO(
@@ -149,14 +151,14 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
             industries=industries,
             stressors=tuple(source.stressors),
             stressor_units=tuple(chosen.unit for chosen in source.stressors.values()),
-            currency=currency,
+            currency=_currency(core, industries),
         ),
         Z=Z,
         Y=Y,
         E=E,
         F_Y=F_Y,
         published_output=output,
-        provenance=_provenance(core, used, str(metadata.get("version") or "not stated")),
+        provenance=_provenance(core, flows, used, str(metadata.get("version") or "not stated")),
     )
 
 
@@ -176,8 +178,16 @@ def _extensions(source: Exiobase3) -> list[str]:
     return list(dict.fromkeys(one.extension or source.extension for one in chosen))
 
 
-def _currency(core: Folder) -> str:
-    found = sorted(set(core.units().values()))
+def _currency(core: Folder, industries: Sequence[Name]) -> str:
+    units = core.units()
+    without = [" - ".join(name) for name in industries if " - ".join(name) not in units]
+    if without:
+        raise TableError(
+            f"{without[0]} has no unit, nor have {len(without) - 1} more",
+            where="unit",
+            remedy=AGAIN,
+        )
+    found = sorted(set(units.values()))
     if len(found) != 1:
         raise TableError(
             f"the flows are in {len(found)} units ({', '.join(found[:5])})",
@@ -186,121 +196,15 @@ def _currency(core: Folder) -> str:
     return f"{found[0]}, current basic prices"
 
 
-def _square(core: Folder, account: str) -> tuple[F64, tuple[tuple[str, str], ...]]:
-    """Z or A, (n,n), and its industries in the order of the columns."""
-    table = core.read(account)
-    with located(account):
-        industries = tuple((region, sector) for region, sector in _pairs(table.columns))
-        return _ordered(table.values, table.rows, industries), industries
-
-
-def _demand(core: Folder, industries: Sequence[Name]) -> tuple[F64, tuple[str, ...]]:
-    """Y by region, (n,r), and the regions in the order of its columns."""
-    table = core.read("Y", most_rows=len(industries))
-    with located("Y"):
-        regions = tuple(dict.fromkeys(region for region, _ in _pairs(table.columns)))
-        by_region = _by_region(table.values, table.columns, regions)
-        return _ordered(by_region, table.rows, industries), regions
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What was selected of an account, (selections, columns), in the selections' units."""
-
-    values: F64
-    columns: tuple[Name, ...]
-
-
-def _selected(
-    folder: Folder, account: str, chosen: Mapping[int, Selection], units: Mapping[str, str]
-) -> _Rows:
-    """The rows of an account that are selected; the others are read and forgotten."""
-    columns = folder.columns(account)
-    wanted = {row for selection in chosen.values() for row in selection.rows}
-    names: list[str] = []
-    kept: dict[str, F64] = {}
-    for found, values in folder.batches(account):
-        for name, row in zip((" - ".join(parts) for parts in found), values, strict=True):
-            names.append(name)
-            if name in wanted:
-                kept[name] = row.copy()
-    for selection in chosen.values():
-        selection.refuse_others(names, units)
-    for name, row in kept.items():
-        if np.isnan(row).any():
-            place = int(np.isnan(row).argmax())
-            raise TableError(
-                f"cell ({name}, {' '.join(columns[place])}) holds no number, nor do "
-                f"{int(np.isnan(row).sum()) - 1} more",
-                remedy=f"{AGAIN}; a missing value is never read as zero",
-            )
-    sums = [
-        selection.factor * np.stack([kept[row] for row in selection.rows]).sum(axis=0)
-        for selection in chosen.values()
-    ]
-    return _Rows(np.stack(sums), columns)
-
-
-def _pairs(names: Sequence[Name]) -> Sequence[Name]:
-    """The names, which must be of two parts, a region's first."""
-    if len(names[0]) != 2:
-        raise TableError(
-            f"its columns have names of {len(names[0])} parts, not a region and another",
-            remedy=AGAIN,
-        )
-    return names
-
-
-def _ordered(values: F64, found: Sequence[Name], wanted: Sequence[Name]) -> F64:
-    """Rows of `values`, named `found`, in the order `wanted`; as they are if they have it."""
-    if tuple(found) == tuple(wanted):
-        return values
-    at = {name: place for place, name in enumerate(found)}
-    known = set(wanted)
-    for said, wrong in {
-        "is missing": [name for name in wanted if name not in at],
-        "is not among the columns of the flows": [name for name in found if name not in known],
-        "is there twice": [name for place, name in enumerate(found) if at[name] != place],
-    }.items():
-        if wrong:
-            raise TableError(
-                f"{' '.join(wrong[0])} {said}, and {len(wrong) - 1} more", remedy=AGAIN
-            )
-    ordered: F64 = values[[at[name] for name in wanted]]
-    return ordered
-
-
-def _by_region(values: F64, columns: Sequence[Name], regions: Sequence[str]) -> F64:
-    """Columns summed by region, (rows, r), from those by region and category."""
-    region_of = np.array([region for region, _ in _pairs(columns)])
-    if set(region_of) != set(regions):
-        odd = sorted(set(region_of) ^ set(regions))
-        raise TableError(
-            f"regions differ between final demand and its emissions: {', '.join(odd)}",
-            remedy=AGAIN,
-        )
-    if len(set(columns)) < len(columns):
-        raise TableError("a column of final demand is there twice", remedy=AGAIN)
-    uses, known = dict.fromkeys(use for _, use in columns), set(columns)
-    missing = [(region, use) for region in regions for use in uses if (region, use) not in known]
-    if missing:
-        raise TableError(
-            f"column {' '.join(missing[0])} is missing, and {len(missing) - 1} more", remedy=AGAIN
-        )
-    total: F64 = np.stack([values[:, region_of == r].sum(axis=1) for r in regions], axis=1)
-    return total
-
-
-def _provenance(core: Folder, used: Mapping[str, Folder], version: str) -> Provenance:
+def _provenance(core: Folder, flows: str, used: Mapping[str, Folder], version: str) -> Provenance:
     """Where it comes from, and what was assumed."""
-    files = {"Z" if "Z" in core.accounts else "A", "Y", "unit", *{"x"} & set(core.accounts)}
-    hashes = core.hashes(sorted(files))
+    hashes = core.hashes([flows, "Y", "unit", *(["x"] if "x" in core.accounts else [])])
     for folder in used.values():
         direct = [folder.direct()] if folder.direct() else []
         hashes |= folder.hashes(["F", "unit", *direct])
     named = f"extension{'s' if len(used) > 1 else ''} {', '.join(used)}"
     notes = []
-    if "Z" not in core.accounts:
+    if flows == "A":
         notes.append("Z = A diag(x) with (I - A) x = Y 1, since Z is not given")
     notes += [
         f"no direct emissions of final consumers in {name}, taken as zero"

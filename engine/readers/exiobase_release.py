@@ -79,11 +79,10 @@ class Folder:
         """
         with self._reading("unit") as (path, member, _):
             try:
-                text = _bytes(path, member).decode("utf-8-sig")
+                text = io.StringIO(_bytes(path, member).decode("utf-8-sig"), newline="")
+                header, *rows = list(csv.reader(text, delimiter="\t")) or [[]]
             except UnicodeDecodeError as error:
                 raise TableError(f"is not UTF-8 ({error.reason})", remedy=AGAIN) from error
-            try:
-                header, *rows = list(csv.reader(io.StringIO(text), delimiter="\t")) or [[]]
             except csv.Error as error:
                 raise TableError(f"cannot be parsed ({error})", remedy=AGAIN) from error
             at = header.index("unit") if "unit" in header else -1
