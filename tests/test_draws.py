@@ -442,6 +442,14 @@ def test_error_sizes_from_a_file(tmp_path: Path) -> None:
     )[Quantity.E]  # fmt: skip
     assert cells[0, 0] == table.E[0, 0]
     assert cells[-1, -1] == flat[-1, -1]
+    of_year = tmp_path / "rsd_2000.npy"
+    np.save(of_year, rsd)
+    size = FromFile(
+        tmp_path / "rsd_{year}.npy", ((2000, hashlib.sha256(of_year.read_bytes()).hexdigest()),)
+    )
+    model = ErrorModel("b", Method.ACCOUNTS, (entry("E", size),))
+    again = perturbed(prepare(table, model, everything(table), 1), 3)[Quantity.E]
+    assert np.array_equal(again, cells)
     with pytest.raises(ConfigError, match="changed since"):
         prepared(rsd, swapped=True)
     for wrong in (rsd[:1], rsd.astype(complex), rsd.astype(str), rsd - 0.1, rsd + 1e-9):

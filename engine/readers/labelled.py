@@ -22,7 +22,7 @@ from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.readers.opening import opened
 
-_BATCH = 2**23  # bytes parsed at once, or
+_BATCH = 2**21  # bytes parsed at once, or
 _LINES = 64  # so many lines, if they are long: every column of a batch has a cost of its own
 _TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
 _SHOWN = 80  # characters of a line that an error shows
