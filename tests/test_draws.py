@@ -455,3 +455,14 @@ def test_error_sizes_from_a_file(tmp_path: Path) -> None:
     for wrong in (rsd[:1], rsd.astype(complex), rsd.astype(str), rsd - 0.1, rsd + 1e-9):
         with pytest.raises(ConfigError, match=r"rsd\.npy"):
             prepared(wrong)
+
+
+def test_a_table_keeps_an_array_that_nobody_can_write_to() -> None:
+    table = world()
+    Z = np.array(table.Z)
+    assert replace(table, Z=Z).Z is not Z
+    Z.setflags(write=False)
+    assert replace(table, Z=Z).Z is Z
+    view = np.array(table.Z)[:]
+    view.setflags(write=False)
+    assert replace(table, Z=view).Z is not view  # what it views can still be written to

@@ -178,6 +178,10 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
     assert table.F_Y[0, -1] == 0
     assert table.E.sum() > 0
     assert "ROW not in the account, taken as emitting nothing" in table.provenance.source
+    for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
+        stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, without=("ROW", area))
+        with pytest.raises(TableError, match=f"{area} of `without` is {said}"):
+            readers.read(Icio(folder, {"GHG": stressor}), 2018)
 
 
 def test_households_are_found_named_or_said_to_be_nowhere(folder: Path) -> None:

@@ -134,6 +134,7 @@ def read(source: Eora26, year: int) -> MRIO:
     gone = sorted(set(range(n)) - set(kept))
     notes = [_note(source, gone, float(lost[kept].sum()), columns, E)] if gone else []
     paths = dict.fromkeys(part.path for part in parts.values())
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(
