@@ -19,10 +19,10 @@ from engine.readers import (
     Aggregation,
     Arrays,
     Figaro,
-    Published,
     Pymrio,
     Source,
     Toy,
+    Unfolded,
 )
 
 
@@ -37,7 +37,7 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
     return years
 
 
-_READERS: Mapping[str, type[Published]] = {
+_READERS: Mapping[str, type[Unfolded]] = {
     "toy": Toy,
     "arrays": Arrays,
     "figaro": Figaro,
@@ -58,7 +58,7 @@ def source(tables: schema.Tables, path: Path) -> Source:
     return Aggregated(full, Aggregation(**maps))
 
 
-def _published(tables: schema.Tables, path: Path) -> Published:
+def _published(tables: schema.Tables, path: Path) -> Unfolded:
     """The reader's own spec: its fields are the keys, its types the check."""
     reader = _READERS[tables.reader]
     given = dict(tables.model_extra or {})
@@ -80,7 +80,7 @@ def _published(tables: schema.Tables, path: Path) -> Published:
             found = resolved_place(value, path, f"tables.{key}")
             given[key] = str(found) if isinstance(found, Path) else dataclasses.asdict(found)
     try:
-        spec: Published = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
+        spec: Unfolded = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise explained(error, f"{path}, tables") from error
     return spec

@@ -27,10 +27,10 @@ __all__ = [
     "Aggregation",
     "Arrays",
     "Figaro",
-    "Published",
     "Pymrio",
     "Source",
     "Toy",
+    "Unfolded",
     "aggregated",
     "full",
     "read",
@@ -38,7 +38,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Figaro | Pymrio | Toy
+Unfolded = Arrays | Figaro | Pymrio | Toy
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Aggregated:
         by: the maps.
     """
 
-    published: Published
+    published: Unfolded
     by: Aggregation
 
 
-Source = Published | Aggregated
+Source = Unfolded | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:
