@@ -15,8 +15,16 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
+from engine import fetch as fetching
 from engine import studies, workflow
 from engine.clusters import ClusterSpec, Executor, Profile
 from engine.config import Config, load_config, load_names, load_profile, with_workers
@@ -456,6 +464,92 @@ def characterise(
         )
     click.echo(str(found))
     click.echo(f"rates and figures: {found.folder}")
+
+
+@main.command()
+@click.argument("database", required=False)
+@click.option("--years", help="Such as 2010-2021, or 2010,2015; where files are of years.")
+@click.option("--release", help="Edition and classification; the newest if not given.")
+@click.option("--to", type=click.Path(path_type=Path), help="Folder; DATABASE-RELEASE.")
+@click.option("--list", "listed", is_flag=True, help="Every database, release and licence.")
+@click.option("--accept-licence", is_flag=True, help="The licence has been read; do not ask.")
+@_speaks_plainly
+def fetch(
+    database: str | None,
+    years: str | None,
+    release: str | None,
+    to: Path | None,
+    listed: bool,
+    accept_licence: bool,
+) -> None:
+    """Download a publisher's files, where that takes no login; broken off, it goes on."""
+    if listed or database is None:
+        for line in fetching.listing():
+            click.echo(line)
+        return
+    whose, chosen = fetching.release(database, release)
+    files = fetching.wanted(chosen, _years(years), whose.name)
+    for line in fetching.terms(whose, chosen):
+        click.echo(line)
+    if not accept_licence:
+        text = fetching.licence_text(whose, chosen)
+        click.echo_via_pager(text or "its text is not plain text, or cannot be had: read it there")
+        click.confirm("do you accept these terms?", abort=True)
+    folder = to or Path(f"{whose.name}-{chosen.name}")
+    with _shown_bytes() as progress:
+        for line in fetching.fetch(files, folder, progress):
+            click.echo(line)
+    click.echo(f"in {folder}, with their checksums in SHA256SUMS")
+    if chosen.by_hand:
+        click.echo(f"to be downloaded by hand: {chosen.by_hand}")
+
+
+def _years(text: str | None) -> list[int]:
+    """Years as ranges or a list; none where none are given."""
+    found: list[int] = []
+    for part in [] if text is None else text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise click.BadParameter(f"{text!r} is not such as 2010-2021", param_hint="--years")
+        found += range(int(first), int(last or first) + 1)
+    if text is not None and not found:
+        raise click.BadParameter(f"{text!r} holds no year", param_hint="--years")
+    return sorted(set(found))
+
+
+@contextmanager
+def _shown_bytes() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Bytes of the file that is coming: a bar on a terminal, a line every ten seconds elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _ByteLines()
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done, total=total)
+
+        yield progress
+
+
+class _ByteLines:
+    """Progress of a download for logs."""
+
+    def __init__(self) -> None:
+        self._spoke = time.monotonic()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._spoke >= 10:
+            self._spoke = now
+            whole = "" if total is None else f" of {total / 1e6:.0f}"
+            click.echo(f"{name}: {done / 1e6:.0f}{whole} MB", err=True)
 
 
 @main.command()

@@ -65,6 +65,10 @@ class PlanError(InputError):
     """The run cannot fit the machine or cluster it was planned for."""
 
 
+class FetchError(FootfallError):
+    """A publisher's file could not be had; what has come is kept."""
+
+
 class StoreError(FootfallError):
     """The run folder cannot be read or written."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pymrio
 import pytest
 
 from configs import SMALL, arrays, footfall, loaded, said, written
@@ -15,7 +18,8 @@ from engine.kernels.aggregation import in_the_mix_of
 from engine.kernels.leontief import both_ways, multipliers, required_output
 from engine.mrio import MRIO, Labels, Provenance
 from engine.question import Consumer, Indicator, Question
-from engine.readers import Aggregation, Toy, aggregated
+from engine.readers import Aggregation, Arrays, Pymrio, Toy, aggregated
+from engine.readers.pymrio_tables import Selection
 from engine.workflow.aggregating import Folded, aggregation_in_words, by_both
 
 
@@ -127,6 +131,11 @@ def test_by_hand_clean_and_dirty_goods_in_one_sector(tmp_path: Path) -> None:
     assert "multipliers of CO2, 2000: no differences" in words  # 80 / 400, in the mix of both
 
 
+def test_tables_folded_while_they_are_read_say_so() -> None:
+    (words,) = aggregation_in_words([], question(("R0",)))
+    assert "not told" in words
+
+
 def test_multipliers_in_the_mix_are_weighted_by_what_is_bought() -> None:
     m, y = np.array([[1.0, 3.0, 7.0]]), np.array([30.0, 10.0, -1.0])
     mixed = in_the_mix_of(m, y, np.array([0, 0, 1]), 2)
@@ -189,3 +198,74 @@ def test_a_section_that_cannot_be_meant_is_refused(
 ) -> None:
     text = SMALL.replace("[question]", f"[tables.aggregation]\n{section}\n\n[question]")
     assert words in footfall("check", str(written(tmp_path, text))).output
+
+
+@pytest.mark.realdata
+def test_wiod_folded_is_the_aggregate_made_elsewhere_and_the_error_that_of_both_references(
+    data: Path, tmp_path: Path
+) -> None:
+    """Both tables of 2005, and reference footprints of both, were computed independently."""
+    manifests = Path(__file__).parents[1] / "configs" / "manifests"
+    full = readers.read(Arrays(manifests / "wiod13.toml", data / "wiod13"), 2005)
+    theirs = readers.read(Arrays(manifests / "wiod13_agg.toml", data / "wiod13_agg"), 2005)
+    maps = json.loads((data / "wiod13_agg" / "aggregation.json").read_text())
+    files = {}
+    for key, names in (("regions", maps["region_map"]), ("sectors", maps["sector_map"])):
+        files[key] = tmp_path / f"{key}.csv"
+        files[key].write_text("from,to\n" + "".join(f"{a},{b}\n" for a, b in names.items()))
+    by = Aggregation(**files)
+    folded = aggregated(full, by)
+    place = {pair: i for i, pair in enumerate(folded.labels.industries)}
+    industries = [place[pair] for pair in theirs.labels.industries]
+    regions = [folded.labels.regions.index(name) for name in theirs.labels.regions]
+    scale = np.abs(theirs.Z).max()
+    for name, rows, columns in (
+        ("Z", industries, industries),
+        ("Y", industries, regions),
+        ("E", range(3), industries),
+        ("F_Y", range(3), regions),
+    ):
+        found = getattr(folded, name)[np.ix_(rows, columns)]
+        np.testing.assert_allclose(
+            found, getattr(theirs, name), rtol=1e-6, atol=1e-12 * scale, err_msg=name
+        )
+
+    def reference(folder: str, column: str, **where: str) -> float:
+        with (data / folder / "reference_footprints_dev_2000_2005.csv").open() as stream:
+            rows = [row for row in csv.DictReader(stream) if where.items() <= row.items()]
+        assert len(rows) == 1
+        return 1000 * float(rows[0][column])
+
+    names = ("NLD", "DEU", "CHN", "USA")
+    found = by_both(full, folded, by, question(*((name,) for name in names)))
+    for column, name in enumerate(names):
+        one = reference("wiod13", "consumption_Mt", region=name, year="2005", gas="CO2")
+        other = reference("wiod13_agg", "cba_co2_Mt", region=name, year="2005")
+        assert found.full[0, column, 0] == pytest.approx(one, rel=1e-9)
+        assert found.folded[0, column, 0] == pytest.approx(other, rel=1e-6)
+
+
+def test_folding_is_pymrios_aggregation(tmp_path: Path) -> None:
+    """SYNTHETIC: the made-up table that pymrio carries."""
+    table = readers.read(
+        Pymrio("test", "emissions", {"air": Selection(("emission_type1 - air",), "kg")}, year=2011),
+        2011,
+    )
+    regions = ["A", "B", "B", "A", "C", "C"]
+    sectors = ["s", "s", "t", "u", "u", "t", "t", "s"]
+    theirs = pymrio.load_test().calc_all()
+    theirs.aggregate(
+        region_agg=["ABC".index(name) for name in regions],
+        sector_agg=["stu".index(name) for name in sectors],
+    )
+    (tmp_path / "r.csv").write_text(
+        "from,to\n" + "".join(map("{},{}\n".format, table.labels.regions, regions))
+    )
+    (tmp_path / "s.csv").write_text(
+        "from,to\n" + "".join(map("{},{}\n".format, table.labels.sectors, sectors))
+    )
+    found = aggregated(table, Aggregation(tmp_path / "r.csv", tmp_path / "s.csv"))
+    np.testing.assert_allclose(found.Z, theirs.Z.to_numpy(), rtol=1e-12)
+    np.testing.assert_allclose(found.E[0], theirs.emissions.F.to_numpy()[0], rtol=1e-12)
+    by_region = theirs.Y.T.groupby(level=0, sort=False).sum().T
+    np.testing.assert_allclose(found.Y, by_region.to_numpy(), rtol=1e-12)

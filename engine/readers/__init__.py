@@ -36,10 +36,10 @@ __all__ = [
     "Figaro",
     "Gloria",
     "Icio",
-    "Published",
     "Pymrio",
     "Source",
     "Toy",
+    "Unfolded",
     "aggregated",
     "full",
     "read",
@@ -47,7 +47,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Eora26 | Figaro | Gloria | Icio | Pymrio | Toy
+Unfolded = Arrays | Eora26 | Figaro | Gloria | Icio | Pymrio | Toy
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Aggregated:
         by: the maps.
     """
 
-    published: Published
+    published: Unfolded
     by: Aggregation
 
 
-Source = Published | Aggregated
+Source = Unfolded | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:

@@ -42,7 +42,7 @@ import numpy as np
 from engine.errors import TableError
 from engine.kernels.aggregation import fold, fold_columns, fold_rows
 from engine.kernels.arrays import F64, I64
-from engine.mrio import MRIO
+from engine.mrio import MRIO, Labels
 from engine.readers.csv_rows import Row, read_rows, refuse_repeats
 from engine.readers.files import sha256
 from engine.readers.nearest import nearest
@@ -132,7 +132,7 @@ def aggregated(table: MRIO, by: Aggregation) -> MRIO:
         else fold_rows(published[:, None], industries, n)[:, 0],
         provenance=replace(
             table.provenance,
-            source=f"{table.provenance.source}; {in_words(by, table, folding, sums)}",
+            source=f"{table.provenance.source}; {in_words(by, labels, folding, sums)}",
             files=(*table.provenance.files, *hashes(by)),
         ),
     )
@@ -146,9 +146,8 @@ def weighted(values: F64, sums: Sums) -> F64:
     return total
 
 
-def in_words(by: Aggregation, table: MRIO, folding: Fold, sums: Sums) -> str:
-    """What was folded, for a table's provenance."""
-    labels = table.labels
+def in_words(by: Aggregation, labels: Labels, folding: Fold, sums: Sums) -> str:
+    """What was folded, for a table's provenance; `labels` are those of the full table."""
     counts = [
         (by.regions, "regions", len(labels.regions), len(folding.regions)),
         (by.sectors or by.regions, "industries", len(labels.industries), len(folding.industries)),

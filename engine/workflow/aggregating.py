@@ -115,6 +115,7 @@ def _solved(table: MRIO, characterisation: F64, membership: F64, domestic: Bool)
 def aggregation_in_words(years: Sequence[Folded], question: Question) -> Iterator[str]:
     """The aggregation error, line by line: levels, the changes between years, multipliers."""
     if not years:
+        yield "aggregation error: not told, since these tables are folded while they are read"
         return
     yield (
         "aggregation error, of no measurement and in no draw: footprints by the full and by the "

@@ -57,7 +57,8 @@ def check(config: Config) -> Iterator[str]:
             yield f"  {finding.kind}: {finding.count} ({finding.detail})"
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
-    yield from aggregation_in_words(folded, question)
+    if isinstance(config.tables, Aggregated):
+        yield from aggregation_in_words(folded, question)
     yield from _databases(config)
     for scenario in config.scenarios:
         yield from _of_scenario(config, scenario, tables, question)
