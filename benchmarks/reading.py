@@ -16,14 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.downloads import figaro
+from benchmarks.downloads import eora, exiobase, figaro, icio, wiod
 from benchmarks.records import Record, Result
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Spread
 from engine import readers
-from engine.readers.figaro import Figaro, Stressor
+from engine.readers import Eora26, Exiobase3, Figaro, Icio, Wiod
+from engine.readers.figaro import Stressor
+from engine.readers.icio import Stressor as OfIcio
+from engine.readers.selecting import Rows
+from engine.readers.selections import Selection
+from engine.readers.wiod import Stressor as OfWiod
 
-YEAR = 2020
+YEAR, _OF_WIOD = 2020, 2014
 _NEWER = ("AL", "ME", "MK", "RS")  # stand for the four areas that newer editions have
 _SMALL = 3  # areas of a quick look
 
@@ -60,11 +65,40 @@ def _figaro(folder: Path, areas: Any, edition: str, layout: Any, suffix: Any) ->
     return Figaro(folder, {"GHG": Stressor(("env_ac_ghgfp.tsv.gz",), "Mt CO2-eq", 1e-3)})
 
 
+def _exiobase(folder: Path, most: int | None) -> Exiobase3:
+    exiobase.write_table(folder, YEAR, exiobase.economy(YEAR, exiobase.AREAS[:most]))
+    rows = ("CO2 - combustion - air", "CO2 - non combustion - Cement production - air")
+    return Exiobase3(folder, "satellite", {"CO2": Selection(rows, "Mt", 1e-9, "kg")})
+
+
+def _icio(folder: Path, most: int | None) -> Icio:
+    world = icio.economy(YEAR, icio.AREAS[:most])
+    icio.write_table(folder, YEAR, world)
+    icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
+    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)})
+
+
+def _eora(folder: Path, most: int | None) -> Eora26:
+    eora.write_year(folder, YEAR, eora.economy(YEAR, eora.REGIONS[:most]))
+    return Eora26(folder, {"CO2": Rows((f"{eora.CO2} - Total",), "Mt", "Gg", 1e-3)})
+
+
+def _wiod(folder: Path, most: int | None) -> Wiod:
+    world = wiod.economy(_OF_WIOD, 2016, wiod.AREAS[2016][:most])
+    wiod.write_table(folder, _OF_WIOD, world, 2016)
+    accounts = wiod.write_co2(folder / "CO2 emissions.xlsx", {_OF_WIOD: world})
+    return Wiod(folder, {"CO2": OfWiod(accounts.name, "kt")}, 2016)
+
+
 # A database joins by its line here.
 FULL: Mapping[str, Full] = {
     "FIGARO, 46 areas x 64 industries, matrix": Full(_figaro_46),
     "FIGARO, 50 areas x 64 industries, matrix": Full(_figaro_50),
     "FIGARO, 50 areas x 64 industries, flat, zip": Full(_figaro_flat),
+    "WIOD 2016, 44 areas x 56 industries": Full(_wiod, _OF_WIOD),
+    "OECD ICIO, 77 areas x 45 industries": Full(_icio),
+    "Eora26, 189 regions x 26 sectors": Full(_eora),
+    "EXIOBASE 3, 49 areas x 200 products": Full(_exiobase),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from engine.errors import TableError
 from engine.mrio import MRIO
 from engine.question import Consumer, Indicator, Question
 from engine.readers.figaro import Figaro, Stressor
+from engine.readers.official import TRAPS
 from engine.workflow import table_page
 
 AREAS = ("AT", "GR", "NL", "FIGW1")
@@ -140,3 +142,7 @@ def test_a_file_that_ends_within_a_number_is_refused(source: Figaro) -> None:
     path.write_text(text[: text.rindex(".") + 1])
     with pytest.raises(TableError, match="ends in the middle of a line"):
         readers.read(source, 2020)
+
+
+def test_traps_are_told_of_sources_that_there_are() -> None:
+    assert set(TRAPS) < {kind.__name__ for kind in get_args(readers.Unfolded)}

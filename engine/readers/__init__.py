@@ -39,7 +39,7 @@ from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.gloria import Gloria
 from engine.readers.icio import Icio
-from engine.readers.official import Official, rests
+from engine.readers.official import TRAPS, Official, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 from engine.readers.wiod import Wiod
@@ -195,7 +195,7 @@ def traps(source: Source) -> tuple[str, ...]:
         case Figaro():
             return figaro.traps(source)
         case _:
-            return ()
+            return TRAPS.get(type(source).__name__, ())
 
 
 def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:
