@@ -78,12 +78,14 @@ def _at(names: pa.Array, places: dict[str, int]) -> Places:
 
 
 def _table(
-    path: Path, places: dict[str, dict[str, int]], parts: Sequence[tuple[Places, Places, F64]]
+    path: Path, places: dict[str, dict[str, int]], parts: list[tuple[Places, Places, F64]]
 ) -> Labelled:
+    """The parts, which are used up, as one table."""
     rows, columns = tuple(places["row"]), tuple(places["column"])
     values = np.zeros((len(rows), len(columns)))
     times = np.zeros((len(rows), len(columns)), dtype=np.uint8)
-    for row, column, part in parts:
+    while parts:
+        row, column, part = parts.pop()
         values[row, column] = part
         np.add.at(times, (row, column), 1)
     for kind, wrong in {
