@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.downloads import figaro
+from benchmarks.downloads import exiobase, figaro, wiod
 from benchmarks.records import Record, Result
 from benchmarks.settings import ROOT, Settings, say
 from benchmarks.timing import Spread
 from engine import readers
+from engine.readers.exiobase import Exiobase3
 from engine.readers.figaro import Figaro, Stressor
+from engine.readers.selections import Selection
+from engine.readers.wiod import Stressor as Account
+from engine.readers.wiod import Wiod
 
 YEAR = 2020
 _NEWER = ("AL", "ME", "MK", "RS")  # stand for the four areas that newer editions have
@@ -60,11 +64,47 @@ def _figaro(folder: Path, areas: Any, edition: str, layout: Any, suffix: Any) ->
     return Figaro(folder, {"GHG": Stressor(("env_ac_ghgfp.tsv.gz",), "Mt CO2-eq", 1e-3)})
 
 
+def _exiobase_pxp(folder: Path, most: int | None) -> Exiobase3:
+    return _exiobase(folder, most, "pxp", "Z")
+
+
+def _exiobase_ixi(folder: Path, most: int | None) -> Exiobase3:
+    return _exiobase(folder, most, "ixi", "A")
+
+
+def _exiobase(folder: Path, most: int | None, system: Any, flows: Any) -> Exiobase3:
+    """With as many rows of the satellite as release 3.8 has, four of them selected."""
+    world = exiobase.economy(YEAR, exiobase.AREAS[:most], exiobase.SECTORS[system])
+    satellite = exiobase.satellite(world, 1113)
+    given = {"satellite": satellite}
+    exiobase.write_table(folder, YEAR, world, system=system, flows=flows, extensions=given)
+    gases = tuple(satellite.units)[:4]
+    return Exiobase3(folder, "satellite", {"gases": Selection(gases, "kg")}, system)
+
+
+def _wiod_2013(folder: Path, most: int | None) -> Wiod:
+    world = wiod.economy(YEAR, 2013, wiod.AREAS[2013][:most])
+    wiod.write_table(folder, YEAR, world, 2013)
+    wiod.write_air(folder / "AIR_may12.zip", {YEAR: world})
+    return Wiod(folder, {"CO2": Account("AIR_may12.zip", "kt")}, 2013)
+
+
+def _wiod_2016(folder: Path, most: int | None) -> Wiod:
+    world = wiod.economy(YEAR, 2016, wiod.AREAS[2016][:most])
+    wiod.write_table(folder, YEAR, world, 2016)
+    wiod.write_co2(folder / "CO2 emissions.xlsx", {YEAR: world})
+    return Wiod(folder, {"CO2": Account("CO2 emissions.xlsx", "kt")}, 2016)
+
+
 # A database joins by its line here.
 FULL: Mapping[str, Full] = {
     "FIGARO, 46 areas x 64 industries, matrix": Full(_figaro_46),
     "FIGARO, 50 areas x 64 industries, matrix": Full(_figaro_50),
     "FIGARO, 50 areas x 64 industries, flat, zip": Full(_figaro_flat),
+    "EXIOBASE 3, 49 areas x 163 industries, A, zip": Full(_exiobase_ixi),
+    "EXIOBASE 3, 49 areas x 200 products, Z, zip": Full(_exiobase_pxp),
+    "WIOD 2013, 41 areas x 35 industries, xlsx": Full(_wiod_2013),
+    "WIOD 2016, 44 areas x 56 industries, xlsb": Full(_wiod_2016),
 }
 
 
