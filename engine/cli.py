@@ -492,6 +492,8 @@ def fetch(
     for line in fetching.terms(whose, chosen):
         click.echo(line)
     if not accept_licence:
+        text = fetching.licence_text(whose, chosen)
+        click.echo_via_pager(text or "its text is not plain text, or cannot be had: read it there")
         click.confirm("do you accept these terms?", abort=True)
     folder = to or Path(f"{whose.name}-{chosen.name}")
     with _shown_bytes() as progress:

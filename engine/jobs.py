@@ -407,7 +407,8 @@ def _size(size: ErrorSize, years: tuple[int, ...]) -> dict[str, Any]:
     sized: dict[str, Any]
     match size:
         case FromFile():
-            sized = {"sha256": size.sha256}
+            one = isinstance(size.sha256, str)
+            sized = {"sha256": size.sha256 if one else [list(pair) for pair in size.sha256]}
         case Empirical():
             sized = {
                 "sha256": [list(pair) for pair in sorted(size.sha256)],

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class MRIO:
-    """One year's table. Arrays are float64 and read-only.
+    """One year's table. Arrays are float64 and read-only; one that is given so is not copied.
 
     Attributes:
         year: the year the table describes.
@@ -113,7 +114,7 @@ class MRIO:
     def _checked(self, name: str, values: object, shape: tuple[int, ...]) -> F64:
         where = f"year {self.year}, {name}"
         try:
-            array = np.array(values, dtype=np.float64, order="C")
+            array = values if _is_kept(values) else np.array(values, dtype=np.float64, order="C")
         except (TypeError, ValueError) as error:
             raise TableError(
                 f"is not an array of numbers ({error})",
@@ -170,6 +171,17 @@ class MRIO:
         for array in (self.Z, self.Y, self.E, self.F_Y):
             digest.update(np.ascontiguousarray(array, dtype="<f8").data)
         return digest.hexdigest()
+
+
+def _is_kept(values: object) -> TypeGuard[F64]:
+    """Whether an array may be a table's as it is: nobody can write to it, nor to what it views."""
+    return (
+        type(values) is np.ndarray
+        and values.dtype == np.float64
+        and values.flags.c_contiguous
+        and values.flags.owndata
+        and not values.flags.writeable
+    )
 
 
 UNBALANCED = "row sums that differ from the published output, row sums used"

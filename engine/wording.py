@@ -162,7 +162,8 @@ def size(error: ErrorSize) -> str:
                 f"and {100 * ceiling:g} %"
             )
         case FromFile(path, sha256):
-            return f"rsd of each cell from {path.name} (sha256 {sha256[:12]})"
+            hashes = f" (sha256 {sha256[:12]})" if isinstance(sha256, str) else ""
+            return f"rsd of each cell from {path.name}{hashes}"
         case Empirical(path, _, realisations, rescale):
             scaled = ", each cell's divided by their mean" if rescale else ""
             return f"factors of {realisations} realisations from {path.name}{scaled}"

@@ -43,7 +43,7 @@ from engine.readers.selections import Selection
 from engine.readers.wiod import Stressor as OfWiod
 from engine.workflow import table_page
 
-EXAMPLES = 100  # of each download
+EXAMPLES = 250  # of each download
 YEAR, WIOD = 2020, 2004
 Draw = Callable[..., Any]
 

@@ -442,8 +442,27 @@ def test_error_sizes_from_a_file(tmp_path: Path) -> None:
     )[Quantity.E]  # fmt: skip
     assert cells[0, 0] == table.E[0, 0]
     assert cells[-1, -1] == flat[-1, -1]
+    of_year = tmp_path / "rsd_2000.npy"
+    np.save(of_year, rsd)
+    size = FromFile(
+        tmp_path / "rsd_{year}.npy", ((2000, hashlib.sha256(of_year.read_bytes()).hexdigest()),)
+    )
+    model = ErrorModel("b", Method.ACCOUNTS, (entry("E", size),))
+    again = perturbed(prepare(table, model, everything(table), 1), 3)[Quantity.E]
+    assert np.array_equal(again, cells)
     with pytest.raises(ConfigError, match="changed since"):
         prepared(rsd, swapped=True)
     for wrong in (rsd[:1], rsd.astype(complex), rsd.astype(str), rsd - 0.1, rsd + 1e-9):
         with pytest.raises(ConfigError, match=r"rsd\.npy"):
             prepared(wrong)
+
+
+def test_a_table_keeps_an_array_that_nobody_can_write_to() -> None:
+    table = world()
+    Z = np.array(table.Z)
+    assert replace(table, Z=Z).Z is not Z
+    Z.setflags(write=False)
+    assert replace(table, Z=Z).Z is Z
+    view = np.array(table.Z)[:]
+    view.setflags(write=False)
+    assert replace(table, Z=view).Z is not view  # what it views can still be written to

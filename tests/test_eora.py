@@ -17,6 +17,7 @@ from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
 from engine.readers.eora import Eora26
+from engine.readers.eora_deviations import Sheets, write
 from engine.readers.selecting import Rows
 
 REGIONS = ("AUS", "NLD", "USR")
@@ -92,6 +93,47 @@ def test_rows_add_up_to_a_stressor(folder: Path, world: World) -> None:
     table = readers.read(Eora26(folder, {"both": both, **CO2}), 2015)
     assert np.allclose(table.E[0], world.emissions + 4, rtol=1e-9)
     assert np.allclose(table.E[1], world.emissions / 1e3, rtol=1e-9)
+
+
+def test_published_deviations_become_relative_sizes(folder: Path, world: World) -> None:
+    part = "Eora26_2015_bp_{}.txt"
+    for name, times in (("T", 0.1), ("FD", 0.2), ("Q", 0.3), ("QY", 0.4)):
+        values = np.abs(np.loadtxt(folder / part.format(name), ndmin=2))
+        np.savetxt(folder / f"sd_{name}.txt", times * values, delimiter="\t", fmt="%.17g")
+    two = Rows((f"{downloads.CO2} - Total", "Something else (Gg) - Total"), "Gg", None, 2.0)
+    source = Eora26(folder, {"two": two})
+    table = readers.read(source, 2015)
+    sheets = Sheets("sd_T.txt", "sd_FD.txt", "sd_Q.txt", "sd_QY.txt")
+    written = {one.path.name: one for one in write(source, 2015, folder / "sizes", sheets)}
+    assert set(written) == {f"{name}_2015.npy" for name in ("Z", "Y", "E", "F_Y")}
+    rsd = {name: np.load(one.path) for name, one in written.items()}
+    assert np.allclose(rsd["Z_2015.npy"], 0.1 * (table.Z != 0), rtol=1e-8)
+    parts = world.Y.reshape(9, 3, 6)
+    expected = 0.2 * np.sqrt((parts**2).sum(axis=2)) / np.abs(parts.sum(axis=2))
+    assert np.allclose(rsd["Y_2015.npy"], expected, rtol=1e-8)
+    rows = np.stack([world.emissions, np.full(9, 4.0)])
+    expected = 0.3 * np.sqrt((rows**2).sum(axis=0)) / rows.sum(axis=0)
+    assert np.allclose(rsd["E_2015.npy"][0], expected, rtol=1e-8)
+    assert all(one.held == one.exact == one.lost == 0 for one in written.values())
+
+
+def test_deviations_that_no_relative_size_can_say_are_counted(folder: Path, world: World) -> None:
+    values = np.loadtxt(folder / "Eora26_2015_bp_T.txt", ndmin=2)
+    sd = 0.1 * values
+    sd[0, 0], sd[1, 1] = 1e6 * values[0, 0] + 1e6, 0.0
+    zeros = np.argwhere(values[:9, :9] == 0)
+    sd[tuple(zeros[0])] = 1.0
+    np.savetxt(folder / "sd.txt", sd, delimiter="\t", fmt="%.17g")
+    (one,) = write(Eora26(folder, CO2), 2015, folder, Sheets("sd.txt"))
+    lost = 1 + int(values[0, 0] == 0 and tuple(zeros[0]) != (0, 0))
+    assert (one.held, one.exact, one.lost) == (
+        int(values[0, 0] > 0), int(values[1, 1] > 0), lost
+    )  # fmt: skip
+    np.savetxt(folder / "sd.txt", -sd, delimiter="\t")
+    with pytest.raises(TableError, match="negative deviations"):
+        write(Eora26(folder, CO2), 2015, folder, Sheets("sd.txt"))
+    with pytest.raises(TableError, match=r"has no file stdev\.txt"):
+        write(Eora26(folder, CO2), 2015, folder, Sheets("stdev.txt"))
 
 
 def changed(path: Path, change: Callable[[str], str]) -> None:

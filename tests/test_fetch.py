@@ -49,6 +49,7 @@ class Publisher:
     cuts: list[int] = field(default_factory=list)  # bytes sent before the connection is cut
     statuses: list[int] = field(default_factory=list)  # answered before anything is sent
     kind: str = "text/csv"
+    licence: str = "text/plain; charset=utf-8"
     packed: bool = False
     robots: bool = False  # whether it sends a page instead of what a repository knows
     asked: list[str] = field(default_factory=list)  # the Range of each request
@@ -64,6 +65,12 @@ class Publisher:
             request.send_response(302)
             request.send_header("Location", "/table")
             request.end_headers()
+            return
+        if request.path == "/licence":
+            request.send_response(200)
+            request.send_header("Content-Type", self.licence)
+            request.end_headers()
+            request.wfile.write(b"Do as you like.")
             return
         if request.path.startswith("/api/datasets"):
             return self._dataset(request)
@@ -376,7 +383,8 @@ def test_the_registry_is_whole() -> None:
     names = []
     for database in databases().values():
         assert database.licence
-        assert database.licence_text.startswith("https://")
+        for whose in (database, *database.releases):
+            assert whose.licence_text.startswith(("https://", "doi:10.")) or whose is not database
         assert database.page.startswith("https://")
         assert bool(database.register) != bool(database.releases)
         for one in database.releases:
@@ -406,7 +414,7 @@ MINE = """
 title = "SYNTHETIC tables"
 page = "https://example.org"
 licence = "CC0"
-licence_text = "https://creativecommons.org/publicdomain/zero/1.0/legalcode"
+licence_text = "{url}/licence"
 notice = "Nothing is asked."
 reader = "toy"
 
@@ -450,14 +458,19 @@ def mine(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("mine")
-def test_the_command_shows_the_licence_and_downloads(tmp_path: Path) -> None:
+def test_the_command_shows_the_licence_and_downloads(publisher: Publisher, tmp_path: Path) -> None:
     folder = tmp_path / "made"
     words = ("fetch", "made", "--years", "2019-2021", "--to", str(folder))
     refused = footfall(*words)
     assert refused.exit_code == 1
+    assert "Do as you like." in refused.output
+    publisher.licence = "text/html"
+    refused = footfall(*words)
+    assert "read it there" in refused.output
     assert not folder.exists()
     text = said(*words, "--accept-licence")
-    assert "licence: CC0, https://creativecommons.org/publicdomain/zero/1.0/legalcode" in text
+    assert f"licence: CC0, {publisher.url}/licence" in text
+    assert "Do as you like." not in text
     assert "table_2020.csv: downloaded" in text
     assert "to be downloaded by hand: the accounts" in text
     names = ["2019-2020.csv", *(f"table_{year}.csv" for year in (2019, 2020, 2021))]

@@ -153,6 +153,18 @@ def test_the_earlier_account_is_read_by_its_own_codes(folder: Path, world: World
     assert table.provenance.version == "2021 edition"
 
 
+def test_industries_that_the_account_spells_otherwise_are_found(folder: Path) -> None:
+    new = downloads.economy(2018, AREAS, ("A01", "C24A", "C24B", "C302T309"))
+    downloads.write_table(folder, 2018, new, edition="2025")
+    downloads.write_account(folder / "DF_MAIN.csv", {2018: new})
+    theirs = {",C24A,": ",C241_2431,", ",C24B,": ",C242_2432,", ",C302T309,": ",C30X301,"}
+    for ours, spelt in theirs.items():
+        changed(folder / "DF_MAIN.csv", lambda text, a=ours, b=spelt: text.replace(a, b))  # type: ignore[misc]
+    table = readers.read(Icio(folder, GHG), 2018)
+    assert np.allclose(table.E[0], new.emissions, rtol=1e-8)
+    assert table.provenance.version == "2025 edition"
+
+
 def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
     changed(
         folder / "DF_MAIN.csv",
@@ -166,6 +178,10 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
     assert table.F_Y[0, -1] == 0
     assert table.E.sum() > 0
     assert "ROW not in the account, taken as emitting nothing" in table.provenance.source
+    for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
+        stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, without=("ROW", area))
+        with pytest.raises(TableError, match=f"{area} of `without` is {said}"):
+            readers.read(Icio(folder, {"GHG": stressor}), 2018)
 
 
 def test_households_are_found_named_or_said_to_be_nowhere(folder: Path) -> None:

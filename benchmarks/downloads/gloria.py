@@ -92,6 +92,50 @@ def write_year(
     )  # fmt: skip
 
 
+def write_full(folder: Path, year: int, accounts: int = 5982) -> None:
+    """A year of full size, some 6.5 GB of text, row by row, with maps to 31 regions and 40 sectors.
+
+    Every product goes to a twentieth of all industries: most cells are zero, as published.
+    """
+    r, s, u = len(REGIONS), len(SECTORS), len(USES)
+    n = r * s
+    scale = np.random.default_rng([year, 0]).lognormal(8.0, 1.0, n)
+
+    def use(at: int) -> F64:
+        rng = np.random.default_rng([year, 1, at])
+        row = np.zeros(n)
+        bought = rng.lognormal(0.0, 1.5, n // 20)
+        row[rng.choice(n, len(bought), replace=False)] = bought * scale[at] * 0.5 / bought.sum()
+        return row
+
+    def demand(at: int) -> F64:
+        row = np.random.default_rng([year, 2, at]).lognormal(0.0, 1.0, r * u)
+        final: F64 = row * scale[at] * 0.5 / row.sum()
+        return final
+
+    def supply(at: int) -> F64:
+        row = np.zeros(n)
+        row[at] = scale[at]
+        return row
+
+    emissions = np.zeros((accounts, n))
+    emissions[-2] = scale * np.random.default_rng([year, 3]).lognormal(-2.0, 1.0, n)
+    households = np.zeros((accounts, r * u))
+    households[-2] = 1.0
+    write_readme(folder, REGIONS, SECTORS, accounts)
+    write(
+        folder, year, r, s, use=use, supply=supply, demand=demand,
+        emissions=emissions, households=households, form="folder",
+    )  # fmt: skip
+    for name, lines in {
+        "regions.csv": [
+            f"{name},{name if at < 30 else 'World'}" for at, name in enumerate(REGIONS)
+        ],
+        "sectors.csv": [f'"{name}",Group {at // 3}' for at, name in enumerate(SECTORS)],
+    }.items():
+        (folder / name).write_text("from,to\n" + "\n".join(lines) + "\n")
+
+
 def write(
     folder: Path,
     year: int,

@@ -96,7 +96,7 @@ def errors(
         size = _empirical(entry.factors, path, years, f"{where}, factors")
         components, source = given or (), entry.source
     else:
-        size = DirichletShares() if of_shares else _size(entry, path, where)
+        size = DirichletShares() if of_shares else _size(entry, path, years, where)
         components, source = given, entry.source
     if components is None:
         raise ConfigError(
@@ -148,7 +148,7 @@ def _refuse_two_sizes(entry: schema.Errors, where: str) -> None:
         )
 
 
-def _size(entry: schema.Errors, path: Path, where: str) -> ErrorSize:
+def _size(entry: schema.Errors, path: Path, years: tuple[int, ...], where: str) -> ErrorSize:
     if entry.rsd is not None:
         return Constant(entry.rsd)
     if entry.power_law is not None:
@@ -161,7 +161,10 @@ def _size(entry: schema.Errors, path: Path, where: str) -> ErrorSize:
         return sizes
     file = resolved(entry.file or "", path, f"{where}, file")
     with located(f"{where}, file"):
-        return FromFile(file, sha256_of(file))
+        if "{year}" not in file.name:
+            return FromFile(file, sha256_of(file))
+        of_year = FromFile(file, ()).file
+        return FromFile(file, tuple((year, sha256_of(of_year(year))) for year in sorted(years)))
 
 
 def _refuse_law(entry: schema.Errors, where: str) -> None:

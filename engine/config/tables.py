@@ -23,10 +23,10 @@ from engine.readers import (
     Figaro,
     Gloria,
     Icio,
-    Published,
     Pymrio,
     Source,
     Toy,
+    Unfolded,
     Wiod,
 )
 
@@ -42,7 +42,7 @@ def years(asked: schema.Years | list[int]) -> tuple[int, ...]:
     return years
 
 
-_READERS: Mapping[str, type[Published]] = {
+_READERS: Mapping[str, type[Unfolded]] = {
     "toy": Toy,
     "arrays": Arrays,
     "eora26": Eora26,
@@ -68,7 +68,7 @@ def source(tables: schema.Tables, path: Path) -> Source:
     return Aggregated(full, Aggregation(**maps))
 
 
-def _published(tables: schema.Tables, path: Path) -> Published:
+def _published(tables: schema.Tables, path: Path) -> Unfolded:
     """The reader's own spec: its fields are the keys, its types the check."""
     reader = _READERS[tables.reader]
     given = dict(tables.model_extra or {})
@@ -90,7 +90,7 @@ def _published(tables: schema.Tables, path: Path) -> Published:
             found = resolved_place(value, path, f"tables.{key}")
             given[key] = str(found) if isinstance(found, Path) else dataclasses.asdict(found)
     try:
-        spec: Published = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
+        spec: Unfolded = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise explained(error, f"{path}, tables") from error
     return spec

@@ -72,10 +72,34 @@ class PowerLaw:
 
 @dataclass(frozen=True, slots=True)
 class FromFile:
-    """A relative standard deviation a cell, from a .npy file of the quantity's own shape."""
+    """A relative standard deviation a cell, from a .npy file of the quantity's own shape.
+
+    Attributes:
+        path: the file; `{year}` in its name stands for the year.
+        sha256: hash of the file, or of that of each year, (year, hash).
+    """
 
     path: Path
-    sha256: str
+    sha256: str | tuple[tuple[int, str], ...]
+
+    def file(self, year: int) -> Path:
+        """The file of a year."""
+        return self.path.with_name(self.path.name.replace("{year}", str(year)))
+
+    def hash_of(self, year: int) -> str:
+        """The hash of the file of a year.
+
+        Raises:
+            ConfigError: there is none of that year.
+        """
+        if isinstance(self.sha256, str):
+            return self.sha256
+        try:
+            return dict(self.sha256)[year]
+        except KeyError:
+            raise ConfigError(
+                f"has no hash of {year}", where=f"file {self.path}", remedy="name every year's"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

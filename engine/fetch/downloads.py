@@ -94,7 +94,7 @@ class _Registry:
 
 @lru_cache
 def _repository(doi: str) -> Any:
-    return pooch.downloaders.doi_to_repository(doi, timeout=_TIMEOUT, headers=_headers())
+    return pooch.downloaders.doi_to_repository(doi, timeout=_TIMEOUT, headers=asked())
 
 
 def download(address: Address, name: str, folder: Path, progress: Progress) -> None:
@@ -150,10 +150,9 @@ class _Resuming:
 
     def _get(self, url: str, part: Path) -> None:
         start, validator = _kept(part, url)
-        asked = {"Range": f"bytes={start}-", "If-Range": validator} if start else {}
-        with requests.get(
-            url, headers=_headers() | asked, stream=True, timeout=_TIMEOUT
-        ) as response:
+        rest = {"Range": f"bytes={start}-", "If-Range": validator} if start else {}
+        headers = asked() | rest
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
             if response.status_code == 416:  # there is no rest of what is here: not this file
                 _forget(part)
                 raise _BrokenOffError("the rest cannot be had", response=None)
@@ -254,7 +253,8 @@ def _forget(part: Path) -> None:
     os.truncate(part, 0)
 
 
-def _headers() -> dict[str, str]:
+def asked() -> dict[str, str]:
+    """What every request says: who asks, and that files are wanted as they are."""
     return {"User-Agent": f"footfall/{version('footfall')}", "Accept-Encoding": "identity"}
 
 

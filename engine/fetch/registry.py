@@ -68,7 +68,7 @@ class Database:
         title: what it is.
         page: the publisher's page.
         licence: its name.
-        licence_text: the address of its text.
+        licence_text: the address of its text, which may be a file of a repository.
         notice: what it asks, in short, and what to cite.
         reader: the reader of the tables, or what the files are for.
         register: why it cannot be downloaded here: it needs a registration.
@@ -222,7 +222,8 @@ def listing() -> Iterator[str]:
     """What `--list` prints: every database with its releases, years, licence and reader."""
     for database in databases().values():
         yield f"{database.name}: {database.title}"
-        yield f"  reader {database.reader}; licence {database.licence} ({database.licence_text})"
+        address = _shown(database.licence_text)
+        yield f"  reader {database.reader}; licence {database.licence} ({address})"
         if database.register:
             yield f"  needs a registration: {database.register}"
         for one in database.releases:
@@ -230,7 +231,7 @@ def listing() -> Iterator[str]:
             years = ", ".join(_years_of(one)) or "all years"
             yield f"  {one.name}: {years}{tried}"
             if one.licence:
-                yield f"    licence {one.licence} ({one.licence_text})"
+                yield f"    licence {one.licence} ({_shown(one.licence_text)})"
             if one.by_hand:
                 yield f"    by hand: {one.by_hand}"
 
@@ -238,11 +239,14 @@ def listing() -> Iterator[str]:
 def terms(database: Database, chosen: Release) -> Iterator[str]:
     """The licence, where its text is, and what it asks."""
     yield f"{database.title}, release {chosen.name}: {database.page}"
-    yield (
-        f"licence: {chosen.licence or database.licence}, "
-        f"{chosen.licence_text or database.licence_text}"
-    )
+    address = chosen.licence_text or database.licence_text
+    yield f"licence: {chosen.licence or database.licence}, {_shown(address)}"
     yield database.notice
+
+
+def _shown(address: str) -> str:
+    """An address as a browser takes it."""
+    return address.replace("doi:", "https://doi.org/").removesuffix("/LICENSE.txt")
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

@@ -61,7 +61,7 @@ def sizes(
         case PowerLaw():
             return _by_power(entry.size, flows[i, j], year)
         case FromFile():
-            return _from_file(entry.size, flows.shape)[i, j]
+            return _from_file(entry.size, flows.shape, year)[i, j]
         case Empirical() | DirichletShares():
             raise AssertionError(
                 "factors from files and shares of totals have no size of their own"
@@ -134,10 +134,11 @@ def _kinds(
     return list(places), of
 
 
-def _from_file(size: FromFile, shape: tuple[int, ...]) -> F64:
-    where = f"file {size.path}"
-    rsd = np.array(mapped(size.path, where))
-    refuse_changed(size.path, size.sha256, where)
+def _from_file(size: FromFile, shape: tuple[int, ...], year: int) -> F64:
+    file = size.file(year)
+    where = f"file {file}"
+    rsd = np.array(mapped(file, where))
+    refuse_changed(file, size.hash_of(year), where)
     if rsd.shape != shape or rsd.dtype.kind != "f":
         raise ConfigError(
             f"does not hold floats in the quantity's shape {shape}",

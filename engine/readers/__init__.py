@@ -54,10 +54,10 @@ __all__ = [
     "Gloria",
     "Icio",
     "Official",
-    "Published",
     "Pymrio",
     "Source",
     "Toy",
+    "Unfolded",
     "Wiod",
     "aggregated",
     "full",
@@ -69,7 +69,7 @@ __all__ = [
     "years",
 ]
 
-Published = Arrays | Eora26 | Exiobase3 | Figaro | Gloria | Icio | Pymrio | Toy | Wiod
+Unfolded = Arrays | Eora26 | Exiobase3 | Figaro | Gloria | Icio | Pymrio | Toy | Wiod
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Aggregated:
         by: the maps.
     """
 
-    published: Published
+    published: Unfolded
     by: Aggregation
 
 
-Source = Published | Aggregated
+Source = Unfolded | Aggregated
 
 
 def read(source: Source, year: int) -> MRIO:

@@ -19,7 +19,7 @@ column sums, which is reported as for any table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -35,8 +35,9 @@ from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns
 from engine.readers.labelled import Layout
+from engine.readers.nearest import nearest
 from engine.readers.opening import members, opened
-from engine.readers.selecting import Rows, selected, units_of
+from engine.readers.selecting import Rows, Selected, selected, units_of
 from engine.stores.places import Place, Remote
 
 DISCREPANCIES = "ROW"
@@ -116,53 +117,40 @@ def read(source: Eora26, year: int) -> MRIO:
     Raises:
         TableError: a file is missing, damaged, or of another size than its labels.
     """
-    holders = _holders(source.path)
-    if year not in holders:
-        raise TableError(
-            f"holds no Eora26 of {year}",
-            where=str(source.path),
-            remedy=f"use one of {', '.join(map(str, sorted(holders)))}",
-        )
     with located(f"{source.path}, year {year}"):
-        parts = _parts(source.path, holders[year], year)
-        names = _names(parts)
-        keep = source.discrepancies == "kept"
-        kept = [at for at, (region, _) in enumerate(names.industries) if keep or _real(region)]
-        regions = tuple(dict.fromkeys(names.industries[at][0] for at in kept))
-        place = {region: at for at, region in enumerate(regions)}
-        wanted = [at for at, region in enumerate(names.demand) if region in place]
-        inputs = Columns(kept, range(len(kept)), len(kept))
-        finals = Columns(wanted, [place[names.demand[at]] for at in wanted], len(regions))
-        n = len(names.industries)
+        parts = _parts(source.path, _holder(source.path, year), year)
+        sides = _sides(_names(parts), source.discrepancies == "kept")
+        chosen = selected(source.stressors, sides.names.accounts, sides.names.units)
+        n, kept = len(sides.names.industries), list(sides.kept)
         columns, lost = np.zeros(n), np.zeros(n)
-        Z = _flows(parts["T"], n, n, inputs, kept, columns, lost)
-        Y = _flows(parts["FD"], n, len(names.demand), finals, kept, None, lost)
-        for _, rows in _batches(parts["VA"], names.added, n):
+        Z = _flows(_batches(parts["T"], n, n), n, sides.inputs, kept, columns, lost)
+        width = len(sides.names.demand)
+        Y = _flows(_batches(parts["FD"], n, width), width, sides.finals, kept, None, lost)
+        for _, rows in _batches(parts["VA"], sides.names.added, n):
             columns += rows.sum(axis=0)
-        chosen = selected(source.stressors, names.accounts, names.units)
-        E, F_Y = np.zeros((chosen.stressors, n)), np.zeros((chosen.stressors, len(names.demand)))
-        for total, part, width in ((E, "Q", n), (F_Y, "QY", len(names.demand))):
-            for first, rows in _batches(parts[part], len(names.accounts), width):
-                chosen.add(total, first, rows)
+        height = len(sides.names.accounts)
+        E = _sums(_batches(parts["Q"], height, n), n, chosen)
+        F_Y = _sums(_batches(parts["QY"], height, width), width, chosen)
     gone = sorted(set(range(n)) - set(kept))
     notes = [_note(source, gone, float(lost[kept].sum()), columns, E)] if gone else []
     paths = dict.fromkeys(part.path for part in parts.values())
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(
-            regions=regions,
-            industries=tuple(names.industries[at] for at in kept),
+            regions=sides.regions,
+            industries=tuple(sides.names.industries[at] for at in kept),
             stressors=tuple(source.stressors),
             stressor_units=units_of(source.stressors.values()),
             currency="thousand USD, current basic prices",
         ),
         Z=Z,
         Y=Y,
-        E=inputs.of(E),
-        F_Y=finals.of(F_Y),
+        E=sides.inputs.of(E),
+        F_Y=sides.finals.of(F_Y),
         published_output=columns[kept],
         provenance=Provenance(
-            source="; ".join([f"Eora26, {holders[year]}", *notes]),
+            source="; ".join([f"Eora26, {parts['T'].path.name}", *notes]),
             version="v199.82 or as downloaded",
             licence="Eora's licence: academic use with a login, commercial use by agreement",
             files=tuple((path.name, sha256(path)) for path in paths),
@@ -170,13 +158,83 @@ def read(source: Eora26, year: int) -> MRIO:
     )
 
 
-def _real(region: str) -> bool:
-    return region != DISCREPANCIES
+def variances(source: Eora26, year: int, sheets: Mapping[str, str]) -> dict[str, F64]:
+    """Squares of standard deviations added up as their values are: Z, Y, E and F_Y, as asked.
+
+    Args:
+        sheets: by part (T, FD, Q, QY): the file of its standard deviations, in the same place.
+
+    Raises:
+        TableError: as of `read`; or a deviation is negative.
+    """
+    with located(f"{source.path}, year {year}"):
+        holder = _holder(source.path, year)
+        sides = _sides(_names(_parts(source.path, holder, year)), source.discrepancies == "kept")
+        chosen = selected(source.stressors, sides.names.accounts, sides.names.units).squared()
+        there = _inside(source.path / holder if holder else source.path, year)
+        n, width, height = (
+            len(names)
+            for names in (sides.names.industries, sides.names.demand, sides.names.accounts)
+        )
+        found: dict[str, F64] = {}
+        for part, name in sheets.items():
+            if name.lower() not in there:
+                raise TableError(f"has no file {name}", remedy=nearest(name, there))
+            of_demand, flows = part in ("FD", "QY"), part in ("T", "FD")
+            across = width if of_demand else n
+            squares = _squared(there[name.lower()], n if flows else height, across)
+            columns = sides.finals if of_demand else sides.inputs
+            quantity = {"T": "Z", "FD": "Y", "Q": "E", "QY": "F_Y"}[part]
+            found[quantity] = (
+                _flows(squares, across, columns, sides.kept, None, np.zeros(n))
+                if flows
+                else columns.of(_sums(squares, across, chosen))
+            )
+    return found
+
+
+def _squared(part: _Part, height: int, width: int) -> Iterator[tuple[int, F64]]:
+    for first, rows in _batches(part, height, width):
+        if (rows < 0).any():
+            raise TableError("has negative deviations", where=part.where, remedy=_AGAIN)
+        yield first, rows**2
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What of the files is in a table, and where.
+
+    Attributes:
+        names: of the files.
+        kept: the rows of T that are industries of the table.
+        regions: of the table.
+        inputs: T's columns.
+        finals: FD's columns.
+    """
+
+    names: _Names
+    kept: tuple[int, ...]
+    regions: tuple[str, ...]
+    inputs: Columns
+    finals: Columns
+
+
+def _sides(names: _Names, keep: bool) -> _Sides:
+    kept = [at for at, (name, _) in enumerate(names.industries) if keep or name != DISCREPANCIES]
+    regions = tuple(dict.fromkeys(names.industries[at][0] for at in kept))
+    place = {region: at for at, region in enumerate(regions)}
+    wanted = [at for at, region in enumerate(names.demand) if region in place]
+    return _Sides(
+        names,
+        tuple(kept),
+        regions,
+        Columns(kept, range(len(kept)), len(kept)),
+        Columns(wanted, [place[names.demand[at]] for at in wanted], len(regions)),
+    )
 
 
 def _flows(
-    part: _Part,
-    height: int,
+    batches: Iterable[tuple[int, F64]],
     width: int,
     columns: Columns,
     kept: Sequence[int],
@@ -192,13 +250,21 @@ def _flows(
     total: F64 = np.zeros((len(kept), columns.size))
     place = {row: at for at, row in enumerate(kept)}
     gone = np.setdiff1d(np.arange(width), np.asarray(columns.taken))
-    for first, rows in _batches(part, height, width):
+    for first, rows in batches:
         if sums is not None:
             sums += rows.sum(axis=0)
         lost[first : first + len(rows)] += rows[:, gone].sum(axis=1)
         found = columns.of(rows)
         mine = [at for at in range(len(rows)) if first + at in place]
         total[[place[first + at] for at in mine]] = found[mine]
+    return total
+
+
+def _sums(batches: Iterable[tuple[int, F64]], width: int, chosen: Selected) -> F64:
+    """Stressors by column, (k, width)."""
+    total: F64 = np.zeros((chosen.stressors, width))
+    for first, rows in batches:
+        chosen.add(total, first, rows)
     return total
 
 
@@ -259,6 +325,16 @@ def _holders(folder: Place) -> dict[int, str]:
             "Eora26_2015_bp.zip",
         )
     return found
+
+
+def _holder(folder: Place, year: int) -> str:
+    holders = _holders(folder)
+    if year not in holders:
+        raise TableError(
+            f"holds no Eora26 of {year}",
+            remedy=f"use one of {', '.join(map(str, sorted(holders)))}",
+        )
+    return holders[year]
 
 
 def _parts(folder: Place, holder: str, year: int) -> dict[str, _Part]:

@@ -196,6 +196,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             "demand of products is"
         )
     files = dict.fromkeys([readme, *(part.path for part in parts.values())])
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(

@@ -153,6 +153,7 @@ def read(source: Icio, year: int) -> MRIO:
     hashes = {file.name: sha256(path)}
     E, F_Y, notes = _emissions(source, year, flows, hashes)
     edition = next((name for code, name in _EDITIONS.items() if code in flows.codes), "")
+    flows.Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(

@@ -24,8 +24,8 @@ from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.readers.opening import opened
 
-_BATCH = 2**23  # bytes parsed at once, or
-_LINES = 64  # so many lines, if they are long: every column of a batch has a cost of its own
+_BATCH = 2**21  # bytes parsed at once, or
+_COLUMNS = 128  # a line for so many columns, each of which costs every batch something
 _TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
 _SHOWN = 80  # characters of a line that an error shows
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
@@ -185,7 +185,7 @@ def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[li
     types = dict.fromkeys(names[: layout.index], pa.string())
     types |= dict.fromkeys(names[layout.index :], pa.float64())
     source = Watched(head.first, stream)
-    size = max(_BATCH, _LINES * len(head.first))
+    size = max(_BATCH, len(names) // _COLUMNS * len(head.first))
     reader = pa.csv.open_csv(
         source,
         read_options=pa.csv.ReadOptions(column_names=names, block_size=size),
@@ -195,9 +195,8 @@ def _parsed(stream: IO[bytes], layout: Layout, head: _Head) -> Iterator[tuple[li
         ),
     )
     for batch in reader:
-        values = np.empty((batch.num_rows, len(head.columns)))
-        for place in range(len(head.columns)):
-            values[:, place] = batch.column(layout.index + place).to_numpy(zero_copy_only=False)
+        numbers = batch.select(range(layout.index, len(names)))
+        values = numbers.to_tensor(null_to_nan=layout.blanks).to_numpy()
         index = [batch.column(place).to_pylist() for place in range(layout.index)]
         yield list(zip(*index, strict=True)) or [()] * batch.num_rows, values
     if not source.ended:

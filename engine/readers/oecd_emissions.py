@@ -32,7 +32,7 @@ from engine.readers.nearest import nearest
 from engine.readers.opening import opened
 
 HOUSEHOLDS = ("HH", "DMHH", "DHH")  # direct emissions of final consumers, with their usual codes
-WORLD = ("WLD", "W", "WXD")  # as the partner of all production
+WORLD = ("WLD", "W")  # as the partner of all production
 REST = {"WXD": "ROW"}  # the rest of the world, as accounts and as tables call it
 _INDUSTRIES = {"C24A": "C241_2431", "C24B": "C242_2432", "C302T309": "C30X301"}
 _NAMES = (
@@ -132,8 +132,8 @@ def matched(
         TableError: an area or an industry with output has no value.
     """
     areas = [area for area in flows.areas if area != DISCREPANCY]
-    renamed = {to: of for of, to in REST.items() if of in {area for area, _ in account.values}}
     known = {area for area, _ in account.values}
+    renamed = {to: of for of, to in REST.items() if of in known and to not in known}
     ours = {area: renamed.get(area, area) for area in areas}
     absent = [area for area in areas if ours[area] not in known and area not in without]
     if absent:
@@ -142,6 +142,10 @@ def matched(
             remedy="use the account of the table's own edition, or name the areas in `without`: "
             "they are then taken as emitting nothing",
         )
+    for area in without:
+        if area not in areas or ours[area] in known:
+            fault = "in the account" if area in areas else "not in the table"
+            raise TableError(f"{area} of `without` is {fault}", remedy=nearest(area, areas))
     spelt = _spelling(account, flows)
     code = _households(account, households)
     E, F_Y = np.zeros(len(flows.industries)), np.zeros(len(flows.areas))

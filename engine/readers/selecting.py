@@ -62,6 +62,16 @@ class Selected:
             for stressor, factor in self.of_row.get(place, ()):
                 total[stressor] += factor * row
 
+    def squared(self) -> Selected:
+        """The same rows with squared factors, for variances."""
+        return Selected(
+            self.stressors,
+            {
+                row: [(stressor, factor**2) for stressor, factor in counts]
+                for row, counts in self.of_row.items()
+            },
+        )
+
 
 def selected(stressors: Mapping[str, Rows], names: Sequence[str], units: Sequence[str]) -> Selected:
     """Find the rows of every stressor among those of an account.
