@@ -26,9 +26,9 @@ from engine.readers.figaro import Stressor
 from engine.readers.icio import Stressor as OfIcio
 from engine.readers.selecting import Rows
 from engine.readers.selections import Selection
-from engine.readers.wiod import Stressor as OfWiod
+from engine.readers.wiod import Stressor as Account
 
-YEAR, _OF_WIOD = 2020, 2014
+YEAR = 2020
 _NEWER = ("AL", "ME", "MK", "RS")  # stand for the four areas that newer editions have
 _SMALL = 3  # areas of a quick look
 
@@ -65,12 +65,6 @@ def _figaro(folder: Path, areas: Any, edition: str, layout: Any, suffix: Any) ->
     return Figaro(folder, {"GHG": Stressor(("env_ac_ghgfp.tsv.gz",), "Mt CO2-eq", 1e-3)})
 
 
-def _exiobase(folder: Path, most: int | None) -> Exiobase3:
-    exiobase.write_table(folder, YEAR, exiobase.economy(YEAR, exiobase.AREAS[:most]))
-    rows = ("CO2 - combustion - air", "CO2 - non combustion - Cement production - air")
-    return Exiobase3(folder, "satellite", {"CO2": Selection(rows, "Mt", 1e-9, "kg")})
-
-
 def _icio(folder: Path, most: int | None) -> Icio:
     world = icio.economy(YEAR, icio.AREAS[:most])
     icio.write_table(folder, YEAR, world)
@@ -83,11 +77,36 @@ def _eora(folder: Path, most: int | None) -> Eora26:
     return Eora26(folder, {"CO2": Rows((f"{eora.CO2} - Total",), "Mt", "Gg", 1e-3)})
 
 
-def _wiod(folder: Path, most: int | None) -> Wiod:
-    world = wiod.economy(_OF_WIOD, 2016, wiod.AREAS[2016][:most])
-    wiod.write_table(folder, _OF_WIOD, world, 2016)
-    accounts = wiod.write_co2(folder / "CO2 emissions.xlsx", {_OF_WIOD: world})
-    return Wiod(folder, {"CO2": OfWiod(accounts.name, "kt")}, 2016)
+def _exiobase_pxp(folder: Path, most: int | None) -> Exiobase3:
+    return _exiobase(folder, most, "pxp", "Z")
+
+
+def _exiobase_ixi(folder: Path, most: int | None) -> Exiobase3:
+    return _exiobase(folder, most, "ixi", "A")
+
+
+def _exiobase(folder: Path, most: int | None, system: Any, flows: Any) -> Exiobase3:
+    """With as many rows of the satellite as release 3.8 has, four of them selected."""
+    world = exiobase.economy(YEAR, exiobase.AREAS[:most], exiobase.SECTORS[system])
+    satellite = exiobase.satellite(world, 1113)
+    given = {"satellite": satellite}
+    exiobase.write_table(folder, YEAR, world, system=system, flows=flows, extensions=given)
+    gases = tuple(satellite.units)[:4]
+    return Exiobase3(folder, "satellite", {"gases": Selection(gases, "kg")}, system)
+
+
+def _wiod_2013(folder: Path, most: int | None) -> Wiod:
+    world = wiod.economy(YEAR, 2013, wiod.AREAS[2013][:most])
+    wiod.write_table(folder, YEAR, world, 2013)
+    wiod.write_air(folder / "AIR_may12.zip", {YEAR: world})
+    return Wiod(folder, {"CO2": Account("AIR_may12.zip", "kt")}, 2013)
+
+
+def _wiod_2016(folder: Path, most: int | None) -> Wiod:
+    world = wiod.economy(YEAR, 2016, wiod.AREAS[2016][:most])
+    wiod.write_table(folder, YEAR, world, 2016)
+    wiod.write_co2(folder / "CO2 emissions.xlsx", {YEAR: world})
+    return Wiod(folder, {"CO2": Account("CO2 emissions.xlsx", "kt")}, 2016)
 
 
 # A database joins by its line here.
@@ -95,10 +114,12 @@ FULL: Mapping[str, Full] = {
     "FIGARO, 46 areas x 64 industries, matrix": Full(_figaro_46),
     "FIGARO, 50 areas x 64 industries, matrix": Full(_figaro_50),
     "FIGARO, 50 areas x 64 industries, flat, zip": Full(_figaro_flat),
-    "WIOD 2016, 44 areas x 56 industries": Full(_wiod, _OF_WIOD),
     "OECD ICIO, 77 areas x 45 industries": Full(_icio),
-    "Eora26, 189 regions x 26 sectors": Full(_eora),
-    "EXIOBASE 3, 49 areas x 200 products": Full(_exiobase),
+    "Eora26, 189 regions x 26 sectors, zip": Full(_eora),
+    "EXIOBASE 3, 49 areas x 163 industries, A, zip": Full(_exiobase_ixi),
+    "EXIOBASE 3, 49 areas x 200 products, Z, zip": Full(_exiobase_pxp),
+    "WIOD 2013, 41 areas x 35 industries, xlsx": Full(_wiod_2013),
+    "WIOD 2016, 44 areas x 56 industries, xlsb": Full(_wiod_2016),
 }
 
 

@@ -197,7 +197,7 @@ def test_a_readme_that_is_another_is_refused(folder: Path) -> None:
     with pytest.raises(TableError, match="has no sheet 'Satellites'"):
         readers.read(Gloria(folder, GHG), 2020)
     (folder / "GLORIA_ReadMe_059.xlsx").write_bytes(b"PK no workbook")
-    with pytest.raises(TableError, match="cannot be read"):
+    with pytest.raises(TableError, match="is no whole workbook"):
         readers.read(Gloria(folder, GHG), 2020)
     (folder / "GLORIA_ReadMe_059.xlsx").unlink()
     with pytest.raises(TableError, match="holds 0 workbooks"):

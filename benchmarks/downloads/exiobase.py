@@ -143,12 +143,18 @@ def contents(
         "unit.txt",
         _texts(["region", "sector", "unit"], [(*name, "M.EUR") for name in industries]),
     )
-    rows: Iterable[F64] = world.Z if flows == "Z" else (row / world.x for row in world.Z)
+    x = world.x
+    rows: Iterable[F64] = world.Z if flows == "Z" else (row / x for row in world.Z)
     yield f"{flows}.txt", _numbers(rows, industries, industries, "sector")
     yield "Y.txt", _numbers(world.Y, industries, demand, "category")
     if flows == "Z":
-        outputs = zip(industries, world.x.tolist(), strict=True)
-        yield "x.txt", _texts(["region", "sector", "indout"], [(*n, repr(x)) for n, x in outputs])
+        outputs = zip(industries, x.tolist(), strict=True)
+        yield (
+            "x.txt",
+            _texts(
+                ["region", "sector", "indout"], [(*name, repr(value)) for name, value in outputs]
+            ),
+        )
     for name, extension in extensions.items():
         accounts = {"F": (1, 2), "unit": (1, 1)} | ({direct: (1, 2)} if direct else {})
         yield f"{name}/file_parameters.json", [_parameters("Extension", accounts)]

@@ -342,7 +342,7 @@ def _readme(folder: Place) -> Path:
 
 
 def _names(readme: Path) -> _Names:
-    with located(str(readme)), workbook(readme) as book:
+    with workbook(readme) as book:
         regions = _column(book, "Regions", "Region_acronyms")
         sectors = _column(book, "Sectors", "Sector_names")
         uses = _column(book, "Value added and final demand", "Final_demand_names")
