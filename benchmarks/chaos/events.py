@@ -26,13 +26,14 @@ from benchmarks.chaos.places import (
     Moods,
     Storage,
     chunks,
+    documents,
     fill_up,
     small_disk,
 )
 from benchmarks.chaos.processes import HEARTBEAT, LONG, PATIENCE, Command, Forks, Seen, standing
 from benchmarks.chaos.slurm import Slurm, Submitted
 from engine.stores.durable import names, read, remove, write_atomically
-from engine.stores.places import Remote, place
+from engine.stores.places import Place, Remote, place
 from engine.stores.record import read_record
 
 T = TypeVar("T")
@@ -431,13 +432,18 @@ def torn_chunk(trial: Trial) -> None:
 
 def flipped_bit(trial: Trial) -> None:
     """A bit of a chunk is another one."""
+    _damaged(trial, lambda content: _flipped(trial, content))
 
-    def flip(content: bytes) -> bytes:
-        changed = bytearray(content)
-        changed[trial.rng.integers(len(changed))] ^= 1 << int(trial.rng.integers(8))
-        return bytes(changed)
 
-    _damaged(trial, flip)
+def flipped_metadata(trial: Trial) -> None:
+    """A bit of an array's metadata is another one: its shape, say."""
+    _damaged(trial, lambda content: _flipped(trial, content), documents)
+
+
+def _flipped(trial: Trial, content: bytes) -> bytes:
+    changed = bytearray(content)
+    changed[trial.rng.integers(len(changed))] ^= 1 << int(trial.rng.integers(8))
+    return bytes(changed)
 
 
 def deleted_chunk(trial: Trial) -> None:
@@ -445,12 +451,16 @@ def deleted_chunk(trial: Trial) -> None:
     _damaged(trial, lambda _: None)
 
 
-def _damaged(trial: Trial, change: Callable[[bytes], bytes | None]) -> None:
+def _damaged(
+    trial: Trial,
+    change: Callable[[bytes], bytes | None],
+    files: Callable[[Place], list[Place]] = chunks,
+) -> None:
     trial.arena.storage.copy(trial.arena.whole, trial.folder)
-    found = chunks(place(trial.folder) / "base")
+    found = files(place(trial.folder) / "base")
     count = int(trial.rng.integers(1, 4))
     struck = [found[i] for i in trial.rng.choice(len(found), count, replace=False)]
-    trial.what, trial.struck = f"{count} chunks", count
+    trial.what, trial.struck = f"{count} {files.__name__}", count
     for path in struck:
         content = change(read(path))
         if content is None:
@@ -516,6 +526,7 @@ ON_DISK: Mapping[str, Kind] = {
     "full disk": full_disk,
     "torn chunk": torn_chunk,
     "flipped bit": flipped_bit,
+    "flipped metadata": flipped_metadata,
     "deleted chunk": deleted_chunk,
     "torn ledger entry": torn_ledger_entry,
     "leftovers": leftovers,
@@ -566,6 +577,7 @@ ON_SLURM: Mapping[str, Kind] = {
     "controller killed": controller_killed,
     "torn chunk": torn_chunk,
     "flipped bit": flipped_bit,
+    "flipped metadata": flipped_metadata,
     "deleted chunk": deleted_chunk,
     "torn ledger entry": torn_ledger_entry,
     "leftovers": leftovers,
