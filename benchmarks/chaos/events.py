@@ -320,8 +320,7 @@ def _let_through(seen: Seen, words: str) -> list[str]:
 
 def _locks(folder: str) -> int:
     """How many runs have held the lock, by the number of the newest."""
-    run = place(folder)
-    found = [_LOCK.fullmatch(name) for one in (run, run / "base") for name in names(one)]
+    found = [_LOCK.fullmatch(name) for name in names(place(folder))]
     return max((int(one[1]) for one in found if one), default=0)
 
 
@@ -391,13 +390,14 @@ def store_refuses(trial: Trial) -> None:
     trial.what = f"{answer} on {request}, {'three times' if once else 'lasting'}"
     trial.blow()
     moods.refuse(request, answer, 3 if once else -1)
+    there = len(entries(trial.folder)) if request == "PUT" else 0
     trial.seen.append(command.ended())
     trial.struck += moods.refusals
     moods.calm()
     code = trial.seen[-1].code
     if once and answer == BUSY and code:
         trial.faults.append(f"exit code {code}, and the store was busy for a moment only")
-    if not once and request == "PUT" and not code and len(trial._before) < trial.blocks:
+    if not once and request == "PUT" and not code and there < trial.blocks:
         trial.faults.append("complete without having written anything")
     trial.finish()
 
