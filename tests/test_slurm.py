@@ -163,7 +163,7 @@ def test_workers_cancelled_in_the_middle_of_a_submitted_run(
     assert "ended" in footfall(slurm, "status", folder / "run").stdout
     done = json.loads((folder / "run" / "run.json").read_text())["sittings"]
     assert [sitting["executor"] for sitting in done] == ["slurm threads in 3 jobs"]
-    assert not list((folder / "run" / "cluster").glob("*.pem"))  # no key is left
+    assert not list((folder / "run" / "cluster").rglob("*.pem"))  # no key is left
 
 
 def test_a_controller_that_is_killed_leaves_no_job_and_is_resumed_by_the_same_command(

@@ -36,7 +36,8 @@ def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
 
     Args:
         folder: the run folder, for logs of workers and what they need to find their scheduler; a
-            temporary one if not given.
+            temporary one if not given. Whoever connects holds it: what earlier runs left there and
+            in the queue is taken away.
 
     Raises:
         PlanError: a worker is not like this process.
