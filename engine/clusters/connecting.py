@@ -59,13 +59,15 @@ def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """That a scheduler is lost is told by one error, not by Dask's log as well."""
-    logger = logging.getLogger("distributed.client")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched", "comm")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _way(profile: Profile, folder: Path) -> AbstractContextManager[Cluster]:
