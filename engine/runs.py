@@ -72,8 +72,13 @@ class Sitting:
     _workers: Cluster | None = None
 
     def workers(self) -> Cluster:
-        """The workers, who stay until the end of the sitting."""
+        """The workers, who stay until the end of the sitting.
+
+        Raises:
+            LockedError: another run has taken the folder over, and with it keys and jobs.
+        """
         if self._workers is None:
+            self.lock.confirm()
             self._workers = self._open.enter_context(connect(self.cluster, aside(self.folder)))
         return self._workers
 
@@ -115,8 +120,7 @@ def run(settled: Sequence[Settled], here: Sitting, listener: Listener) -> None:
     tasks = pace.bunched(waiting, executor)
     while waiting:
         waiting = []
-        for outcome in executor.map_unordered(compute, tasks):
-            here.lock.check()
+        for outcome in executor.map_unordered(compute, tasks, here.lock.check):
             in_a_row = in_a_row + 1 if isinstance(outcome.error, StoreError) else 0
             if in_a_row >= max(_REFUSED_AT_LEAST, _REFUSED * executor.slots):
                 raise _refused(in_a_row, outcome)

@@ -198,6 +198,7 @@ def test_what_was_not_measured_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_quick_look_measures_a_little_of_everything(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--output", str(tmp_path)]
     environment = {name: value for name, value in os.environ.items() if name != "FOOTFALL_DATA"}

@@ -281,5 +281,7 @@ class _Slots:
     slots = 4
     dashboard = ""
 
-    def map_unordered(self, function: object, tasks: object) -> Iterator[Outcome[Task, int]]:
+    def map_unordered(
+        self, function: object, tasks: object, check: object = None
+    ) -> Iterator[Outcome[Task, int]]:
         raise NotImplementedError

@@ -6,18 +6,29 @@ Stand-ins for SLURM's commands, which are run for real in test_slurm.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
+from typing import Any
 
 import dask
 import pytest
+from distributed.core import Status
 
+from configs import SMALL, written
+from engine import workflow
 from engine.clusters import Batch, System, allocation, connect, executing, with_site_defaults
 from engine.clusters import batch as jobs
-from engine.clusters.batch import is_log_of
+from engine.clusters.batch import is_log_of, job_name
+from engine.clusters.keys import keys_for_this_run
 from engine.clusters.queues import send, state
-from engine.errors import ConfigError, PlanError
+from engine.config import load_config
+from engine.errors import ConfigError, LockedError, PlanError
+from engine.runs import sitting
+from engine.stores.lock import held
 
 SPEC = Batch(
     System.SLURM, workers=2, cores=1, memory="1GB", walltime="00:10:00", interface="lo",
@@ -27,19 +38,21 @@ Tools = Callable[..., None]
 
 
 @pytest.fixture
-def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tools]:
     """Commands that do what a line of shell says, and no others."""
     folder = tmp_path / "tools"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(jobs, "_LOOK", 0.2)
+    monkeypatch.setattr(jobs, "_LOOK", 0.1)
+    monkeypatch.setattr(executing, "_TICK", 0.05)
 
     def put(**commands: str) -> None:
         for name, line in commands.items():
             (folder / name).write_text(f"#!/bin/sh\n{line}\n")
             (folder / name).chmod(0o755)
 
-    return put
+    with dask.config.set({"distributed.adaptive.interval": "50ms"}):
+        yield put
 
 
 def draw(folder: Path) -> None:
@@ -78,6 +91,144 @@ def test_one_refusal_is_not_the_end(tools: Tools, tmp_path: Path) -> None:
         draw(tmp_path)
     assert not (tmp_path / "busy").exists()
     assert len((tmp_path / "sent").read_text().splitlines()) >= 5
+
+
+def test_while_a_job_waits_in_the_queue_failures_of_others_are_not_the_end(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site may let its user have fewer jobs than there are workers, or a node be broken."""
+    monkeypatch.setattr(jobs, "_LOOK", 0.05)
+    tools(
+        sbatch=f"echo x >> {tmp_path}/sent\n"
+        f"[ $(/usr/bin/wc -l < {tmp_path}/sent) = 1 ] && echo Submitted batch job 17 && exit\n"
+        "echo QOSMaxSubmitJobPerUserLimit >&2; exit 1",
+        # It is lost only after more refusals than would have been the end.
+        squeue=f"[ $(/usr/bin/wc -l < {tmp_path}/sent) -ge 10 ] || echo 17 PENDING",
+        scancel="", scontrol="",
+    )  # fmt: skip
+    with pytest.raises(PlanError, match="jobs were refused or ended at once"):
+        draw(tmp_path)
+    assert len((tmp_path / "sent").read_text().splitlines()) >= 10
+
+
+def test_jobs_that_fail_again_and_again_are_sent_ever_more_rarely(tmp_path: Path) -> None:
+    sent_after: list[float] = []
+
+    def call_later(delay: float, forget: Callable[..., None], *given: object) -> None:
+        sent_after.append(delay)
+        forget(*given)
+
+    loop = SimpleNamespace(add_callback=lambda call, *given: call(*given), call_later=call_later)
+    cluster = SimpleNamespace(workers={}, worker_spec={}, loop=loop, scheduler_info={"workers": {}})
+    watch = jobs._Jobs(cluster, SPEC, tmp_path, "x")
+    for _ in range(20):
+        refused: Any = SimpleNamespace(status=Status.running, refusal="a limit", job_id=None)
+        cluster.workers = {
+            0: refused,
+            1: SimpleNamespace(status=Status.running, refusal="", job_id="17"),
+        }
+        for _ in range(2):  # a job that failed counts once
+            watch._judge({0: refused, 1: cluster.workers[1]}, {"17"})
+        assert list(cluster.workers) == [1]
+        assert watch.hopeless(0) == ""
+    assert sent_after == [
+        min(jobs._LOOK * 2 ** (failed // 2), jobs._RARELY) for failed in range(20)
+    ]
+    watch._judge({}, set())
+    assert "20 jobs were refused" in watch.hopeless(0)
+
+
+def test_what_fails_while_workers_are_connected_is_no_fault_of_the_profile(
+    tools: Tools, tmp_path: Path
+) -> None:
+    tools(sbatch="exit 1", squeue="", scancel="")
+    with pytest.raises(ValueError, match="of another room"), connect(SPEC, tmp_path / "run"):
+        raise ValueError("of another room")
+
+
+def test_a_run_cancels_what_an_earlier_one_left_and_no_other_job(
+    tools: Tools, tmp_path: Path
+) -> None:
+    name, other = job_name(tmp_path / "run"), job_name(tmp_path / "other")
+    listed = f"5 {name}-sa\n6 {other}-sa\n7 {name}-sb\n8 x\n"
+    (tmp_path / "listed").write_text(listed)
+    tools(
+        sbatch="exit 1", scancel=f"echo $* >> {tmp_path}/cancelled",
+        squeue=f'case "$*" in *%j*) /bin/cat {tmp_path}/listed;; esac',
+    )  # fmt: skip
+    with connect(SPEC, tmp_path / "run"):
+        assert (tmp_path / "cancelled").read_text() == "5 7\n"
+
+
+def test_jobs_of_two_sittings_have_two_names(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A controller's script tells the one by which it takes them back."""
+    tools(sbatch=f"/usr/bin/grep -h -e '-J' $1 >> {tmp_path}/names; exit 1", squeue="", scancel="")
+    for mark in (None, None, "s123"):
+        if mark is not None:
+            monkeypatch.setenv("FOOTFALL_SITTING", mark)
+        with pytest.raises(PlanError):
+            draw(tmp_path)
+    names = set((tmp_path / "names").read_text().split()) - {"#SBATCH", "-J"}
+    run = job_name(tmp_path / "run")
+    assert len(names) == 3
+    assert f"{run}-s123" in names
+    assert all(name.startswith(f"{run}-s") for name in names)
+
+
+def test_a_run_removes_no_keys_of_the_one_that_took_it_over(tmp_path: Path) -> None:
+    def keys() -> list[Path]:
+        return sorted(tmp_path.rglob("*.pem"))
+
+    loser = keys_for_this_run(tmp_path)
+    loser.__enter__()
+    lost = keys()
+    with keys_for_this_run(tmp_path) as winner:
+        present = keys()
+        assert len(lost) == len(present) == 3
+        assert not set(lost) & set(present)  # whoever holds the folder removes what is left there
+        assert str(winner.tls_worker_key) in map(str, present)
+        assert {path.stat().st_mode & 0o777 for path in present} == {0o600}
+        assert present[0].parent.stat().st_mode & 0o777 == 0o700
+        loser.__exit__(None, None, None)
+        assert keys() == present
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_taken_over_stops_though_no_worker_ever_comes(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runs.held", partial(held, heartbeat=0.1))
+    tools(
+        sbatch=f"echo x >> {tmp_path}/sent; echo Submitted batch job 17",
+        squeue=f'case "$*" in *%j*) ;; *) echo 17 PENDING; echo x >> {tmp_path}/asked;; esac',
+        scancel=f"echo $* >> {tmp_path}/cancelled",
+    )
+
+    def take_over() -> None:
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.05)
+        (tmp_path / "run" / "lock-000002.json").write_text("")
+
+    taker = Thread(target=take_over)
+    taker.start()
+    with pytest.raises(LockedError, match="was taken over"):
+        workflow.run(load_config(written(tmp_path, SMALL)), tmp_path / "run", cluster=SPEC)
+    taker.join()
+    assert "17" in (tmp_path / "cancelled").read_text().split()  # its own jobs go with it
+
+
+def test_a_run_that_was_taken_over_before_it_connects_leaves_the_others_jobs_alone(
+    tools: Tools, tmp_path: Path
+) -> None:
+    tools(sbatch="exit 1", squeue="echo 5 x", scancel=f"echo $* >> {tmp_path}/cancelled")
+    with sitting(tmp_path, SPEC) as here:
+        (tmp_path / "lock-000002.json").write_text("")
+        with pytest.raises(LockedError, match="was taken over"):
+            here.workers()
+    assert not (tmp_path / "cancelled").exists()
+    assert not (tmp_path / "cluster").exists()
 
 
 def test_a_queue_that_does_not_answer_says_nothing_of_its_jobs(

@@ -717,7 +717,7 @@ def test_no_room_for_copies_is_not_blamed_on_the_store(
 
     monkeypatch.setattr(Path, "open", full)
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(TableError, match="no room for local copies") as caught:
+    with pytest.raises(TableError, match="no place for local copies") as caught:
         readers.read(far, 2001)
     assert "FOOTFALL_SCRATCH" in caught.value.remedy
     assert "s3://" not in str(caught.value)

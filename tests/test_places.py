@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -149,3 +150,14 @@ def test_a_scratch_folder_that_others_may_enter_is_refused(scratch: Path) -> Non
     scratch.mkdir(mode=0o755)
     with pytest.raises(StoreError, match="others may enter"):
         nearby.hold("one", fill_slowly)
+
+
+def test_a_scratch_without_locks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setenv("FOOTFALL_SCRATCH", str(tmp_path))
+    monkeypatch.setattr("fcntl.flock", none)
+    with pytest.raises(StoreError, match="No locks available") as caught:
+        nearby.hold("one", fill_slowly)
+    assert "FOOTFALL_SCRATCH" in caught.value.remedy

@@ -13,9 +13,17 @@ from click.testing import CliRunner
 from configs import SMALL, written
 from engine import workflow
 from engine.cli import main
-from engine.clusters import Batch, Controller, Kubernetes, System, submitted
-from engine.clusters.allocation import places
-from engine.clusters.batch import _last_words
+from engine.clusters import (
+    Allocation,
+    Batch,
+    Controller,
+    Kubernetes,
+    System,
+    submitted,
+    with_site_defaults,
+)
+from engine.clusters.allocation import command, places
+from engine.clusters.batch import _last_words, job_name
 from engine.clusters.controller import controller_script
 from engine.clusters.spec import bytes_of, clock, lifetime, seconds_of
 from engine.config import load_config, load_profile
@@ -73,7 +81,7 @@ def test_the_scripts_of_a_batch_system(system: str, tmp_path: Path) -> None:
     assert "--death-timeout 60" in worker
     # An hour, less five minutes, less half of them by which workers differ.
     assert "--lifetime 3150s --lifetime-stagger 150s" in worker
-    assert f"--tls-ca-file {tmp_path}/run/cluster/ca.pem" in worker
+    assert f"--tls-ca-file {tmp_path}/run/cluster/keys-SITTING/ca.pem" in worker
     assert f"{tmp_path}/run/logs" in worker
     expected = {
         "slurm": ["--time=08:00:00", "--mem=1908M", "--requeue", "--signal=B:USR1@120"],
@@ -90,13 +98,14 @@ def test_the_scripts_of_a_batch_system(system: str, tmp_path: Path) -> None:
     named = {"slurm": "%j.log", "pbs": "$PBS_JOBID.log", "lsf": "%J.log", "sge": "$JOB_ID.log"}
     assert log + named[system] in controller
     # Jobs of workers that wait in the queue have no scheduler to miss: they are taken back.
-    name = re.search(r"footfall-worker-\w{8}", worker)
-    assert name
+    found = re.search(r"(footfall-worker-\w{8}-)SITTING", worker)
+    assert found
+    name = f"{found[1]}$FOOTFALL_SITTING"
     assert {
-        "slurm": f"scancel --me --name={name[0]} ",
-        "pbs": f"qselect -N {name[0]} | xargs -r qdel ",
-        "lsf": f"bkill -J {name[0]} 0 ",
-        "sge": f"qdel {name[0]} ",
+        "slurm": f"scancel --me --name={name} ",
+        "pbs": f"qselect -N {name} | xargs -r qdel ",
+        "lsf": f"bkill -J {name} 0 ",
+        "sge": f"qdel {name} ",
     }[system] in controller
     times = {"slurm": "-t 01:00:00", "pbs": "-l walltime=01:00:00", "lsf": "-W 01:00"}
     assert times.get(system, "-l h_rt=01:00:00") in worker
@@ -135,8 +144,9 @@ def test_a_task_on_the_runs_own_node_is_left_to_the_run() -> None:
 @pytest.mark.parametrize(("ends", "becomes"), [("exit 75", 1), ("exit 0", 0), ("exit 2", 2)])
 def test_lsf_does_not_put_back_what_must_not_be(tmp_path: Path, ends: str, becomes: int) -> None:
     """`-Q "75"` puts back whatever ends so: past its restarts, a run must end in another way."""
-    spec = Batch(System.LSF, cores=1, memory="1GB", controller=Controller(restarts=1))
-    script = controller_script(spec, "x", ["sh", "-c", ends], tmp_path / "run", tmp_path)
+    again = Controller(restarts=1)
+    spec = Batch(System.LSF, cores=1, memory="1GB", python="sh", controller=again)
+    script = controller_script(spec, "x", ["-c", ends], tmp_path / "run", tmp_path)
     (tmp_path / "run" / "cluster").mkdir(parents=True)
     codes = [
         subprocess.run(["bash"], input=script, text=True, check=False, capture_output=True)
@@ -146,9 +156,9 @@ def test_lsf_does_not_put_back_what_must_not_be(tmp_path: Path, ends: str, becom
 
 
 def test_a_controller_that_pbs_sends_again_is_followed_by_its_new_number(tmp_path: Path) -> None:
-    spec = Batch(System.PBS, cores=1, memory="1GB")
+    spec = Batch(System.PBS, cores=1, memory="1GB", python="sh")
     folder, tools = tmp_path / "run", tmp_path / "tools"
-    script = controller_script(spec, "x", ["sh", "-c", "exit 75"], folder, tmp_path)
+    script = controller_script(spec, "x", ["-c", "exit 75"], folder, tmp_path)
     for place in (folder / "cluster", folder / "logs", tools):
         place.mkdir(parents=True)
     record = {"system": "pbs", "cluster": "", "name": "x", "job": "17.server", "at": "now"}
@@ -162,6 +172,23 @@ def test_a_controller_that_pbs_sends_again_is_followed_by_its_new_number(tmp_pat
     after = submitted(folder)
     assert after is not None
     assert after.job == "18.server"
+
+
+def test_a_controller_takes_back_the_jobs_of_its_own_run_alone(tmp_path: Path) -> None:
+    """Where it was refused, another run of the folder is at work, with workers of its own."""
+    spec = Batch(System.SLURM, cores=1, memory="1GB", python="sh")
+    command = ["-c", f"echo $FOOTFALL_SITTING >> {tmp_path}/sittings; exit 1"]
+    script = controller_script(spec, "x", command, tmp_path / "run", tmp_path)
+    written(tmp_path, f"#!/bin/sh\necho $* >> {tmp_path}/cancelled\n", "scancel").chmod(0o755)
+    for _ in range(2):
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        done = subprocess.run(["bash"], input=script, text=True, check=False, env=environment)
+        assert done.returncode == 1
+    sittings = (tmp_path / "sittings").read_text().split()
+    assert len(set(sittings)) == 2
+    name = job_name(tmp_path / "run")
+    cancelled = (tmp_path / "cancelled").read_text().splitlines()
+    assert cancelled == [f"--me --name={name}-{sitting}" for sitting in sittings]
 
 
 def test_the_manifest_of_kubernetes(tmp_path: Path) -> None:
@@ -215,8 +242,9 @@ def test_a_profile_that_is_wrong_is_refused(tmp_path: Path, text: str, named: st
 
 
 @pytest.mark.parametrize("key", ["queue", "account", "interface", "local_directory", "python"])
-def test_no_text_of_a_profile_is_read_by_a_shell(tmp_path: Path, key: str) -> None:
-    text = f'system = "slurm"\ncores = 1\nmemory = "1GB"\n{key} = "$(touch {tmp_path}/bad) x"\n'
+@pytest.mark.parametrize("what", ['system = "slurm"', 'system = "slurm allocation"\nworkers = 2'])
+def test_no_text_of_a_profile_is_read_by_a_shell(tmp_path: Path, what: str, key: str) -> None:
+    text = f'{what}\ncores = 1\nmemory = "1GB"\n{key} = "$(touch {tmp_path}/bad) x"\n'
     arguments = ["submit", written(tmp_path, SMALL), "--dry-run"]
     arguments += ["--cluster", written(tmp_path, text, "profile.toml")]
     done = CliRunner().invoke(main, list(map(str, arguments)))
@@ -226,9 +254,9 @@ def test_no_text_of_a_profile_is_read_by_a_shell(tmp_path: Path, key: str) -> No
 
 
 def test_odd_names_are_quoted_in_the_controllers_script(tmp_path: Path) -> None:
-    spec = Batch(System.SLURM, cores=1, memory="1GB")
+    spec = Batch(System.SLURM, cores=1, memory="1GB", python="echo")
     odd = "a b'; touch bad; '.toml"
-    script = controller_script(spec, "x", ["echo", odd], tmp_path / "run", tmp_path)
+    script = controller_script(spec, "x", [odd], tmp_path / "run", tmp_path)
     line = next(line for line in script.splitlines() if line.startswith("echo"))
     said = subprocess.run(
         ["bash", "-c", line.removesuffix(" &")], cwd=tmp_path, capture_output=True, text=True,
@@ -274,6 +302,60 @@ def test_what_is_the_sites_holds_for_the_controller_too(tmp_path: Path, profile:
     assert "\nmodule load x\nmodule load y\ncd x\n" in controller
     assert "/opt/python -m distributed" in worker
     assert "--interface ib0" in worker
+
+
+@pytest.mark.parametrize("profile", ['system = "slurm"', 'system = "slurm allocation"\nworkers=2'])
+def test_what_the_site_leaves_to_a_nodes_shell_is_filled_in_there(
+    tmp_path: Path, profile: str
+) -> None:
+    import dask
+
+    site = {
+        "cores": 1, "memory": "5GB", "local-directory": "$TMPDIR/dask",
+        "python": "$HOME/env/bin/python",
+    }  # fmt: skip
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in site.items()}):
+        output = dry_run(tmp_path, profile)
+    assert "\n$HOME/env/bin/python -m engine.cli run " in script_of(output, "controller")
+    worker = script_of(output, "worker")
+    assert "$HOME/env/bin/python -m distributed" in worker
+    assert "--local-directory $TMPDIR/dask" in worker
+
+
+def test_a_step_of_an_allocation_fills_in_what_is_the_sites(tmp_path: Path) -> None:
+    import dask
+
+    site = {"local-directory": "$SCRATCH/dask", "python": "$SAYS"}
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in site.items()}):
+        spec = with_site_defaults(Allocation(2, memory="1GB", encrypted=False))
+    words = command(spec, "tcp://n1:1;$(touch bad)", 0, "n1", None)
+    said = subprocess.run(
+        words[words.index("sh") :], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={"PATH": "/usr/bin:/bin", "SCRATCH": "/scratch/me", "SAYS": "echo"},
+    ).stdout  # fmt: skip
+    assert said.startswith("-m distributed.cli.dask_worker tcp://n1:1;$(touch bad) --name task-0")
+    assert said.endswith("--local-directory /scratch/me/dask\n")
+    assert not (tmp_path / "bad").exists()
+
+
+@pytest.mark.parametrize("profile", ['system = "slurm"', 'system = "slurm allocation"\nworkers=2'])
+def test_a_sites_prologue_stays_whole_beside_the_profiles(tmp_path: Path, profile: str) -> None:
+    """Lines of a shell mean what they mean where they stand: an equal one is not the same."""
+    import dask
+
+    sites = ["module purge", "if [ -r x ]; then\n\t. x\nfi"]
+    site = {"cores": 1, "memory": "5GB", "job-script-prologue": sites}
+    text = f'{profile}\nprologue = ["if [ -r y ]; then", ". y", "fi", "module purge"]'
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in site.items()}):
+        output = dry_run(tmp_path, text)
+    whole = (
+        "\nmodule purge\nif [ -r x ]; then\n\t. x\nfi\nif [ -r y ]; then\n. y\nfi\nmodule purge\n"
+    )
+    sent = ["controller", "worker"] if "allocation" not in profile else ["controller"]
+    for name in sent:
+        script = script_of(output, name)
+        assert script.count(whole) == 1
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
 
 
 def test_only_batch_systems_are_sent_a_run(tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ def refused_before(result: Result, slurm: Slurm, folder: Path) -> str:
         (PROFILE.replace("cores = 1", 'cores = 1\nqueue = "$(touch bad)"'), "cannot carry"),
         (PROFILE.replace("cores = 1", 'cores = 1\ninterface = "a;b"'), "cannot carry"),
         (PROFILE.replace("cores = 1", 'cores = 1\npython = "a b"'), "cannot carry"),
+        (PROFILE.replace("er]", 'er]\nqueue = "$(touch bad)"'), "cannot carry"),
         (PROFILE.replace('memory = "2GB"\n\n', 'memory = "60MB"\n\n'), "a worker of 1 threads"),
         (PROFILE.replace('er]\nmemory = "2GB"', 'er]\nmemory = "60MB"'), "controller.memory"),
         (

@@ -26,13 +26,14 @@ from benchmarks.chaos.places import (
     Moods,
     Storage,
     chunks,
+    documents,
     fill_up,
     small_disk,
 )
 from benchmarks.chaos.processes import HEARTBEAT, LONG, PATIENCE, Command, Forks, Seen, standing
 from benchmarks.chaos.slurm import Slurm, Submitted
 from engine.stores.durable import names, read, remove, write_atomically
-from engine.stores.places import Remote, place
+from engine.stores.places import Place, Remote, place
 from engine.stores.record import read_record
 
 T = TypeVar("T")
@@ -319,8 +320,7 @@ def _let_through(seen: Seen, words: str) -> list[str]:
 
 def _locks(folder: str) -> int:
     """How many runs have held the lock, by the number of the newest."""
-    run = place(folder)
-    found = [_LOCK.fullmatch(name) for one in (run, run / "base") for name in names(one)]
+    found = [_LOCK.fullmatch(name) for name in names(place(folder))]
     return max((int(one[1]) for one in found if one), default=0)
 
 
@@ -390,13 +390,14 @@ def store_refuses(trial: Trial) -> None:
     trial.what = f"{answer} on {request}, {'three times' if once else 'lasting'}"
     trial.blow()
     moods.refuse(request, answer, 3 if once else -1)
+    there = len(entries(trial.folder)) if request == "PUT" else 0
     trial.seen.append(command.ended())
     trial.struck += moods.refusals
     moods.calm()
     code = trial.seen[-1].code
     if once and answer == BUSY and code:
         trial.faults.append(f"exit code {code}, and the store was busy for a moment only")
-    if not once and request == "PUT" and not code and len(trial._before) < trial.blocks:
+    if not once and request == "PUT" and not code and there < trial.blocks:
         trial.faults.append("complete without having written anything")
     trial.finish()
 
@@ -431,13 +432,18 @@ def torn_chunk(trial: Trial) -> None:
 
 def flipped_bit(trial: Trial) -> None:
     """A bit of a chunk is another one."""
+    _damaged(trial, lambda content: _flipped(trial, content))
 
-    def flip(content: bytes) -> bytes:
-        changed = bytearray(content)
-        changed[trial.rng.integers(len(changed))] ^= 1 << int(trial.rng.integers(8))
-        return bytes(changed)
 
-    _damaged(trial, flip)
+def flipped_metadata(trial: Trial) -> None:
+    """A bit of an array's metadata is another one: its shape, say."""
+    _damaged(trial, lambda content: _flipped(trial, content), documents)
+
+
+def _flipped(trial: Trial, content: bytes) -> bytes:
+    changed = bytearray(content)
+    changed[trial.rng.integers(len(changed))] ^= 1 << int(trial.rng.integers(8))
+    return bytes(changed)
 
 
 def deleted_chunk(trial: Trial) -> None:
@@ -445,12 +451,16 @@ def deleted_chunk(trial: Trial) -> None:
     _damaged(trial, lambda _: None)
 
 
-def _damaged(trial: Trial, change: Callable[[bytes], bytes | None]) -> None:
+def _damaged(
+    trial: Trial,
+    change: Callable[[bytes], bytes | None],
+    files: Callable[[Place], list[Place]] = chunks,
+) -> None:
     trial.arena.storage.copy(trial.arena.whole, trial.folder)
-    found = chunks(place(trial.folder) / "base")
+    found = files(place(trial.folder) / "base")
     count = int(trial.rng.integers(1, 4))
     struck = [found[i] for i in trial.rng.choice(len(found), count, replace=False)]
-    trial.what, trial.struck = f"{count} chunks", count
+    trial.what, trial.struck = f"{count} {files.__name__}", count
     for path in struck:
         content = change(read(path))
         if content is None:
@@ -516,6 +526,7 @@ ON_DISK: Mapping[str, Kind] = {
     "full disk": full_disk,
     "torn chunk": torn_chunk,
     "flipped bit": flipped_bit,
+    "flipped metadata": flipped_metadata,
     "deleted chunk": deleted_chunk,
     "torn ledger entry": torn_ledger_entry,
     "leftovers": leftovers,
@@ -566,6 +577,7 @@ ON_SLURM: Mapping[str, Kind] = {
     "controller killed": controller_killed,
     "torn chunk": torn_chunk,
     "flipped bit": flipped_bit,
+    "flipped metadata": flipped_metadata,
     "deleted chunk": deleted_chunk,
     "torn ledger entry": torn_ledger_entry,
     "leftovers": leftovers,

@@ -82,9 +82,17 @@ def _remote(url: str) -> Remote:
 
 def chunks(scenario: Place) -> list[Place]:
     """The chunks of all arrays of an ensemble."""
+    return [array / n for array in _arrays(scenario) for n in names(array) if n.startswith("c")]
+
+
+def documents(scenario: Place) -> list[Place]:
+    """The metadata of all arrays of an ensemble."""
+    return [array / "zarr.json" for array in _arrays(scenario)]
+
+
+def _arrays(scenario: Place) -> list[Place]:
     store = scenario / "ensemble.zarr"
-    arrays = [store / name for name in names(store) if name != "zarr.json"]
-    return [array / name for array in arrays for name in names(array) if name.startswith("c")]
+    return [store / name for name in names(store) if name != "zarr.json"]
 
 
 # --- a small disk -------------------------------------------------------------------------------

@@ -222,8 +222,9 @@ class Site:
         return f"tcp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start whatever is not running."""
+        """Start whatever is not running; workers that knew another scheduler end first."""
         if self._scheduler is None or not self._scheduler.is_alive():
+            self.stop()  # a worker on its way out would be taken for one that is there
             log = self._forks.folder / "scheduler"
             self._scheduler = self._forks.start(_schedule, self.port, log)
         ends = time.monotonic() + ENDING

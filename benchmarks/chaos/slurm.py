@@ -108,7 +108,7 @@ class Submitted:
 
 @contextmanager
 def slurm(folder: Path) -> Iterator[Slurm]:
-    """A SLURM of three nodes on this machine; it needs root, `slurm-wlm` and `munge`."""
+    """A SLURM of four nodes on this machine; it needs root, `slurm-wlm` and `munge`."""
     sys.path.append(str(ROOT / "tests"))
     import slurm_site
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -82,13 +83,16 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
 def command(
     spec: Allocation, address: str, number: int, node: str, security: Security | None
 ) -> list[str]:
-    """How one worker is started inside the allocation, on one of its nodes."""
+    """How one worker is started inside the allocation, on one of its nodes.
+
+    Of a profile that holds what is the site's, whose texts a shell of the node fills in.
+    """
     step = ["srun", "--exact", "--nodes=1", "--ntasks=1", f"--cpus-per-task={spec.cores}"]
     step.append(f"--nodelist={node}")
     if spec.memory is not None:  # as the allocation was asked for
         step.append(f"--mem-per-cpu={slurm_memory(spec.memory, spec.cores)}")
     worker = [
-        spec.python or sys.executable, "-m", "distributed.cli.dask_worker", address,
+        "-m", "distributed.cli.dask_worker", address,
         "--name", f"task-{number}", "--nthreads", str(spec.cores), "--nanny", "--no-dashboard",
         "--memory-limit", str(bytes_of(spec.memory) if spec.memory else 0),
         "--death-timeout", str(DEATH_TIMEOUT),
@@ -96,9 +100,10 @@ def command(
     ]  # fmt: skip
     if spec.interface is not None:
         worker += ["--interface", spec.interface]
+    line = f"exec {spec.python or shlex.quote(sys.executable)} {shlex.join(worker)}"
     if spec.local_directory is not None:
-        worker += ["--local-directory", spec.local_directory]
-    return [*step, *worker]
+        line += f" --local-directory {spec.local_directory}"
+    return [*step, "sh", "-c", line]
 
 
 def places(tasks: str, nodes: Sequence[str], own: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import tempfile
 import time
@@ -14,6 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import dask
 from distributed import Client
@@ -22,7 +24,7 @@ from distributed.core import Status
 from engine.clusters import queues
 from engine.clusters.admitting import check
 from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed
-from engine.clusters.guarding import one_line, plain, refuse_odd_path
+from engine.clusters.guarding import refuse_odd_path
 from engine.clusters.keys import keys_for_this_run, named_keys
 from engine.clusters.site import PAYS, jobqueue, site, with_site_defaults
 from engine.clusters.spec import DEATH_TIMEOUT, Batch, System, clock, lifetime, seconds_of
@@ -37,6 +39,8 @@ _CLASSES = {
 _LOG = logging.getLogger("footfall")
 _LOOK, _SELDOM = 10.0, 60.0  # seconds between two looks at the queue, without workers and with
 _FAILED = 3  # times as many jobs as workers may be refused or end before any has connected
+_RARELY = 600.0  # seconds at most until a job that failed is sent again
+SITTING = "FOOTFALL_SITTING"  # where a controller's script tells the mark of its workers' jobs
 # What makes a job see the environment it is sent from, where it does not anyway.
 _ENVIRONMENT = {System.PBS: ("-V",), System.SGE: ("-V",)}
 _TAIL = 30  # lines of a worker's log that tell how it died
@@ -45,6 +49,8 @@ _TAIL = 30  # lines of a worker's log that tell how it died
 @contextmanager
 def batch(spec: Batch, folder: Path) -> Iterator[Cluster]:
     """Start a scheduler here and workers as jobs; keep as many alive as asked.
+
+    Jobs that an earlier run of this folder left in the queue are cancelled.
 
     Raises:
         ConfigError: the profile cannot be used here.
@@ -56,59 +62,96 @@ def batch(spec: Batch, folder: Path) -> Iterator[Cluster]:
     with suppress(ConfigError):
         if spec.system is System.SLURM:  # of a controller that was killed
             queues.cancel_named(job_name(folder))
+    name = job_name(folder, os.environ.get(SITTING) or f"s{uuid4().hex[:8]}")
     with (
         dask.config.set(OURS_ELSEWHERE),
-        _cluster(spec, folder) as cluster,
+        _cluster(spec, folder, name) as cluster,
     ):
         cluster.adapt(minimum=spec.workers, maximum=spec.workers)
         with Client(cluster) as client:
             check(client)
             port = urlsplit(str(client.dashboard_link)).port
             dashboard = f"http://127.0.0.1:{port}/status" if port else ""
-            yield Distributed(client, spec.slots, dashboard, _Jobs(cluster, spec, folder))
+            yield Distributed(client, spec.slots, dashboard, _Jobs(cluster, spec, folder, name))
 
 
 def script(spec: Batch, folder: Path) -> str:
     """The script of a worker's job, but for the address of its scheduler, without sending any."""
-    with _cluster(with_site_defaults(spec), folder.absolute(), made=False) as cluster:
-        return str(cluster.job_script())
+    spec, folder = with_site_defaults(spec), folder.absolute()
+    job = _options(spec, folder, job_name(folder, "SITTING"))
+    job["security"] = named_keys(folder / "cluster") if spec.encrypted else None
+    for own in ("shared_temp_directory", "scheduler_options", "silence_logs"):
+        job.pop(own)
+    logs = job.pop("log_directory")
+    with tempfile.TemporaryDirectory() as made, _profile_refused(spec.system):
+        # dask-jobqueue makes the folder it is told
+        job = _kind(spec.system).job_cls("SCHEDULER", name="WORKER", log_directory=made, **job)
+        return str(job.job_script()).replace(made, logs)
 
 
-def job_name(folder: Path) -> str:
-    """The name of a run's worker jobs, by which those left behind are found."""
-    return f"footfall-worker-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+def job_name(folder: Path, mark: str = "") -> str:
+    """The name of the jobs of workers of a run, and with a `mark` of one sitting of it.
+
+    By the first part whoever holds the run folder finds what an earlier sitting left behind; by all
+    of it a sitting that ends takes back its own, for by then another may be at work.
+    """
+    of_the_run = f"footfall-worker-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    return f"{of_the_run}-{mark}" if mark else of_the_run
 
 
 @contextmanager
-def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
-    """The cluster of dask-jobqueue; not `made`, one that never starts and only knows its script."""
+def _cluster(spec: Batch, folder: Path, name: str) -> Iterator[Any]:
+    """The cluster of dask-jobqueue."""
+    options, kind = _options(spec, folder, name), _kind(spec.system)
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        if spec.encrypted:
+            options["security"] = stack.enter_context(keys_for_this_run(folder / "cluster"))
+        with _profile_refused(spec.system):
+            cluster = kind(job_cls=_that_tells(kind.job_cls), **options)
+        yield stack.enter_context(cluster)
+
+
+def _kind(system: System) -> Any:
+    return getattr(jobqueue(), _CLASSES[system])
+
+
+@contextmanager
+def _profile_refused(system: System) -> Iterator[None]:
+    """What dask-jobqueue says of a profile, while it makes something of it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"dask-jobqueue refuses the profile: {error}",
+            where=f"cluster, system {system}",
+            remedy="mend the profile or ~/.config/dask/jobqueue.yaml",
+        ) from error
+
+
+def _options(spec: Batch, folder: Path, name: str) -> dict[str, Any]:
+    """What dask-jobqueue is told, but for keys; of a profile that holds what is the site's."""
     refuse_odd_path(folder)
-    logs, keys = folder / "logs", folder / "cluster"
-    if made:
-        logs.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {
+    return {
         "cores": spec.cores,
         "memory": spec.memory,
         "processes": 1,
         "walltime": None if spec.walltime is None else _walltime(spec),
-        "queue": plain(spec.queue, "queue"),
-        PAYS.get(spec.system, "account"): plain(spec.account, "account"),
-        "interface": plain(spec.interface, "interface"),
-        "local_directory": plain(spec.local_directory, "local_directory"),
-        "python": plain(spec.python, "python"),
-        "job_name": job_name(folder),
-        "job_extra_directives": [
-            *_ENVIRONMENT.get(spec.system, ()),
-            *(one_line(line, "cluster.directives") for line in spec.directives),
-        ],
-        "job_script_prologue": [one_line(line, "cluster.prologue") for line in spec.prologue],
+        "queue": spec.queue,
+        PAYS.get(spec.system, "account"): spec.account,
+        "interface": spec.interface,
+        "local_directory": spec.local_directory,
+        "python": spec.python,
+        "job_name": name,
+        "job_extra_directives": [*_ENVIRONMENT.get(spec.system, ()), *spec.directives],
+        "job_script_prologue": list(spec.prologue),
         "worker_extra_args": [
             *(site(spec.system, "worker-extra-args") or ()),
             *_worker_arguments(spec),
         ],
         "death_timeout": DEATH_TIMEOUT,
-        "shared_temp_directory": str(keys),
-        "security": named_keys(keys) if spec.encrypted else None,
+        "shared_temp_directory": str(folder / "cluster"),
+        "security": None,
         "protocol": "tls://" if spec.encrypted else "tcp://",
         "scheduler_options": {
             # Whoever may reach the node must not read it; a tunnel shows it to the user.
@@ -116,43 +159,8 @@ def _cluster(spec: Batch, folder: Path, *, made: bool = True) -> Iterator[Any]:
             **(site(spec.system, "scheduler-options") or {}),
         },
         "silence_logs": "critical",  # what went wrong is told by outcomes
+        "log_directory": str(folder / "logs"),
     }
-    options["log_directory"] = str(logs)
-    kind = getattr(jobqueue(), _CLASSES[spec.system])
-    try:
-        if not made:
-            yield _Dry(kind, options)
-            return
-        with ExitStack() as stack:
-            if spec.encrypted:
-                options["security"] = stack.enter_context(keys_for_this_run(keys))
-            job = _that_tells(kind.job_cls)
-            cluster = stack.enter_context(kind(job_cls=job, **options))
-            yield cluster
-    except (ValueError, TypeError) as error:
-        raise ConfigError(
-            f"dask-jobqueue refuses the profile: {error}",
-            where=f"cluster, system {spec.system}",
-            remedy="mend the profile or ~/.config/dask/jobqueue.yaml",
-        ) from error
-
-
-class _Dry:
-    """The script of a cluster that is not started."""
-
-    def __init__(self, kind: Any, options: dict[str, Any]) -> None:
-        own = {"shared_temp_directory", "scheduler_options", "silence_logs"}
-        job = {name: value for name, value in options.items() if name not in own}
-        logs = job.pop("log_directory")
-        with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the folder it is told
-            self._script = (
-                kind.job_cls("SCHEDULER", name="WORKER", log_directory=made, **job)
-                .job_script()
-                .replace(made, logs)
-            )
-
-    def job_script(self) -> str:
-        return str(self._script)
 
 
 def _walltime(spec: Batch) -> str:
@@ -170,32 +178,40 @@ def _worker_arguments(spec: Batch) -> list[str]:
 
 
 def _that_tells(kind: Any) -> Any:
-    """A job of dask-jobqueue which keeps why it could not be sent."""
+    """A job of dask-jobqueue which keeps why it could not be sent.
+
+    An error of it would stop whatever `SpecCluster` does at that moment, and were it to close,
+    it would never end.
+    """
 
     async def start(job: Any) -> None:
         try:
             await kind.start(job)
         except Exception as error:
-            job.refusal = str(error).rpartition("stderr:\n")[2].strip() or str(error)
-            job.status = Status.failed  # or `SpecCluster` would send it once more, unseen
-            raise
+            job.refusal = str(error).rpartition("stderr:\n")[2].strip() or repr(error)
+            job.status = Status.running  # or it would be sent once more, unseen
 
-    return type(kind.__name__, (kind,), {"start": start, "refusal": ""})
+    async def close(job: Any) -> None:
+        await kind.close(job)
+        job.status = Status.closed  # or `SpecCluster` would not end while it is asked for
+
+    return type(kind.__name__, (kind,), {"start": start, "close": close, "refusal": ""})
 
 
 class _Jobs:
     """The jobs behind the workers: which are gone, and what they left in their logs.
 
     dask-jobqueue notices neither a job that was refused nor one that ended before its worker
-    connected. Such a job is forgotten here, so that another is sent in its place.
+    connected. Such a job is forgotten here, ever later, so that another is sent in its place.
+    While others wait in the queue or start, that is all: they may work where these could not.
     """
 
-    def __init__(self, cluster: Any, spec: Batch, folder: Path) -> None:
-        self._cluster, self._spec, self._folder = cluster, spec, folder
+    def __init__(self, cluster: Any, spec: Batch, folder: Path, name: str) -> None:
+        self._cluster, self._spec, self._folder, self._name = cluster, spec, folder, name
         self._numbers: dict[str, str] = {}  # of the last job of each worker there has been
         self._arrived: set[str] = set()  # jobs whose worker has connected
         self._failed: list[tuple[str, str]] = []  # lately, before any: number, or refusal
-        self._told = ""
+        self._told, self._living = "", False  # whether the queue last knew a job of ours
         self._answers: SimpleQueue[tuple[dict[Any, Any], set[str] | None]] = SimpleQueue()
         self._asking, self._next = False, time.monotonic() + _LOOK
 
@@ -215,20 +231,27 @@ class _Jobs:
             # A batch system may take a minute to answer, for which nobody waits.
             self._asking = True
             Thread(target=self._ask, args=(jobs,), name="footfall asks", daemon=True).start()
-        return self._verdict() if len(self._failed) >= _FAILED * self._spec.workers else ""
+        if self._living or len(self._failed) < _FAILED * self._spec.workers:
+            return ""
+        return self._verdict()
 
     def _ask(self, jobs: dict[Any, Any]) -> None:
         numbers = [job.job_id for job in jobs.values() if job.job_id]
         try:
-            alive = queues.alive(self._spec.system, job_name(self._folder), numbers)
+            alive = queues.alive(self._spec.system, self._name, numbers)
         except ConfigError:  # busy, or being restarted
             self._answers.put((jobs, None))
         else:
             self._answers.put((jobs, alive))
 
     def _judge(self, jobs: dict[Any, Any], alive: set[str] | None) -> None:
+        later = min(_LOOK * 2.0 ** (len(self._failed) // self._spec.workers), _RARELY)
+        if alive is not None:
+            self._living = bool(alive)
         for name, job in jobs.items():
-            if job.status is Status.failed:
+            if job.status is Status.closed:  # judged already, and not yet forgotten
+                continue
+            if job.refusal:
                 if job.refusal != self._told:
                     _LOG.warning("a worker's job was refused, and is sent again: %s", job.refusal)
                 self._told = job.refusal
@@ -239,13 +262,14 @@ class _Jobs:
                 failed = (job.job_id, "")
             if alive is not None:  # what is refused while nobody answers says nothing
                 self._failed.append(failed)
-            self._cluster.loop.add_callback(self._forget, name, job)
+            job.status = Status.closed
+            loop = self._cluster.loop
+            loop.add_callback(loop.call_later, later, self._forget, name, job)
 
     def _forget(self, name: Any, job: Any) -> None:
         if self._cluster.workers.get(name) is job:
             del self._cluster.workers[name]
             self._cluster.worker_spec.pop(name, None)
-        job.status = Status.closed
 
     def _verdict(self) -> str:
         number, refusal = self._failed[-1]

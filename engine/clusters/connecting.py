@@ -36,7 +36,8 @@ def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
 
     Args:
         folder: the run folder, for logs of workers and what they need to find their scheduler; a
-            temporary one if not given.
+            temporary one if not given. Whoever connects holds it: what earlier runs left there and
+            in the queue is taken away.
 
     Raises:
         PlanError: a worker is not like this process.
@@ -58,13 +59,15 @@ def connect(profile: Profile, folder: Path | None = None) -> Iterator[Cluster]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """That a scheduler is lost is told by one error, not by Dask's log as well."""
-    logger = logging.getLogger("distributed.client")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched", "comm")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _way(profile: Profile, folder: Path) -> AbstractContextManager[Cluster]:

@@ -9,11 +9,12 @@ failed.
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.clusters.batch import job_name
-from engine.clusters.guarding import one_line, plain, refuse_odd_path
+from engine.clusters.batch import SITTING, job_name
+from engine.clusters.guarding import refuse_odd_path
 from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import (
     Allocation,
@@ -44,7 +45,8 @@ def controller_script(
 
     Args:
         name: of the job.
-        command: the run, as a list of words.
+        command: the run, as the words that follow the interpreter: the profile's, the site's, or
+            this one.
         folder: the run folder; logs go to `logs/` in it, the script to `cluster/`.
         where: the folder the command is to be run in.
 
@@ -58,7 +60,6 @@ def controller_script(
     pbs = system is System.PBS
     restarts = spec.controller.restarts if isinstance(spec, Batch) else spec.restarts
     header = _header(spec, name, folder)
-    prologue = [one_line(line, "cluster.prologue") for line in spec.prologue]
     place = folder / "cluster"
     again = {
         System.SLURM: 'scontrol requeue "$SLURM_JOB_ID"',
@@ -74,9 +75,10 @@ def controller_script(
             # PBS cannot name a log by its job, and would overwrite another name.
             *([f"exec >> {folder}/logs/controller-$PBS_JOBID.log 2>&1"] if pbs else []),
             f"cd {shlex.quote(str(where))} || exit 1",
-            *prologue,
+            *spec.prologue,
             f"starts={place / STARTS}",
-            f"{shlex.join(command)} &",
+            f"export {SITTING}=s$RANDOM$RANDOM",
+            f"{spec.python or shlex.quote(sys.executable)} {shlex.join(command)} &",
             "run=$! cancelled=",
             *_timer(spec),
             "trap 'kill -TERM $run 2>/dev/null' USR1  # the walltime is near",
@@ -102,10 +104,14 @@ def controller_script(
 
 
 def _dismissal(spec: Batch | Allocation, folder: Path) -> list[str]:
-    """A run that was killed leaves jobs of workers; those of one that ended have ended."""
+    """A run that was killed leaves jobs of workers; those of one that ended have ended.
+
+    Only its own: by now another run may be at work in the folder.
+    """
     if not isinstance(spec, Batch):
         return []
-    return [_DISMISS[spec.system].format(job_name(folder)) + " >/dev/null 2>&1"]
+    name = job_name(folder, f"${SITTING}")
+    return [_DISMISS[spec.system].format(name) + " >/dev/null 2>&1"]
 
 
 def _timer(spec: Batch | Allocation) -> list[str]:
@@ -123,8 +129,7 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
     system = spec.system if isinstance(spec, Batch) else System.SLURM
     own = spec.controller if isinstance(spec, Batch) else spec
     walltime = None if own.walltime is None else seconds_of(own.walltime)
-    queue = plain(own.queue or spec.queue, "queue")
-    account = plain(spec.account, "account")
+    queue, account = own.queue or spec.queue, spec.account
     memory = None if own.memory is None else -(-bytes_of(own.memory) // 10**6)
     cores, grace = own.cores, own.grace
     given: list[tuple[str, object]]
@@ -198,4 +203,4 @@ def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
 
 def _lines(mark: str, given: list[tuple[str, object]], directives: Sequence[str]) -> list[str]:
     own = [f"{mark}{option}{value}" for option, value in given if value is not None]
-    return [*own, *(mark + one_line(line, "cluster.directives") for line in directives)]
+    return [*own, *(mark + line for line in directives)]

@@ -66,6 +66,10 @@ class Outcome(Generic[TaskType, Result]):
     seconds: float = 0.0
 
 
+def _nothing() -> None:
+    pass
+
+
 class Cluster(Protocol):
     """Something that runs tasks."""
 
@@ -73,11 +77,17 @@ class Cluster(Protocol):
     dashboard: str
 
     def map_unordered(
-        self, function: Callable[[TaskType], Result], tasks: Iterable[TaskType]
+        self,
+        function: Callable[[TaskType], Result],
+        tasks: Iterable[TaskType],
+        check: Callable[[], None] = _nothing,
     ) -> Iterator[Outcome[TaskType, Result]]:
         """Apply `function` to every task; yield outcomes as they come, in any order.
 
         Tasks are taken from the iterable as slots come free.
+
+        Args:
+            check: asked again and again, also while no outcome comes; what it raises ends it all.
 
         Raises:
             StoppedError: there is no scheduler any more, or no worker will come any more.
@@ -105,9 +115,13 @@ class Serial:
     dashboard = ""
 
     def map_unordered(
-        self, function: Callable[[TaskType], Result], tasks: Iterable[TaskType]
+        self,
+        function: Callable[[TaskType], Result],
+        tasks: Iterable[TaskType],
+        check: Callable[[], None] = _nothing,
     ) -> Iterator[Outcome[TaskType, Result]]:
         for task in tasks:
+            check()
             yield Outcome(task, *attempt(function, task))
 
 
@@ -147,11 +161,15 @@ class Distributed:
         self.slots, self.dashboard = slots, dashboard
 
     def map_unordered(
-        self, function: Callable[[TaskType], Result], tasks: Iterable[TaskType]
+        self,
+        function: Callable[[TaskType], Result],
+        tasks: Iterable[TaskType],
+        check: Callable[[], None] = _nothing,
     ) -> Iterator[Outcome[TaskType, Result]]:
         wave = _Wave(self._client, self._watch, function, iter(tasks), self._met)
         try:
             while wave.goes_on():
+                check()
                 yield from wave.outcomes()
         finally:
             self._met = wave.met

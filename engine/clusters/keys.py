@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +22,11 @@ _PARTS = {
 
 @contextmanager
 def keys_for_this_run(folder: Path) -> Iterator[Security]:
-    """New keys; what workers need lies in `folder`, for this user's eyes, until the end.
+    """New keys; what workers need lies in a folder in `folder`, for this user alone, until the end.
 
-    A controller that is killed leaves its keys behind: they open nothing, for its scheduler is
-    gone, and the next one replaces them.
+    Of each sitting it is another, so that a run which was taken over can remove its own alone. A
+    controller that is killed leaves its keys behind: they open nothing, for its scheduler is gone,
+    and the next one, which holds the run folder, removes them.
 
     Raises:
         ConfigError: the package that makes keys is not installed.
@@ -37,24 +40,20 @@ def keys_for_this_run(folder: Path) -> Iterator[Security]:
             remedy="pip install 'footfall[jobqueue]', or `encrypted = false` on a trusted network",
         ) from None
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = []
-    try:
+    for left in folder.glob("keys-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="keys-", dir=folder, ignore_cleanup_errors=True) as own:
         for part, name in _PARTS.items():
-            path = folder / name
-            path.unlink(missing_ok=True)
+            path = Path(own, name)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(getattr(security, part))
-            written.append(path)
             setattr(security, part, str(path))
         yield security
-    finally:
-        for path in written:
-            path.unlink(missing_ok=True)
 
 
 def named_keys(folder: Path) -> Security:
     """The names alone, for scripts that are only shown."""
-    files = {part: str(folder / name) for part, name in _PARTS.items()}
+    files = {part: str(folder / "keys-SITTING" / name) for part, name in _PARTS.items()}
     return Security(require_encryption=True, **files)
 
 

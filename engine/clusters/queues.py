@@ -134,13 +134,17 @@ def hostnames(nodes: str) -> list[str]:
     return _said(["scontrol", "show", "hostnames", nodes]).split()
 
 
-def cancel_named(name: str) -> None:
-    """Cancel SLURM's jobs of this name.
+def cancel_named(beginning: str) -> None:
+    """Cancel SLURM's jobs whose names begin so.
 
     Raises:
         ConfigError: SLURM does not answer.
     """
-    _said(["scancel", "--me", f"--name={name}"])
+    listed = _said(["squeue", "--noheader", "--me", "--format=%i %j"]).splitlines()
+    jobs = (line.split(maxsplit=1) for line in listed)
+    numbers = [job[0] for job in jobs if job[-1].startswith(beginning)]
+    if numbers:
+        _said(["scancel", *numbers])
 
 
 def cluster(system: System) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import dask
 
+from engine.clusters.guarding import one_line, plain
 from engine.clusters.spec import Allocation, Batch, System, clock, seconds_of
 from engine.errors import ConfigError, within
 
@@ -19,20 +20,34 @@ PAYS = {System.LSF: "project", System.SGE: "project"}  # who pays; an "account" 
 
 
 def with_site_defaults(spec: Jobs) -> Jobs:
-    """The profile with what it leaves out as the site has it; a second time changes nothing.
+    """The profile, as it was read, with what it leaves out as the site has it.
+
+    To be asked once of a profile: a second time it would take the site's texts for the profile's,
+    and put the site's prologue before itself. From here on every text may stand in a script. The
+    profile's are refused where a shell would not read them as they stand; the site's may hold what
+    a node's shell is to fill in, such as `$TMPDIR`.
 
     Raises:
-        ConfigError: neither says how large a job is, or dask-jobqueue is not installed.
+        ConfigError: a text cannot stand in a script, neither says how large a job is, or
+            dask-jobqueue is not installed.
     """
     system = spec.system if isinstance(spec, Batch) else System.SLURM
+    if isinstance(spec, Batch):
+        plain(spec.controller.queue, "controller.queue")
+    own = tuple(one_line(line, "cluster.directives") for line in spec.directives)
+    sites = (one_line(line, "directives") for line in _lines(system, "job-extra-directives"))
     filled: dict[str, Any] = {
-        "queue": spec.queue or site(system, "queue"),
-        "account": spec.account or site(system, PAYS.get(system, "account")),
-        "interface": spec.interface or site(system, "interface"),
-        "local_directory": spec.local_directory or site(system, "local-directory"),
-        "python": spec.python or site(system, "python"),
-        "directives": _after(site(system, "job-extra-directives"), spec.directives),
-        "prologue": _after(site(system, "job-script-prologue"), spec.prologue),
+        "queue": plain(spec.queue, "queue") or _text(system, "queue"),
+        "account": plain(spec.account, "account") or _text(system, PAYS.get(system, "account")),
+        "interface": plain(spec.interface, "interface") or _text(system, "interface"),
+        "local_directory": plain(spec.local_directory, "local_directory")
+        or _text(system, "local-directory"),
+        "python": plain(spec.python, "python") or _text(system, "python"),
+        "directives": (*(line for line in sites if line not in own), *own),
+        "prologue": (
+            *_lines(system, "job-script-prologue"),
+            *(one_line(line, "cluster.prologue") for line in spec.prologue),
+        ),
     }
     return replace(spec, **filled, **(_size(spec) if isinstance(spec, Batch) else {}))
 
@@ -75,9 +90,13 @@ def jobqueue() -> Any:
         ) from None
 
 
-def _after(sites: list[str] | None, own: tuple[str, ...]) -> tuple[str, ...]:
-    lines = [line for text in sites or () for line in text.splitlines()]
-    return (*(line for line in lines if line not in own), *own)
+def _text(system: System, key: str) -> str | None:
+    value = site(system, key)
+    return None if value is None else one_line(str(value), f"jobqueue.{system}.{key}")
+
+
+def _lines(system: System, key: str) -> list[str]:
+    return [line for text in site(system, key) or () for line in text.splitlines()]
 
 
 def _walltime(system: System) -> str | None:

@@ -21,6 +21,7 @@ from engine.stores import nearby, objects
 from engine.stores.places import Place, Remote
 
 _HASH = "sha256.txt"
+_READ = ("time", "atime")  # when a file was last read: of sftp and others, and no other version
 _REMEDIES = {
     errno.ENOENT: "check the address and its spelling",
     errno.ENODEV: "check the name of the bucket",
@@ -92,7 +93,8 @@ def _with_addresses(text: str) -> str:
 
 def _name(place: Remote, found: Mapping[str, Any]) -> str:
     """The name of the copy of that version of an object of which the store tells this."""
-    told = json.dumps({"place": str(place), **found}, sort_keys=True, default=str)
+    facts = {name: fact for name, fact in found.items() if name not in _READ}
+    told = json.dumps({"place": str(place), **facts}, sort_keys=True, default=str)
     return f"input-{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}"
 
 

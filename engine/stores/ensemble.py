@@ -193,8 +193,14 @@ class Ensemble:
             ) from error
 
     def _damage(self) -> list[Problem]:
-        top = self._root()
-        shared = hierarchy.strange(self.store, top) | self._unsound(top)
+        while True:
+            reach, top = self.ledger.reach(), self._root()
+            found = self._damage_below(top, reach)
+            if not found or self._root() == top:  # else a run has made room meanwhile
+                return found
+
+    def _damage_below(self, top: Root, reach: int) -> list[Problem]:
+        shared = hierarchy.strange(self.store, top) | self._unsound(top, reach)
         problems = [Problem(None, f"{name}: {why}") for name, why in shared.items()]
         entries = self.ledger.entries()
         files = hierarchy.chunks(self.store, self.axes)
@@ -205,10 +211,10 @@ class Ensemble:
                 problems.append(Problem(block, why))
         return problems
 
-    def _unsound(self, top: Root) -> dict[str, str]:
+    def _unsound(self, top: Root, reach: int) -> dict[str, str]:
         """What is wrong with what all blocks share, by array."""
         reasons = hierarchy.unsound(self.store, self.axes, min(self.draws, top.draws), top.arrays)
-        if (reach := self.ledger.reach()) > top.draws:
+        if reach > top.draws:
             reasons["draw"] = f"room for {top.draws} draws a year, but blocks up to {reach}"
         return reasons
 
@@ -286,7 +292,8 @@ class Ensemble:
 
     def _refuse_gaps(self, missing: set[Block]) -> None:
         """A chunk without a file would read as NaN, and a lost coordinate as no labels at all."""
-        shared = self._unsound(self._root())
+        reach = self.ledger.reach()  # before the room, which may grow meanwhile
+        shared = self._unsound(self._root(), reach)
         finished = [block for block in self.blocks() if block not in missing]
         lost = hierarchy.absent(self.store, self.axes, finished)
         problems = [f"{name}: {why}" for name, why in shared.items()]

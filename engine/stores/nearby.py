@@ -60,7 +60,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"there is no room for local copies ({error.strerror or error})",
+            f"there is no place for local copies ({error.strerror or error})",
             where=str(path),
             remedy="free it, or export FOOTFALL_SCRATCH=/a/local/folder/with/space",
         ) from error
@@ -169,15 +169,33 @@ def _locked(folder: Path, kind: int) -> int | None:
     file = _lock_file(folder)
     with writing(folder):
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    taken = False
+    try:
+        with writing(folder):  # a file system without locks says so
+            taken = _flocked(descriptor, kind) and _is_still(file, descriptor)
+    finally:
+        if not taken:
+            os.close(descriptor)
+    return descriptor if taken else None
+
+
+def _flocked(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind)
-        if os.fstat(descriptor).st_ino == file.stat().st_ino:
-            os.utime(file)
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(file: Path, descriptor: int) -> bool:
+    """Whether the file is the one that is open; one that is was in use at this moment."""
+    try:
+        if os.fstat(descriptor).st_ino != file.stat().st_ino:
+            return False
+        os.utime(file)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _close(descriptor: int | None) -> None:

@@ -24,7 +24,7 @@ from engine.errors import ConfigError, RunError
 from engine.runs import Listener, Progress
 from engine.stores.durable import make_folder, storing
 from engine.stores.identity import text_digest
-from engine.stores.lock import held
+from engine.stores.lock import Lock, held
 from engine.studies.asked import trial_of
 from engine.studies.found import Characteristics, found, write
 from engine.studies.kept import append, described, resumed
@@ -87,7 +87,7 @@ def characterise(
             asked = [(name, world) for world in range(worlds) for name in trial.truths]
             tasks = [Task(config, trial, digest, *one) for one in asked if one not in known]
             counted = _Counted(len(asked) - len(tasks), len(tasks), trial, listener)
-            for record in _play(tasks, cluster or config.cluster, folder) if tasks else ():
+            for record in _play(tasks, cluster or config.cluster, folder, lock) if tasks else ():
                 lock.check()
                 append(folder, record)
                 known[record["truth"], record["world"]] = record
@@ -98,9 +98,10 @@ def characterise(
             return told
 
 
-def _play(tasks: Sequence[Task], cluster: Profile, folder: Path) -> Iterator[Record]:
+def _play(tasks: Sequence[Task], cluster: Profile, folder: Path, lock: Lock) -> Iterator[Record]:
+    lock.confirm()
     with connect(cluster, folder) as executor:
-        for outcome in executor.map_unordered(played, tasks):
+        for outcome in executor.map_unordered(played, tasks, lock.check):
             if outcome.result is None:
                 raise RunError(
                     f"a world failed: {type(outcome.error).__name__}: {outcome.error}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from engine.clusters import (
     Profile,
     Submitted,
     submit,
-    with_site_defaults,
     would_send,
 )
 from engine.config import Config
@@ -60,7 +58,7 @@ def submit_run(
         )
     shown = dry_run(config, profile, profile_path, folder, draws=draws, arguments=arguments)
     planned = next(shown).removeprefix("# ")  # by then everything has been found possible
-    command = _command(config, profile, profile_path, folder, arguments)
+    command = _command(config, profile_path, folder, arguments)
     sent = submit(profile, _job_name(config, folder), command, folder)
     yield planned
     yield f"submitted: {sent.system} job {sent.job}"
@@ -83,7 +81,7 @@ def dry_run(
     Args and errors are those of `submit_run`.
     """
     folder = place(folder) if folder else run_folder(config)
-    command = _command(config, profile, profile_path, folder, arguments)
+    command = _command(config, profile_path, folder, arguments)
     scripts = list(would_send(profile, _job_name(config, folder), command, folder))
     planned = plan(config, draws=draws, cluster=profile, submitted=True)
     refuse_another_run(config, folder, planned.sampling)
@@ -94,16 +92,13 @@ def dry_run(
 
 
 def _command(
-    config: Config, profile: Profile, profile_path: Path, folder: Place, arguments: tuple[str, ...]
+    config: Config, profile_path: Path, folder: Place, arguments: tuple[str, ...]
 ) -> list[str]:
-    """What the controller's job runs: `footfall run`, by the profile's interpreter or this one."""
-    named = None
-    if isinstance(profile, Batch | Allocation):
-        named = with_site_defaults(profile).python
+    """What the controller's job runs: `footfall run`, as its interpreter is told."""
     places = (config.path, folder, profile_path)
     paths = [str(from_anywhere(one)) for one in places]
     return [
-        named or sys.executable, "-m", "engine.cli", "run", paths[0], "--output", paths[1],
+        "-m", "engine.cli", "run", paths[0], "--output", paths[1],
         "--cluster", paths[2], *arguments,
     ]  # fmt: skip
 
