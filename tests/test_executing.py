@@ -285,3 +285,17 @@ class _Slots:
         self, function: object, tasks: object, check: object = None
     ) -> Iterator[Outcome[Task, int]]:
         raise NotImplementedError
+
+
+def test_workers_that_are_killed_while_they_start_are_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(**_: object) -> None:
+        raise RuntimeError("Nanny failed to start worker process")
+
+    monkeypatch.setattr("engine.clusters.local.LocalCluster", killed)
+    with (
+        pytest.raises(StoppedError, match="workers do not start here"),
+        connect(ClusterSpec(Executor.PROCESSES, 2)),
+    ):
+        pass

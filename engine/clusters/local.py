@@ -9,18 +9,30 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Client, LocalCluster
 
-from engine.clusters.executing import OURS, Cluster, Distributed
+from engine.clusters.executing import OURS, Cluster, Distributed, lost
 from engine.clusters.spec import ClusterSpec, Executor
 from engine.clusters.workers import Fit, software
 
 
 @contextmanager
 def local(spec: ClusterSpec) -> Iterator[Cluster]:
-    """Start workers here and stop them at the end."""
+    """Start workers here and stop them at the end.
+
+    Raises:
+        StoppedError: they do not start, as when their processes are killed meanwhile.
+    """
+    with dask.config.set(OURS), _started(spec) as cluster, Client(cluster) as client:
+        client.register_plugin(Fit(software()))
+        # In one process distributed names this machine's outer address, where nothing listens.
+        port = urlsplit(str(client.dashboard_link)).port
+        dashboard = f"http://127.0.0.1:{port}/status" if spec.dashboard else ""
+        yield Distributed(client, spec.slots, dashboard, _Here())
+
+
+def _started(spec: ClusterSpec) -> LocalCluster:
     processes = spec.executor is Executor.PROCESSES
-    with (
-        dask.config.set(OURS),
-        LocalCluster(
+    try:
+        return LocalCluster(
             n_workers=spec.slots if processes else 1,
             threads_per_worker=1 if processes else spec.slots,
             processes=processes,
@@ -31,14 +43,9 @@ def local(spec: ClusterSpec) -> Iterator[Cluster]:
             scheduler_kwargs={"dashboard": spec.dashboard},
             memory_limit=0,  # `plan` refuses what does not fit; pausing workers would hide it
             silence_logs=50,  # what went wrong is told by outcomes
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(Fit(software()))
-        # In one process distributed names this machine's outer address, where nothing listens.
-        port = urlsplit(str(client.dashboard_link)).port
-        dashboard = f"http://127.0.0.1:{port}/status" if spec.dashboard else ""
-        yield Distributed(client, spec.slots, dashboard, _Here())
+        )
+    except (RuntimeError, OSError) as error:
+        raise lost(f"workers do not start here ({str(error).partition(chr(10))[0]})") from error
 
 
 class _Here:
