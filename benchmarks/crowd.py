@@ -95,7 +95,7 @@ def _fed(
     between = 1 - sum(gaps) / (sum(gaps) + len(gaps) * seconds)
     yield Record("crowd", case, "fed, between two tasks", _once(between), "of the time",
                  facts={"longest gap, s": max(gaps)})  # fmt: skip
-    model = Scaling(0.0, 0.0, tasks, seconds, seconds, held=False)
+    model = Scaling(0.0, 0.0, tasks, seconds, seconds, own=1, held=False)
     predicted = model.drawing(executor.slots)
     facts = {"predicted": predicted, "predicted / measured": predicted / took}
     yield Record("crowd", case, "from the first task to the last", _once(took), "s", facts=facts)

@@ -611,6 +611,33 @@ def test_who_may_not_change_anything_changes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
+def test_a_look_beside_a_run_that_makes_room_finds_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run makes room, and fills it, right after the metadata have been read."""
+    fill(make(tmp_path, 64))
+    known = Ensemble._root
+
+    def overtaken(draws: int) -> Callable[[Ensemble], Any]:
+        """The metadata as they were before the other run went on to so many draws."""
+        waiting = [draws]
+
+        def root(one: Ensemble) -> Any:
+            top = known(one)
+            if waiting:
+                fill(make(tmp_path, waiting.pop()))
+            return top
+
+        return root
+
+    monkeypatch.setattr(Ensemble, "_root", overtaken(128))
+    assert open_ensemble(tmp_path).verify() == []
+    mine = open_ensemble(tmp_path)
+    monkeypatch.setattr(Ensemble, "_root", overtaken(192))
+    assert mine.dataset().sizes["draw"] == 128
+    assert open_ensemble(tmp_path).draws == 192
+
+
 def test_a_task_of_an_ensemble_that_was_made_anew_writes_nothing(tmp_path: Path) -> None:
     old = make(tmp_path, 64)
     shutil.rmtree(old.store)

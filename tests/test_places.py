@@ -7,12 +7,15 @@ import multiprocessing
 import os
 import pickle
 import time
+from itertools import count
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from engine.errors import ConfigError, StoreError
-from engine.stores import nearby
+from engine.readers import fetched
+from engine.stores import nearby, objects
 from engine.stores.places import Remote, aside, place
 
 
@@ -161,3 +164,18 @@ def test_a_scratch_without_locks_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(StoreError, match="No locks available") as caught:
         nearby.hold("one", fill_slowly)
     assert "FOOTFALL_SCRATCH" in caught.value.remedy
+
+
+def test_that_a_file_was_read_makes_no_other_version_of_it(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some stores tell when a file was last read, which copying it changes."""
+    reads, true = count(), objects.facts
+    monkeypatch.setattr(objects, "facts", lambda where: true(where) | {"time": next(reads)})
+    store, there = fsspec.filesystem("memory"), place("memory://bucket/table.csv")
+    store.pipe("/bucket/table.csv", b"one")
+    first = fetched.here(there)
+    assert first.read_bytes() == b"one"
+    assert fetched.here(there) == first
+    store.pipe("/bucket/table.csv", b"another")
+    assert fetched.here(there).read_bytes() == b"another"

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from benchmarks.crowd import at_length
 from configs import SMALL, written
 from engine.cli import main
+from engine.clusters import Address, Allocation, Batch, ClusterSpec, Executor, System
+from engine.clusters.spec import Controller
+from engine.config import load_config
+from engine.workflow.planning import plan
 from engine.workflow.scaling import SCHEDULING, Scaling
 
 runs = st.builds(
@@ -21,6 +25,7 @@ runs = st.builds(
     blocks=st.integers(1, 3000),
     block=st.floats(0.01, 100.0),
     task=st.sampled_from([0.0, 0.25, 20.0]),
+    own=st.integers(0, 8),
     held=st.booleans(),
 )
 counts = st.integers(1, 5000)
@@ -81,19 +86,35 @@ def test_beyond_those_that_help_nothing_is_gained(run: Scaling, more: int) -> No
 
 def test_cores_that_prepare_are_counted_once() -> None:
     """90 blocks of 40 s: 30 minutes of 2 workers, after a quarter of an hour of preparing."""
-    alone = Scaling(900.0, 0.0, 90, 40.0, 20.0, held=False)
+    alone = Scaling(900.0, 0.0, 90, 40.0, 20.0, own=1, held=False)
     assert alone.seconds(2) == 900 + 1800
     assert alone.core_hours(2) == (2700 + 2 * 1800) / 3600  # the controller stays to the end
-    held = Scaling(900.0, 0.0, 90, 40.0, 20.0, held=True)
+    held = Scaling(900.0, 0.0, 90, 40.0, 20.0, own=0, held=True)
     assert held.core_hours(2) == 2 * 2700 / 3600
 
 
+def test_the_cores_of_the_run_itself_are_counted_as_its_job_asks_for_them(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SMALL))
+    size = {"cores": 3, "memory": "8GB"}
+    batch = Batch(System.SLURM, 2, controller=Controller(cores=4), **size)
+    for cluster, own, held in (
+        (batch, 4, False),
+        (Allocation(2, **size), 3, True),  # one task more than there are workers
+        (Address("tcp://127.0.0.1:1", workers=6), 1, False),
+        (ClusterSpec(Executor.PROCESSES, 1), 0, True),
+    ):
+        run = plan(config, cluster=cluster).scaling
+        assert (run.own, run.held) == (own, held)
+        whole, drawing = run.seconds(6), run.seconds(6) - run.preparing
+        assert run.core_hours(6) == (own * whole + 6 * (whole if held else drawing)) / 3600
+
+
 def test_the_last_wave_is_the_slowest_workers() -> None:
-    run = Scaling(0.0, 0.0, 10, 30.0, 20.0, held=True)
+    run = Scaling(0.0, 0.0, 10, 30.0, 20.0, own=0, held=True)
     assert [run.drawing(workers) for workers in (1, 3, 5, 9, 10, 11)] == [300, 120, 60, 60, 30, 30]
     assert run.most == 10
     # A task a block, ten of which the scheduler sends while one is drawn.
-    quick = Scaling(0.0, 0.0, 10**4, 10 * SCHEDULING, 0.0, held=True)
+    quick = Scaling(0.0, 0.0, 10**4, 10 * SCHEDULING, 0.0, own=0, held=True)
     assert quick.most == 10
 
 

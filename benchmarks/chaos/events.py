@@ -142,6 +142,12 @@ class Trial:
             time.sleep(0.01)
         time.sleep(self.rng.uniform(0, 0.05))
 
+    def midway(self, *more: str, most: float = 0.8) -> Command | Submitted:
+        """Give the command for the first time, and wait for a moment of its run."""
+        command = self.start(*more)
+        self.somewhere(command, most)
+        return command
+
     def blow(self) -> None:
         """The blow falls now."""
         self._struck = time.monotonic()
@@ -241,8 +247,7 @@ def scheduler_killed(trial: Trial) -> None:
     trial.what = "at an address"
     with standing(trial.arena.forks, BUDGET) as site:
         there = ("--cluster", _profile(trial, site.address))
-        command = trial.start(*there)
-        trial.somewhere(command)
+        command = trial.midway(*there)
         trial.struck += not command.is_over
         site.kill_scheduler()
         trial.blow()
@@ -257,8 +262,7 @@ def worker_over_its_memory(trial: Trial) -> None:
     trial.what = f"{BUDGET >> 20} MiB"
     with standing(trial.arena.forks, BUDGET) as site:
         there = ("--cluster", _profile(trial, site.address))
-        command = trial.start(*there)
-        trial.somewhere(command)
+        command = trial.midway(*there)
         before = site.over_budget()
         faults.arm(Fault(trial.folder, ("write",), (WORKER,), take=BUDGET))
         trial.blow()
@@ -361,8 +365,7 @@ def full_disk(trial: Trial) -> None:
         folder = Path(trial.folder)
         small = mounted.enter_context(small_disk(folder, SMALL_DISK))
         trial.what = "a small file system" if small else "ENOSPC in all processes"
-        command = trial.start()
-        trial.somewhere(command)
+        command = trial.midway()
         trial.blow()
         if small:
             fill_up(folder / "filler")
@@ -383,8 +386,7 @@ def store_refuses(trial: Trial) -> None:
     """The object store refuses one kind of request, a few times or until it has calmed down."""
     moods = trial.arena.moods
     assert moods is not None
-    command = trial.start()
-    trial.somewhere(command)
+    command = trial.midway()
     once = trial.rng.random() < 0.5
     request, answer = _one_of(trial.rng, REQUESTS), _one_of(trial.rng, ANSWERS)
     trial.what = f"{answer} on {request}, {'three times' if once else 'lasting'}"
@@ -407,8 +409,7 @@ def store_slow(trial: Trial) -> None:
     moods = trial.arena.moods
     assert moods is not None
     trial.what = "half a second a put"
-    command = trial.start()
-    trial.somewhere(command)
+    command = trial.midway()
     moods.slow = 0.5
     trial.blow()
     time.sleep(3)
@@ -547,8 +548,7 @@ def worker_cancelled(trial: Trial) -> None:
     site = trial.arena.site
     assert site is not None
     trial.what = "one of its jobs"
-    job = trial.start()
-    trial.somewhere(job)
+    job = trial.midway()
     jobs = _there_are(site.workers, job)
     trial.blow()
     if jobs:
@@ -561,8 +561,7 @@ def worker_cancelled(trial: Trial) -> None:
 def submitted_twice(trial: Trial) -> None:
     """The same command, while a job works on the run already."""
     trial.what = "the second one is refused"
-    first = trial.start()
-    trial.somewhere(first, 0.5)
+    first = trial.midway(most=0.5)
     trial.blow()
     trial.struck += not first.is_over
     second = trial.again().ended()

@@ -1,4 +1,12 @@
-"""From a profile to something that maps a function over tasks. The only importer of Dask."""
+"""From a profile to something that maps a function over tasks. The only importer of Dask.
+
+spec, guarding, site        what a profile says, what of it a script may carry, what the site adds
+connecting                  from a profile to workers: local, address, batch, allocation, services
+executing                   tasks handed to workers, whatever becomes of these
+workers, admitting, keys    who may work for a run
+controller, submitting      the job in which a run runs, and its sending
+queues                      what is asked of a batch system
+"""
 
 from __future__ import annotations
 

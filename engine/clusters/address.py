@@ -11,7 +11,7 @@ import dask
 from distributed import Client, Security
 
 from engine.clusters.admitting import check
-from engine.clusters.executing import PATIENCE, Cluster, Distributed, in_time, lost
+from engine.clusters.executing import PATIENCE, Cluster, Distributed, Unwatched, in_time, lost
 from engine.clusters.spec import Address
 from engine.clusters.workers import Fit
 from engine.errors import ConfigError
@@ -36,7 +36,8 @@ def address(spec: Address) -> Iterator[Cluster]:
         with client:
             check(client)
             try:
-                yield Distributed(client, spec.slots, str(client.dashboard_link), _Others())
+                watch = Unwatched("see its log, on the host of {address}")
+                yield Distributed(client, spec.slots, str(client.dashboard_link), watch)
             finally:
                 if client.status == "running":
                     with suppress(Exception):
@@ -64,13 +65,3 @@ def _security(spec: Address) -> Security | None:
 
 def _words(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-class _Others:
-    """Workers of someone else, who starts and stops them."""
-
-    def hopeless(self, connected: int) -> str:
-        return ""
-
-    def why(self, name: str, address: str) -> str:
-        return f"see its log, on the host of {address}"

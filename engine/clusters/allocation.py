@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, Scheduler, Security
@@ -20,7 +19,7 @@ from distributed.deploy.spec import SpecCluster
 
 from engine.clusters import queues
 from engine.clusters.admitting import check
-from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed
+from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed, dashboard_here
 from engine.clusters.keys import keys_for_this_run, worker_arguments
 from engine.clusters.site import with_site_defaults
 from engine.clusters.spec import DEATH_TIMEOUT, Allocation, bytes_of, slurm_memory
@@ -76,8 +75,7 @@ def allocation(spec: Allocation, folder: Path) -> Iterator[Cluster]:
         stack.callback(steps.stop)
         client = stack.enter_context(Client(cluster))
         check(client)
-        port = urlsplit(str(client.dashboard_link)).port
-        yield Distributed(client, spec.slots, f"http://127.0.0.1:{port}/status", steps)
+        yield Distributed(client, spec.slots, dashboard_here(client), steps)
 
 
 def command(

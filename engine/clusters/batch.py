@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -14,7 +13,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import dask
@@ -23,12 +21,13 @@ from distributed.core import Status
 
 from engine.clusters import queues
 from engine.clusters.admitting import check
-from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed
+from engine.clusters.executing import OURS_ELSEWHERE, Cluster, Distributed, dashboard_here
 from engine.clusters.guarding import refuse_odd_path
 from engine.clusters.keys import keys_for_this_run, named_keys
 from engine.clusters.site import PAYS, jobqueue, site, with_site_defaults
 from engine.clusters.spec import DEATH_TIMEOUT, Batch, System, clock, lifetime, seconds_of
 from engine.errors import ConfigError
+from engine.stores.places import mark
 
 _CLASSES = {
     System.SLURM: "SLURMCluster",
@@ -70,9 +69,8 @@ def batch(spec: Batch, folder: Path) -> Iterator[Cluster]:
         cluster.adapt(minimum=spec.workers, maximum=spec.workers)
         with Client(cluster) as client:
             check(client)
-            port = urlsplit(str(client.dashboard_link)).port
-            dashboard = f"http://127.0.0.1:{port}/status" if port else ""
-            yield Distributed(client, spec.slots, dashboard, _Jobs(cluster, spec, folder, name))
+            jobs = _Jobs(cluster, spec, folder, name)
+            yield Distributed(client, spec.slots, dashboard_here(client), jobs)
 
 
 def script(spec: Batch, folder: Path) -> str:
@@ -89,14 +87,14 @@ def script(spec: Batch, folder: Path) -> str:
         return str(job.job_script()).replace(made, logs)
 
 
-def job_name(folder: Path, mark: str = "") -> str:
-    """The name of the jobs of workers of a run, and with a `mark` of one sitting of it.
+def job_name(folder: Path, sitting: str = "") -> str:
+    """The name of the jobs of workers of a run, and with the mark of a `sitting` of that one.
 
     By the first part whoever holds the run folder finds what an earlier sitting left behind; by all
     of it a sitting that ends takes back its own, for by then another may be at work.
     """
-    of_the_run = f"footfall-worker-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
-    return f"{of_the_run}-{mark}" if mark else of_the_run
+    of_the_run = f"footfall-worker-{mark(folder)}"
+    return f"{of_the_run}-{sitting}" if sitting else of_the_run
 
 
 @contextmanager

@@ -56,8 +56,7 @@ def controller_script(
     """
     refuse_odd_path(folder)
     spec = with_site_defaults(spec)
-    system = spec.system if isinstance(spec, Batch) else System.SLURM
-    pbs = system is System.PBS
+    pbs = spec.system is System.PBS
     restarts = spec.controller.restarts if isinstance(spec, Batch) else spec.restarts
     header = _header(spec, name, folder)
     place = folder / "cluster"
@@ -66,7 +65,7 @@ def controller_script(
         System.PBS: f"qsub {place / 'controller.sh'} > {place / RESENT}",
         System.LSF: "exit 75  # LSF puts a job that ends so back, see -Q above",
         System.SGE: "exit 99  # SGE puts a job that ends so back",
-    }[system]
+    }[spec.system]
     return "\n".join(
         [
             "#!/usr/bin/env bash",
@@ -96,7 +95,7 @@ def controller_script(
             "  fi",
             "fi",
             # LSF would put a job that ends with this code back, cancelled or not.
-            *(["[ $code -ne 75 ] || code=1"] if system is System.LSF else []),
+            *(["[ $code -ne 75 ] || code=1"] if spec.system is System.LSF else []),
             "exit $code",
             "",
         ]
@@ -126,14 +125,13 @@ def _timer(spec: Batch | Allocation) -> list[str]:
 
 def _header(spec: Batch | Allocation, name: str, folder: Path) -> list[str]:
     logs = str(folder / "logs")
-    system = spec.system if isinstance(spec, Batch) else System.SLURM
     own = spec.controller if isinstance(spec, Batch) else spec
     walltime = None if own.walltime is None else seconds_of(own.walltime)
     queue, account = own.queue or spec.queue, spec.account
     memory = None if own.memory is None else -(-bytes_of(own.memory) // 10**6)
     cores, grace = own.cores, own.grace
     given: list[tuple[str, object]]
-    match system:
+    match spec.system:
         case System.SLURM:
             tasks, share, parts = 1, "--mem=", 1
             if isinstance(spec, Allocation):  # one for each worker, and one for the run itself

@@ -23,6 +23,7 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from distributed import Client, Future
@@ -106,6 +107,23 @@ class Watch(Protocol):
     def why(self, name: str, address: str) -> str:
         """What is known of the death of a worker."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """Workers that something else starts anew, of which no more is known than where they were.
+
+    Attributes:
+        fate: what is said of a death; `{address}` stands for the worker's.
+    """
+
+    fate: str
+
+    def hopeless(self, connected: int) -> str:
+        return ""
+
+    def why(self, name: str, address: str) -> str:
+        return self.fate.format(address=address)
 
 
 class Serial:
@@ -335,6 +353,15 @@ class _Wave(Generic[TaskType, Result]):
         if futures and self._client.status == "running":
             with suppress(Exception):
                 in_time(_TICK * 10, lambda: self._client.cancel(futures, force=True))
+
+
+def dashboard_here(client: Client) -> str:
+    """Where the dashboard of a scheduler in this process is, on the loopback address; or nowhere.
+
+    Left to itself distributed names this machine's outer address, where nothing listens.
+    """
+    port = urlsplit(str(client.dashboard_link)).port
+    return f"http://127.0.0.1:{port}/status" if port else ""
 
 
 def lost(why: str) -> StoppedError:

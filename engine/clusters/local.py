@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
 
-from engine.clusters.executing import OURS, Cluster, Distributed, lost
+from engine.clusters.executing import OURS, Cluster, Distributed, Unwatched, dashboard_here, lost
 from engine.clusters.spec import ClusterSpec, Executor
 from engine.clusters.workers import Fit, software
 
@@ -23,10 +22,9 @@ def local(spec: ClusterSpec) -> Iterator[Cluster]:
     """
     with dask.config.set(OURS), _started(spec) as cluster, Client(cluster) as client:
         client.register_plugin(Fit(software()))
-        # In one process distributed names this machine's outer address, where nothing listens.
-        port = urlsplit(str(client.dashboard_link)).port
-        dashboard = f"http://127.0.0.1:{port}/status" if spec.dashboard else ""
-        yield Distributed(client, spec.slots, dashboard, _Here())
+        dashboard = dashboard_here(client) if spec.dashboard else ""
+        watch = Unwatched("its process was killed, ran out of memory or crashed")
+        yield Distributed(client, spec.slots, dashboard, watch)
 
 
 def _started(spec: ClusterSpec) -> LocalCluster:
@@ -46,13 +44,3 @@ def _started(spec: ClusterSpec) -> LocalCluster:
         )
     except (RuntimeError, OSError) as error:
         raise lost(f"workers do not start here ({str(error).partition(chr(10))[0]})") from error
-
-
-class _Here:
-    """Workers here are started anew by their nannies."""
-
-    def hopeless(self, connected: int) -> str:
-        return ""
-
-    def why(self, name: str, address: str) -> str:
-        return "its process was killed, ran out of memory or crashed"

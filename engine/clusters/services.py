@@ -14,9 +14,11 @@ from typing import Any
 from distributed import Client
 
 from engine.clusters.admitting import check
-from engine.clusters.executing import Cluster, Distributed
+from engine.clusters.executing import Cluster, Distributed, Unwatched
 from engine.clusters.spec import DEATH_TIMEOUT, Gateway, Kubernetes, bytes_of
 from engine.errors import ConfigError
+
+_WATCH = Unwatched("the pod or process at {address} ended; see its log where it ran")
 
 
 def manifest(spec: Kubernetes) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def kubernetes(spec: Kubernetes) -> Iterator[Cluster]:
         Client(cluster) as client,
     ):
         check(client)
-        yield Distributed(client, spec.slots, str(client.dashboard_link), _Elsewhere())
+        yield Distributed(client, spec.slots, str(client.dashboard_link), _WATCH)
 
 
 @contextmanager
@@ -122,7 +124,7 @@ def gateway(spec: Gateway) -> Iterator[Cluster]:
         cluster.adapt(minimum=spec.workers, maximum=spec.workers)
         with cluster.get_client() as client:
             check(client)
-            yield Distributed(client, spec.slots, str(client.dashboard_link), _Elsewhere())
+            yield Distributed(client, spec.slots, str(client.dashboard_link), _WATCH)
 
 
 def _optional(module: str, extra: str) -> Any:
@@ -134,13 +136,3 @@ def _optional(module: str, extra: str) -> Any:
             where="cluster.system",
             remedy=f"pip install 'footfall[{extra}]'",
         ) from None
-
-
-class _Elsewhere:
-    """Workers that the operator or the gateway replaces."""
-
-    def hopeless(self, connected: int) -> str:
-        return ""
-
-    def why(self, name: str, address: str) -> str:
-        return f"the pod or process at {address} ended; see its log where it ran"

@@ -31,7 +31,7 @@ def with_site_defaults(spec: Jobs) -> Jobs:
         ConfigError: a text cannot stand in a script, neither says how large a job is, or
             dask-jobqueue is not installed.
     """
-    system = spec.system if isinstance(spec, Batch) else System.SLURM
+    system = spec.system
     if isinstance(spec, Batch):
         plain(spec.controller.queue, "controller.queue")
     own = tuple(one_line(line, "cluster.directives") for line in spec.directives)

@@ -191,6 +191,11 @@ class Allocation:
     restarts: int = 20
 
     @property
+    def system(self) -> System:
+        """The batch system that gives it."""
+        return System.SLURM
+
+    @property
     def slots(self) -> int:
         """How many tasks run at once."""
         return _some(self.workers) * self.cores

@@ -135,7 +135,7 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
     """
     disk = aside(folder).absolute()
     refuse_odd_path(disk)
-    script, system = disk / "cluster" / "controller.sh", _system(spec)
+    script = disk / "cluster" / "controller.sh"
     text = controller_script(spec, name, command, disk, Path.cwd())
     with storing(disk):
         script.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,9 +147,9 @@ def submit(spec: Batch | Allocation, name: str, command: Sequence[str], folder: 
                 (script.parent / of_the_last).unlink(missing_ok=True)
             script.write_text(text)
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        sent = Submitted(str(system), queues.cluster(system), name, "", str(disk), at)
+        sent = Submitted(str(spec.system), queues.cluster(spec.system), name, "", str(disk), at)
         _write(folder, sent)
-        sent = replace(sent, job=queues.send(system, script))
+        sent = replace(sent, job=queues.send(spec.system, script))
         _write(folder, sent)
     return sent
 
@@ -178,10 +178,6 @@ def _refuse_second(folder: Place) -> None:
             where=str(folder),
             remedy=f"follow it with `footfall status {folder}`, or cancel it first",
         )
-
-
-def _system(spec: Batch | Allocation) -> System:
-    return spec.system if isinstance(spec, Batch) else System.SLURM
 
 
 def would_send(

@@ -401,11 +401,11 @@ def open_ensemble(path: Place) -> Ensemble:
             raise StoreError(
                 "holds no ensemble", where=str(path), remedy="start one with `footfall run CONFIG`"
             )
-        top, whole, noted = _known(store)
+        top, whole, digest = _known(store)
         if whole.get("schema") != SCHEMA:
             raise _drift(path, [f"schema: {whole.get('schema')} on disk, {SCHEMA} known"])
         axes = Axes.parsed(whole["axes"])
-        return Ensemble(path, axes, top.draws, noted, top.attributes[CREATION])
+        return Ensemble(path, axes, top.draws, digest, top.attributes[CREATION])
 
 
 def scenarios(run: Place) -> list[str]:
@@ -496,14 +496,14 @@ def _known(store: Place) -> tuple[Root, dict[str, Any], str]:
     """The metadata on disk, the identity they tell, and its digest."""
     top = hierarchy.root(store)
     match top.attributes:
-        case {"identity": str(text), "digest": str(noted)} if text_digest(text) == noted:
+        case {"identity": str(text), "digest": str(digest)} if text_digest(text) == digest:
             whole: dict[str, Any] = json.loads(text)
         case _:
             what = "holds an identity that is not that of its digest"
             raise hierarchy.damaged(store / "zarr.json", what)
     if whole.get("schema") == SCHEMA and not top.is_sealed:
         raise hierarchy.damaged(store / "zarr.json", "is not what was written")
-    return top, whole, noted
+    return top, whole, digest
 
 
 def _refuse_other_reference(ensemble: Ensemble, top: Root, reference: F64) -> None:

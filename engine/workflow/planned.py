@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.clusters import Allocation, ClusterSpec, Executor, Profile
+from engine.clusters import Allocation, Batch, ClusterSpec, Executor, Profile
 from engine.plan import GROUP, Needs, SamplingPlan, Shape
 from engine.runs import blocks_of_task, seconds_of_task
 from engine.workflow.scaling import Scaling, hours
@@ -52,8 +52,21 @@ class Planned:
             blocks=blocks * self.scenarios,
             block=self.needs.seconds * self.cluster.slots / blocks,
             task=seconds_of_task(self.cluster),
+            own=self._own_cores,
             held=isinstance(self.cluster, ClusterSpec | Allocation),
         )
+
+    @property
+    def _own_cores(self) -> int:
+        match self.cluster:
+            case ClusterSpec():
+                return 0  # the workers' prepare the tables
+            case Batch():
+                return self.cluster.controller.cores
+            case Allocation():
+                return self.cluster.cores  # of the task that is the run's own
+            case _:
+                return 1
 
     @property
     def _starting(self) -> float:

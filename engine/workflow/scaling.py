@@ -28,8 +28,8 @@ class Scaling:
         blocks: of all years and scenarios.
         block: seconds in which one worker draws a block and stores it.
         task: seconds a task is to last; several short blocks make one.
-        held: whether the workers' cores are this run's while tables are prepared; if not, a job of
-            one core prepares them, and goes on as the controller.
+        own: cores that the run itself holds from its start to its end, beside the workers'.
+        held: whether the workers' cores are this run's while tables are prepared, too.
     """
 
     preparing: float
@@ -37,6 +37,7 @@ class Scaling:
     blocks: int
     block: float
     task: float
+    own: int
     held: bool
 
     def seconds(self, workers: int) -> float:
@@ -59,9 +60,8 @@ class Scaling:
     def core_hours(self, workers: int) -> float:
         """Hours of all cores that are held, idle or not."""
         whole = self.seconds(workers)
-        if self.held:
-            return workers * whole / 3600
-        return (whole + workers * (whole - self.preparing)) / 3600
+        of_workers = whole if self.held else whole - self.preparing
+        return (self.own * whole + workers * of_workers) / 3600
 
     def at_work(self, workers: int) -> float:
         """The share of the workers' time, from their start on, in which they draw."""

@@ -18,6 +18,7 @@ from engine.config import Config
 from engine.errors import ConfigError
 from engine.stores.places import Place, Remote, from_anywhere, mark, place
 from engine.workflow.folders import run_folder
+from engine.workflow.planned import Planned
 from engine.workflow.planning import plan
 from engine.workflow.running import refuse_another_run
 
@@ -56,11 +57,10 @@ def submit_run(
             where=str(profile_path),
             remedy="use `footfall run` with this profile, or the profile of a batch system",
         )
-    shown = dry_run(config, profile, profile_path, folder, draws=draws, arguments=arguments)
-    planned = next(shown).removeprefix("# ")  # by then everything has been found possible
-    command = _command(config, profile_path, folder, arguments)
-    sent = submit(profile, _job_name(config, folder), command, folder)
-    yield planned
+    name, command = _job_name(config, folder), _command(config, profile_path, folder, arguments)
+    _, planned = _possible(config, profile, name, command, folder, draws)
+    sent = submit(profile, name, command, folder)
+    yield f"planned: {planned.summary()}"
     yield f"submitted: {sent.system} job {sent.job}"
     yield f"follow:    footfall status {folder}"
     yield f"log:       {sent.log}"
@@ -81,14 +81,27 @@ def dry_run(
     Args and errors are those of `submit_run`.
     """
     folder = place(folder) if folder else run_folder(config)
-    command = _command(config, profile_path, folder, arguments)
-    scripts = list(would_send(profile, _job_name(config, folder), command, folder))
-    planned = plan(config, draws=draws, cluster=profile, submitted=True)
-    refuse_another_run(config, folder, planned.sampling)
+    name, command = _job_name(config, folder), _command(config, profile_path, folder, arguments)
+    scripts, planned = _possible(config, profile, name, command, folder, draws)
     yield f"# planned: {planned.summary()}"
     for what, text in scripts:
         yield f"# --- {what}"
         yield text.rstrip()
+
+
+def _possible(
+    config: Config,
+    profile: Profile,
+    name: str,
+    command: list[str],
+    folder: Place,
+    draws: int | None,
+) -> tuple[list[tuple[str, str]], Planned]:
+    """What would be sent, and the plan, once nothing is known to stop the run, now or in hours."""
+    scripts = list(would_send(profile, name, command, folder))
+    planned = plan(config, draws=draws, cluster=profile, submitted=True)
+    refuse_another_run(config, folder, planned.sampling)
+    return scripts, planned
 
 
 def _command(
