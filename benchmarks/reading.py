@@ -69,7 +69,7 @@ def _icio(folder: Path, most: int | None) -> Icio:
     world = icio.economy(YEAR, icio.AREAS[:most])
     icio.write_table(folder, YEAR, world)
     icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
-    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)})
+    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6, "T_CO2E")})
 
 
 def _eora(folder: Path, most: int | None) -> Eora26:

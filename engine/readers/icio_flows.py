@@ -106,6 +106,8 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
         add_rows(Y, finals.of(part), places)
         for at, name in enumerate(found):
             if name in TOTALS:
+                if np.isfinite(output).any():
+                    raise TableError(f"has two rows of output, {name} the second", remedy=_AGAIN)
                 output = inputs.of(values[at : at + 1])[0]
             elif name not in row_to and not _is_added(name):
                 raise TableError(

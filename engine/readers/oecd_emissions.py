@@ -76,43 +76,47 @@ class Matched:
     notes: tuple[str, ...]
 
 
-def production(path: Path, year: int, measure: str, unit: str | None) -> Account:
-    """What industries and final consumers emitted.
+def production(path: Path, year: int, measure: str, file_unit: str | None, unit: str) -> Account:
+    """What industries and final consumers emitted; what is blank in the file is not in it.
 
     Args:
         path: a download, plain, .gz or .zip.
         year: of which.
         measure: OECD's code, such as PROD_CO2 or PROD_GHG.
-        unit: OECD's code of the unit; needed where the file has the measure in several.
+        file_unit: OECD's code of the unit, as stated; must be None where the file has no units.
+        unit: the stressor's, which the account is in if no other is stated.
 
     Raises:
-        TableError: it is damaged or of neither layout, holds nothing of what is asked, holds a
-            value twice or one that is no number.
+        TableError: it is damaged or of neither layout, holds nothing of what is asked, or in other
+            units alone, holds a value twice or one that is no number.
     """
-    asked = {"year": [str(year)], "measure": [measure]}
-    if unit is not None:
-        asked["unit"] = [unit]
-    rows = _rows(path, asked)
+    rows = _rows(path, {"year": [str(year)], "measure": [measure]})
     if not rows:
-        words = ", ".join(code for codes in asked.values() for code in codes)
         raise TableError(
-            f"holds nothing of {words}", remedy="check the year, `measure` and `file_unit`"
+            f"holds nothing of {year}, {measure}", remedy="check the year and `measure`"
         )
     units = sorted({row["unit"] for row in rows})
-    if len(units) > 1:
+    if units == [""]:
+        if file_unit is not None:
+            raise TableError("has no units", remedy="leave `file_unit` out")
+        wanted = ""
+    elif (wanted := file_unit or unit) not in units:
         raise TableError(
-            f"has {measure} in {', '.join(units)}", remedy="name the one wanted as `file_unit`"
+            f"has {measure} in {', '.join(units)}, the configuration takes it for {wanted}",
+            remedy="state the account's unit as `file_unit`, and the factor from it to `unit`",
         )
     values: dict[Key, float] = {}
     for row in rows:
         key = (row["area"], row["industry"])
+        if row["unit"] != wanted or not row["value"].strip():
+            continue
         if key in values:
             raise TableError(
                 f"{' '.join(key)} is there twice in {measure}",
                 remedy="download the account without further dimensions, all of one measure",
             )
         values[key] = _number(row["value"], key) * 10.0 ** _power(row["power"], key)
-    return Account(values, units[0])
+    return Account(values, wanted)
 
 
 def matched(
@@ -242,8 +246,6 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
                 where="line 1",
                 remedy=_AGAIN,
             )
-        if "unit" in asked and "unit" not in places:
-            raise TableError("has no units", remedy="leave `file_unit` out")
         columns = [str(at) for at in range(len(header))]
         source = Watched(b"", stream)
         last = 0
