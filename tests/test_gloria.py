@@ -204,6 +204,29 @@ def test_a_readme_that_is_another_is_refused(folder: Path) -> None:
         readers.read(Gloria(folder, GHG), 2020)
 
 
+def test_files_of_several_releases_are_refused(folder: Path) -> None:
+    """Two releases have as many accounts, and not in one order."""
+    other = folder / "GLORIA_ReadMe_060.xlsx"
+    (folder / "GLORIA_ReadMe_059.xlsx").rename(other)
+    with pytest.raises(TableError, match=r"_060\.xlsx names the rows of release 60, .* are of 59"):
+        readers.read(Gloria(folder, GHG), 2020)
+    other.rename(folder / "GLORIA_ReadMe_059.xlsx")
+    path = file_of(folder, "TQ")
+    path.rename(path.with_name(path.name.replace("_059_", "_057_")))
+    with pytest.raises(TableError, match="several releases: T of 59, Y of 59, TQ of 57, YQ of 59"):
+        readers.read(Gloria(folder, GHG), 2020)
+
+
+@pytest.mark.parametrize(("what", "names"), [("region", REGIONS), ("sector", SECTORS)])
+def test_a_name_that_is_there_twice_is_refused(
+    folder: Path, what: str, names: tuple[str, ...]
+) -> None:
+    given = {"region": REGIONS, "sector": SECTORS, what: (*names[:2], names[0])}
+    downloads.write_readme(folder, given["region"], given["sector"])
+    with pytest.raises(TableError, match=f"names the {what} {names[0]} twice"):
+        readers.read(Gloria(folder, GHG), 2020)
+
+
 def test_an_account_or_unit_that_is_another_is_refused(folder: Path) -> None:
     for rows, said in (
         (Rows(("Emissions (EDGAR) - 'GHG'",), "kilotonnes"), "the account has 0 rows"),

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -47,6 +47,7 @@ from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns
 from engine.readers.nameless import Sheet, Size, numbers
+from engine.readers.nearest import nearest
 from engine.readers.opening import members
 from engine.readers.selecting import Rows, Selected, selected, units_of
 from engine.readers.workbooks import Workbook, workbook
@@ -154,7 +155,12 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
         )
     with located(f"{source.path}, year {year}"):
         sheets, version = _sheets(source.path, year)
-        readme = _readme(source.path, version)
+        readme, its = _readme(source.path)
+        if its not in (None, version):
+            raise TableError(
+                f"{readme.name} names the rows of release {its}, the numbers are of {version}",
+                remedy="put the ReadMe of the numbers' own release there, as downloaded",
+            )
         names = _names(readme)
         folding = folding_of(
             by, names.regions, [(region, s) for region in names.regions for s in names.sectors]
@@ -207,6 +213,30 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             files=(*((path.name, sha256(path)) for path in files), *hashes(by)),
         ),
     )
+
+
+def write_region_map(folder: str | Path, apart: Sequence[str], rest: str = "World") -> Path:
+    """Write `regions.csv` beside a download: some regions as they are, all others as one.
+
+    Args:
+        folder: with the ReadMe, which names the regions.
+        apart: regions that stay, by their acronyms.
+        rest: what the others become.
+
+    Raises:
+        TableError: the ReadMe is missing or damaged, or has no such region.
+    """
+    readme, _ = _readme(Path(folder))
+    names = _names(readme).regions
+    for region in apart:
+        if region not in names:
+            raise TableError(
+                f"names no region {region}", where=str(readme), remedy=nearest(region, names)
+            )
+    lines = [f"{name},{name if name in apart else rest}\n" for name in names]
+    file = Path(folder, "regions.csv")
+    file.write_text("".join(["from,to\n", *lines]), encoding="utf-8")
+    return file
 
 
 def _symmetric(
@@ -296,8 +326,8 @@ def _account(sheet: Sheet, columns: Columns, width: int, names: _Names, chosen: 
     return columns.of(total)
 
 
-def _readme(folder: Place, version: str) -> Path:
-    """The workbook of names, which must be of the version of the numbers."""
+def _readme(folder: Place) -> tuple[Path, str | None]:
+    """The workbook of names, and the release of which it is, if it says so."""
     found = {name: match[1] for name in listed(folder) if (match := _README.fullmatch(name))}
     if len(found) != 1:
         raise TableError(
@@ -305,14 +335,8 @@ def _readme(folder: Place, version: str) -> Path:
             where=str(folder),
             remedy="put the one of this version there, as downloaded",
         )
-    ((name, its),) = found.items()
-    if its is not None and its != version:
-        raise TableError(
-            f"{name} names the rows of release {its}, the numbers are of release {version}",
-            where=str(folder),
-            remedy="put the ReadMe of the numbers' own release there, as downloaded",
-        )
-    return here(folder / name)
+    ((name, release),) = found.items()
+    return here(folder / name), release
 
 
 def _names(readme: Path) -> _Names:
