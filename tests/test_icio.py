@@ -191,6 +191,17 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
             readers.read(Icio(folder, {"GHG": stressor}), 2018)
 
 
+def test_industries_that_miss_the_accounts_own_total_are_told(folder: Path) -> None:
+    """An industry of the account that the table does not have is in no footprint."""
+    assert "warning" not in readers.read(Icio(folder, GHG), 2018).provenance.source
+    path = folder / "DF_MAIN.csv"
+    (line,) = (li for li in path.read_text().splitlines() if "PROD_GHG,NLD,_T," in li)
+    head, _, total = line.rpartition(",")
+    changed(path, lambda text: text.replace(line, f"{head},{1.1 * float(total):.9g}"))
+    source = readers.read(Icio(folder, GHG), 2018).provenance.source
+    assert "of 1 areas are more than 1% from the account's own total, NLD by -9.1%" in source
+
+
 def test_households_are_found_named_or_said_to_be_nowhere(folder: Path) -> None:
     changed(folder / "DF_MAIN.csv", lambda text: text.replace(",HH,", ",HHX,"))
     with pytest.raises(TableError, match="has 0 of the codes HH, DMHH, DHH"):

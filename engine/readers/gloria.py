@@ -45,7 +45,7 @@ from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of,
 from engine.readers.aggregation import Fold as Folding
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
-from engine.readers.folding import Columns
+from engine.readers.folding import Columns, add_rows
 from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members
@@ -308,7 +308,7 @@ def _demand(sheet: Sheet, sides: _Sides, names: _Names) -> tuple[F64, float]:
         product = sides.products[first : first + len(rows)]
         stray += float(np.abs(rows[~product]).sum())
         places = sides.places[first : first + len(rows)][product]
-        np.add.at(Y, places, sides.demand.of(rows[product]))
+        add_rows(Y, sides.demand.of(rows[product]), places.tolist())
     return Y, stray
 
 

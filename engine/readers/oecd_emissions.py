@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,9 @@ from engine.readers.nearest import nearest
 from engine.readers.opening import opened
 
 HOUSEHOLDS = ("HH", "DMHH", "DHH")  # direct emissions of final consumers, with their usual codes
+TOTALS = ("_T", "TOTAL", "DTOTAL")  # of all activities, with final consumers or without
 WORLD = ("WLD", "W")  # as the partner of all production
+_LARGE = 0.01  # a difference from the account's own total that is told
 REST = {"WXD": "ROW"}  # the rest of the world, as accounts and as tables call it
 _INDUSTRIES = {"C24A": "C241_2431", "C24B": "C242_2432", "C302T309": "C30X301"}
 _NAMES = (
@@ -180,7 +182,29 @@ def matched(
                 remedy=f"{_AGAIN}; a missing value is never read as zero",
             )
         F_Y[at] = value
-    return Matched(E, F_Y, tuple(_notes(code, without)))
+    notes = [*_notes(code, without), *_off_totals(account, ours, flows, E, F_Y)]
+    return Matched(E, F_Y, tuple(notes))
+
+
+def _off_totals(
+    account: Account, ours: Mapping[str, str], flows: Flows, E: F64, F_Y: F64
+) -> Iterator[str]:
+    """Areas whose parts are not the account's own total, as if an industry were left out."""
+    home = np.array([flows.areas.index(area) for area, _ in flows.industries], dtype=np.intp)
+    industries = np.bincount(home, E, len(flows.areas))
+    far = {}
+    for area, made, consumed in zip(flows.areas, industries, F_Y, strict=True):
+        stated = [account.values.get((ours.get(area, ""), code)) for code in TOTALS]
+        if total := next((value for value in stated if value), 0.0):
+            gaps = (made / total - 1, (made + consumed) / total - 1)
+            if abs(gap := min(gaps, key=abs)) > _LARGE:
+                far[area] = gap
+    if far:
+        worst = max(far, key=lambda area: abs(far[area]))
+        yield (
+            f"warning: the industries of {len(far)} areas are more than {_LARGE:.0%} from the "
+            f"account's own total, {worst} by {far[worst]:+.1%}"
+        )
 
 
 def _alone(flows: Flows, at: int) -> float:
