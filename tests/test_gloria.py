@@ -18,6 +18,7 @@ from benchmarks.downloads import gloria as downloads
 from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
+from engine.mrio import findings
 from engine.readers import Aggregated, Aggregation, gloria
 from engine.readers.gloria import Gloria
 from engine.readers.selecting import Rows
@@ -86,6 +87,23 @@ def test_industry_technology_is_the_manuals_model_b(tmp_path: Path, world: World
     assert np.allclose(table.E[0], R, rtol=1e-6)
     assert np.allclose(table.x, q, rtol=1e-6)
     assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3, rel=1e-7)
+
+
+def test_what_industries_without_supply_emit_is_told(tmp_path: Path, world: World) -> None:
+    """By model B it is of no product; by D the industry is inactive, and reported."""
+    V = np.diag(world.x)
+    V[4, 4] = 0.0
+    downloads.write_readme(tmp_path, REGIONS, SECTORS)
+    downloads.write_year(tmp_path, 2020, world, supply=V)
+    table = readers.read(Gloria(tmp_path, GHG), 2020)
+    lost = world.emissions[4] / 1e3
+    assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3 - lost, rel=1e-7)
+    bought = f"they buy {world.Z[:, 4].sum():.6g} thousand USD, emit {lost:.6g} Mt GHG"
+    assert bought in table.provenance.source
+    table = readers.read(Gloria(tmp_path, GHG, "ixi"), 2020)
+    assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3, rel=1e-7)
+    kinds = {one.kind: one.detail for one in findings(table)}
+    assert kinds["emissions of inactive industries, excluded"] == f"{lost:.6g} Mt GHG"
 
 
 def test_fixed_sales_structures_are_the_manuals_model_d(tmp_path: Path, world: World) -> None:

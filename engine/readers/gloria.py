@@ -172,6 +172,8 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
         Y, more = _demand(sheets["Y"], sides, names)
         Q = _account(sheets["TQ"], sides.industries, len(sides.places), names, chosen)
         F_Y = _account(sheets["YQ"], sides.demand, len(sides.demand.taken), names, chosen)
+    idle = np.asarray(V.sum(axis=1)).ravel() == 0
+    unsold = _unsold(source, idle, U, Q) if source.system == "pxp" else []
     Z, Y, E, output = _symmetric(source.system, U, V, Y, Q)
     notes = [
         {
@@ -190,6 +192,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             f"{stray + more:.6g} thousand USD left out, where neither supply nor use nor final "
             "demand of products is"
         )
+    notes += unsold
     files = dict.fromkeys([readme, *(sheet.path for sheet in sheets.values())])
     Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
@@ -261,6 +264,19 @@ def _divided_rows(matrix: scipy.sparse.csr_array, by: F64) -> scipy.sparse.csr_a
     """Each row over its number, zero where that is zero."""
     inverse = np.divide(1.0, by, out=np.zeros_like(by), where=by != 0)
     return scipy.sparse.csr_array(scipy.sparse.diags_array(inverse) @ matrix)
+
+
+def _unsold(source: Gloria, idle: Bool, U: F64, Q: F64) -> list[str]:
+    """What industries without supply buy and emit, which is of no product."""
+    lost = [f"buy {U[:, idle].sum():.6g} thousand USD"] if U[:, idle].any() else []
+    lost += [
+        f"emit {amount:.6g} {asked.unit} {name}"
+        for (name, asked), amount in zip(
+            source.stressors.items(), Q[:, idle].sum(axis=1), strict=True
+        )
+        if amount
+    ]
+    return [f"left out, of industries that supply nothing: they {', '.join(lost)}"] if lost else []
 
 
 def _sides(names: _Names, folding: Folding) -> _Sides:
