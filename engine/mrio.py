@@ -67,13 +67,18 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a table comes from. `synthetic` tables say so wherever they show."""
+    """Where a table comes from. `synthetic` tables say so wherever they show.
+
+    `lacking` holds the (stressor, region) pairs that the accounts do not know and that are taken as
+    emitting nothing; they stay when regions are folded.
+    """
 
     source: str
     version: str
     licence: str
     synthetic: bool = False
     files: tuple[tuple[str, str], ...] = ()  # (file name, sha256 of its bytes)
+    lacking: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,16 +275,21 @@ def silent(table: MRIO) -> Finding | None:
     place = {region: at for at, region in enumerate(regions)}
     home = np.array([place[region] for region, _ in table.labels.industries], dtype=np.intp)
     output = np.bincount(home, np.maximum(table.x, 0.0), len(regions))
-    told, count = [], 0
+    told: list[str] = []
+    seen: set[tuple[str, str]] = set()
     for stressor, row in zip(table.labels.stressors, table.E, strict=True):
         found = np.flatnonzero((output > 0) & (np.bincount(home, row != 0, len(regions)) == 0))
         if found.size:
-            count += found.size
+            seen |= {(stressor, regions[at]) for at in found}
             more = f" and {found.size - _NAMED} more" if found.size > _NAMED else ""
             share = output[found].sum() / output.sum()
             names = " ".join(regions[at] for at in found[:_NAMED])
             told.append(f"{stressor}: {names}{more} ({share:.2%} of all output)")
-    return Finding(SILENT, count, "; ".join(told)) if told else None
+    for stressor, region in table.provenance.lacking:
+        if (stressor, region) not in seen:
+            seen.add((stressor, region))
+            told.append(f"{stressor}: {region}, before it was folded with others")
+    return Finding(SILENT, len(seen), "; ".join(told)) if told else None
 
 
 def silent_in(found: Mapping[str, Sequence[Mapping[str, object]]]) -> str:

@@ -20,7 +20,7 @@ from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
 from engine.mrio import SILENT, findings
-from engine.readers import icio_flows
+from engine.readers import Aggregated, Aggregation, icio_flows
 from engine.readers.files import sha256
 from engine.readers.icio import Icio, Stressor
 
@@ -185,6 +185,12 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
     (found,) = (one for one in findings(table) if one.kind == SILENT)
     share = table.x[-4:].sum() / table.x.sum()
     assert (found.count, found.detail) == (1, f"GHG: ROW ({share:.2%} of all output)")
+    for name in ("rest", "ROW"):  # even where they all are called what it was
+        lines = [f"{area},{'NLD' if area == 'NLD' else name}\n" for area in AREAS]
+        (folder / "map.csv").write_text("".join(["from,to\n", *lines]))
+        folded = Aggregated(Icio(folder, {"GHG": stressor}), Aggregation(folder / "map.csv"))
+        (found,) = (one for one in findings(readers.read(folded, 2018)) if one.kind == SILENT)
+        assert found.detail == "GHG: ROW, before it was folded with others"
     for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
         stressor = replace(GHG["GHG"], without=("ROW", area))
         with pytest.raises(TableError, match=f"{area} of `without` is {said}"):

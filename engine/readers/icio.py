@@ -183,6 +183,9 @@ def read(source: Icio, year: int) -> MRIO:
             version=edition or "edition not recognised",
             licence="CC BY 4.0 (OECD)",
             files=tuple(hashes.items()),
+            lacking=tuple(
+                (name, area) for name, one in source.stressors.items() for area in one.without
+            ),
         ),
     )
 
