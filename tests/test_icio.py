@@ -126,6 +126,21 @@ def test_split_industries_are_added_up_and_demand_is_of_the_whole(
     assert "industries of MX1, MX2, CN1, CN2 are added up" in table.provenance.source
 
 
+def test_a_whole_beside_its_parts_is_refused(tmp_path: Path, extended: World) -> None:
+    """China would be counted twice, and every row would still balance."""
+    s = len(INDUSTRIES)
+    at = {area: slice(s * i, s * i + s) for i, area in enumerate(extended.areas)}
+    Z, Y = extended.Z.copy(), extended.Y.copy()
+    Z[at["CHN"]], Y[at["CHN"]] = Z[at["CN1"]] + Z[at["CN2"]], Y[at["CN1"]] + Y[at["CN2"]]
+    Z[:, at["CHN"]] = Z[:, at["CN1"]] + Z[:, at["CN2"]]
+    left = Z.sum(axis=1) + Y.sum(axis=1) - Z.sum(axis=0)
+    doubled = replace(extended, Z=Z, Y=Y, added=np.stack([0.1 * left, 0.9 * left]))
+    downloads.write_table(tmp_path, 2018, doubled)
+    downloads.write_account(tmp_path / "DF_MAIN.csv", {2018: extended})
+    with pytest.raises(TableError, match="industries of CHN are the sum of its parts'"):
+        readers.read(Icio(tmp_path, GHG), 2018)
+
+
 def test_split_industries_that_are_kept_emit_alike(tmp_path: Path, extended: World) -> None:
     downloads.write_table(tmp_path, 2018, extended)
     downloads.write_account(tmp_path / "DF_MAIN.csv", {2018: extended})
