@@ -306,10 +306,15 @@ def test_two_tables_of_a_year_are_refused(folder: Path, world: World) -> None:
         readers.years(Icio(folder, GHG))
 
 
-def test_the_unit_of_an_account_must_be_the_one_stated(folder: Path) -> None:
+def test_the_unit_of_an_account_must_be_the_one_stated(folder: Path, world: World) -> None:
     stressor = Stressor("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)
     with pytest.raises(TableError, match="in T_CO2E, the configuration takes it for Mt CO2-eq"):
         readers.read(Icio(folder, {"GHG": stressor}), 2018)
+    stressor = Stressor("DF_MAIN.csv", "T_CO2E", "PROD_GHG", 1e-6)
+    with pytest.raises(TableError, match="is in T_CO2E, the stressor's own unit, and the factor"):
+        readers.read(Icio(folder, {"GHG": stressor}), 2018)
+    table = readers.read(Icio(folder, {"GHG": replace(stressor, factor=None)}), 2018)
+    assert np.allclose(table.E[0], world.emissions * 1e6, rtol=1e-8)
 
 
 def test_per_head_values_beside_the_totals_are_not_taken(folder: Path, world: World) -> None:
@@ -429,5 +434,7 @@ components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
 def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no stressors"):
         Icio(tmp_path, {})
+    with pytest.raises(ConfigError, match="no factor from 'T_CO2E' to 'Mt'"):
+        Stressor("a", "Mt", file_unit="T_CO2E")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor("a", "kt", factor=0.0)

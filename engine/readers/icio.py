@@ -68,7 +68,8 @@ class Stressor:
             the bulk file of an earlier dataset (TECO2, `IO_GHG_2021`).
         unit: the unit of the stressor, such as "Mt CO2-eq".
         measure: OECD's code of production-based emissions: PROD_GHG, PROD_CO2, ...
-        factor: `unit` per `file_unit`, after the account's own power of ten.
+        factor: `unit` per `file_unit`, after the account's own power of ten; must be given where
+            the two differ, be it 1.
         file_unit: OECD's code of the account's unit, such as T_CO2E; `unit` itself if left out. An
             account that states no units is taken to be in it.
         households: the account's code of what final consumers emit themselves; where left out HH
@@ -81,13 +82,18 @@ class Stressor:
     account: str
     unit: str
     measure: str = "PROD_CO2"
-    factor: float = 1.0
+    factor: float | None = None
     file_unit: str | None = None
     households: str | None = None
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.factor) and self.factor > 0):
+        if self.factor is None and self.file_unit not in (None, self.unit):
+            raise ConfigError(
+                f"no factor from {self.file_unit!r} to {self.unit!r}",
+                remedy="state the factor, 1 if they are the same",
+            )
+        if self.factor is not None and not (np.isfinite(self.factor) and self.factor > 0):
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
             )
@@ -240,9 +246,15 @@ def _emissions(
             account = oecd_emissions.production(
                 path, year, stressor.measure, stressor.file_unit, stressor.unit
             )
+            factor = 1.0 if stressor.factor is None else stressor.factor
+            if account.unit == stressor.unit and factor != 1:
+                raise TableError(
+                    f"is in {account.unit}, the stressor's own unit, and the factor is {factor}",
+                    remedy="state the account's unit as `file_unit` beside the factor, or neither",
+                )
             found = oecd_emissions.matched(account, flows, stressor.households, stressor.without)
-        E[place] = found.industries * stressor.factor
-        F_Y[place] = found.households * stressor.factor
+        E[place] = found.industries * factor
+        F_Y[place] = found.households * factor
         unit = account.unit or f"no stated unit, taken for {stressor.unit}"
         notes += [f"{name}: {stressor.account}, {stressor.measure} in {unit}"]
         notes += [f"{name}: {words}" for words in found.notes]
