@@ -261,6 +261,7 @@ def without(name: str) -> dict[str, str]:
         (edited("unit.txt", "WA\tSteel\tM.EUR\n", ""), "WA - Steel has no unit, nor have 0 more"),
         (edited("unit.txt", "M.EUR", '".EUR'), "has no unit"),
         (edited("unit.txt", "unit", "units"), "is no table with a column `unit`"),
+        (edited("satellite/unit.txt", "CO2 - cement", "CO2 - combustion"), "has a row twice"),
         (edited("satellite/unit.txt", "kg", "t"), "row 'CO2 - combustion - air' is in t"),
         (edited("satellite/unit.txt", "\tkg", ""), "is no table with a column `unit`"),
         (

@@ -346,5 +346,15 @@ def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         Stressor((), "kt")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor(("a",), "kt", 0.0)
+    aea, ghg, ch4 = "env_ac_ainah_r2.tsv", "env_ac_ghgfp.tsv", "estat_env_ac_ch4fp.tsv.gz"
+    for accounts, more in (
+        ((aea, ghg), {"pollutant": "CO2"}),  # a country's CO2 beside all gases of the rest
+        ((aea, ch4), {"pollutant": "CH4"}),
+        ((ghg, ch4), {}),
+        ((aea,), {"pollutant": "CO2", "footprints": ghg}),
+    ):
+        with pytest.raises(ConfigError, match="is of several gases"):
+            Stressor(accounts, "kt", **more)
+    assert Stressor((aea, ch4), "kt", pollutant="CH4_CO2E").accounts == (aea, ch4)
     with pytest.raises(ConfigError, match="which is merged itself"):
         Figaro(tmp_path, GHG, merge={"AT": "NL", "NL": "GR"})

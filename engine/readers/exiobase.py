@@ -144,6 +144,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     output = published_output(core, industries) if "x" in core.accounts else None
     if flows == "A":
         Z *= _output(Z, Y)
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(

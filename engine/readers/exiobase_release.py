@@ -88,7 +88,10 @@ class Folder:
             at = header.index("unit") if "unit" in header else -1
             if at < 0 or any(len(row) != len(header) for row in rows):
                 raise TableError("is no table with a column `unit`", remedy=AGAIN)
-            return {" - ".join(row[:at] + row[at + 1 :]): row[at] for row in rows}
+            named = {" - ".join(row[:at] + row[at + 1 :]): row[at] for row in rows}
+            if len(named) < len(rows):
+                raise TableError("has a row twice", remedy=AGAIN)
+            return named
 
     def hashes(self, accounts: Sequence[str]) -> dict[str, str]:
         """Hash of the archive, or of each file of the `accounts`."""

@@ -54,7 +54,7 @@ class Stressor:
         unit: the unit of the stressor, such as "kt CO2-eq".
         factor: `unit` per `file_unit`.
         file_unit: Eurostat's code of the unit in the datasets.
-        pollutant: code of the pollutant in air emission accounts, such as GHG, CO2 or CH4.
+        pollutant: code of the pollutant in air emission accounts, such as GHG, CO2 or CH4_CO2E.
         footprints: a download of published footprints, which the table's own are held against;
             if not given, the first of the accounts that holds any.
     """
@@ -74,6 +74,15 @@ class Stressor:
         if not (np.isfinite(self.factor) and self.factor > 0):
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
+            )
+        files = filter(None, [*self.accounts, self.footprints])
+        gases = {self.pollutant, *map(air_emissions.gas_of, files)} - {None}
+        if len(gases) > 1:
+            raise ConfigError(
+                f"is of several gases: {', '.join(sorted(map(str, gases)))}",
+                where=", ".join(self.accounts),
+                remedy="name accounts, `pollutant` and footprints of one; those of methane and "
+                "nitrous oxide (env_ac_ch4fp, env_ac_n2ofp) are in CO2 equivalents",
             )
 
 

@@ -90,7 +90,8 @@ def read(path: Path, layout: Layout, *, most_rows: int | None = None, member: st
             )
         values[len(rows) : len(rows) + len(part)] = part
         rows += found
-    return Labelled(tuple(rows), names, values[: len(rows)])
+    values.resize((len(rows), len(names)), refcheck=False)  # no copy, as of a part, is needed later
+    return Labelled(tuple(rows), names, values)
 
 
 def columns(path: Path, layout: Layout, *, member: str = "") -> tuple[Name, ...]:
