@@ -281,6 +281,12 @@ def test_two_tables_of_a_year_are_refused(folder: Path, world: World) -> None:
         readers.years(Figaro(folder, GHG))
 
 
+def test_a_folder_that_says_it_is_made_up_is_read_so(folder: Path) -> None:
+    assert not readers.read(Figaro(folder, GHG), 2020).provenance.synthetic
+    (folder / "SYNTHETIC").touch()
+    assert readers.read(Figaro(folder, GHG), 2020).provenance.synthetic
+
+
 def test_a_folder_without_tables_says_what_they_are_called(tmp_path: Path) -> None:
     with pytest.raises(TableError) as caught:
         readers.years(Figaro(tmp_path, GHG))

@@ -7,7 +7,9 @@ One folder holds the years, of one edition, in either of the published layouts, 
 - a flat file, `flatfile_eu-ic-io_ind-by-ind_25ed_2020.zip`: a row a cell.
 
 Areas and industries are read from the names, so that editions of 46 and of 50 areas are read
-alike. Emissions come from downloads of Eurostat's datasets (`engine.readers.air_emissions`).
+alike. The layouts are those of several public programs that read them; neither was tried on a
+publisher's own table. Emissions come from downloads of Eurostat's datasets
+(`engine.readers.air_emissions`). A folder with a file named `SYNTHETIC` holds made-up tables.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from engine.readers.files import located, sha256
 from engine.readers.labelled import Layout
 from engine.readers.official import Official
 from engine.stores.places import Remote
+
+MADE_UP = "SYNTHETIC"  # a file of this name in a folder says that its tables are
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _FILE = re.compile(
@@ -165,6 +169,7 @@ def read(source: Figaro, year: int) -> MRIO:
             source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}", *notes]),
             version=edition,
             licence="CC BY 4.0 (Eurostat)",
+            synthetic=MADE_UP in listed(source.path),
             files=tuple(hashes.items()),
         ),
     )

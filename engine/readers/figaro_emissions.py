@@ -103,6 +103,7 @@ def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> l
     for area, one in found.items():
         used.setdefault(one.file, []).append(area)
     notes = [f"{file} for {some(areas)}" for file, areas in used.items()]
+    notes = notes if len(used) > 1 else list(used)
     flags = (value.flags for area, code in wanted for value in found[area].values(code))
     flagged = flags_in_words(flags)
     return [*notes, f"values flagged {flagged}"] if flagged else notes
