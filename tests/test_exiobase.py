@@ -110,6 +110,14 @@ def test_an_unpacked_archive_is_read_alike_whatever_the_working_directory_holds(
     assert named == set(release()) - {"metadata.json"}
 
 
+def test_an_archive_unpacked_into_a_folder_of_its_name_is_read_alike(tmp_path: Path) -> None:
+    source = zipped(tmp_path, release())
+    with zipfile.ZipFile(tmp_path / "IOT_2015_pxp.zip") as archive:
+        archive.extractall(tmp_path / "IOT_2015_pxp")
+    assert (tmp_path / "IOT_2015_pxp" / "IOT_2015_pxp" / "Z.txt").is_file()
+    check_is_the_release(read(source, 2015))
+
+
 @pytest.mark.parametrize("write", [zipped, unpacked])
 def test_without_Z_it_follows_from_A_and_final_demand_and_is_said_so(
     tmp_path: Path, write: Callable[..., Exiobase3]

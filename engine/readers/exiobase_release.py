@@ -193,7 +193,7 @@ def _accounts(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Account]:
 def _listed(place: Path, file: str) -> list[str]:
     """Where a file of that name lies: in `place`, in a folder of it, or one below that."""
     if place.is_dir():
-        found = [place / file, *sorted(place.glob(f"*/{file}"))]
+        found = [path for depth in ("", "*/", "*/*/") for path in sorted(place.glob(depth + file))]
         return [path.relative_to(place).as_posix() for path in found if path.is_file()]
     return [name for name in members(place) if PurePosixPath(name).name == file]
 

@@ -82,8 +82,8 @@ def taken(
             f"no account has all of {unmet[0]}: {some(lacking[unmet[0]])} missing or confidential"
             + (f"; nor of {some(unmet[1:])}" if unmet[1:] else ""),
             where=f"{', '.join(accounts)}, year {year}",
-            remedy="add an account that has them (env_ac_ghgfp has all areas), or `merge` areas "
-            "that it does not know apart",
+            remedy="add an account that has them (env_ac_ghgfp has most areas), or count areas "
+            f'that it does not know apart with another: [tables.merge] {unmet[0]} = "FIGW1"',
         )
     return {area: found[area] for area in parts}
 
