@@ -392,6 +392,8 @@ def test_a_damaged_archive_is_refused_or_gives_the_undamaged_table(
         {"factor": 2.0},
         {"factor": 1e-6, "file_unit": "kg"},
         {"file_unit": "t"},
+        {"unit": "kt", "factor": 1e-3, "file_unit": "kg"},
+        {"unit": "Mt CO2 eq.", "factor": 1e-6, "file_unit": "kg CO2 eq."},
     ],
 )
 def test_a_selection_that_contradicts_itself_is_refused(wrong: dict[str, object]) -> None:

@@ -352,6 +352,15 @@ def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         Stressor((), "kt")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor(("a",), "kt", 0.0)
+    for unit, factor in (("Mt CO2-eq", 1.0), ("kt", 1e-3), ("t", 1.0)):
+        with pytest.raises(ConfigError, match=f"does not make {unit} of THS_T"):
+            Stressor(("a",), unit, factor)
+    for unit, factor, file_unit in (
+        ("TJ", 7.0, "TJ"),
+        ("kt CO2-eq", 28.0, "THS_T"),
+        ("t", 1.0, "T"),
+    ):
+        assert Stressor(("a",), unit, factor, file_unit).factor == factor
     aea, ghg, ch4 = "env_ac_ainah_r2.tsv", "env_ac_ghgfp.tsv", "estat_env_ac_ch4fp.tsv.gz"
     for accounts, more in (
         ((aea, ghg), {"pollutant": "CO2"}),  # a country's CO2 beside all gases of the rest

@@ -33,6 +33,7 @@ from engine.readers.figaro_emissions import emitted, notes_of, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
 from engine.readers.labelled import Layout
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.official import Official
 from engine.stores.places import Remote
 
@@ -79,6 +80,7 @@ class Stressor:
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
             )
+        refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
         files = filter(None, [*self.accounts, self.footprints])
         gases = {self.pollutant, *map(air_emissions.gas_of, files)} - {None}
         if len(gases) > 1:
