@@ -23,11 +23,13 @@ class Taken:
         file: its name.
         account: what it holds.
         areas: the area, and those merged into it that the account knows apart.
+        passed: accounts before this one that name the area, but have not all of it.
     """
 
     file: str
     account: Account
     areas: Sequence[str]
+    passed: Sequence[str] = ()
 
     def values(self, code: str) -> list[Value]:
         """Of an industry or of households: all that are there."""
@@ -66,14 +68,18 @@ def taken(
     """
     found: dict[str, Taken] = {}
     lacking: dict[str, list[str]] = {}
+    passed: dict[str, list[str]] = {area: [] for area in parts}
     for file, account in accounts.items():
+        named = {area for area, _ in account}
         known = {area for (area, _), value in account.items() if value.number is not None}
         for area, (_, *merged) in parts.items():
             if area in found:
                 continue
-            one = Taken(file, account, [area, *(other for other in merged if other in known)])
+            areas = [area, *(other for other in merged if other in known)]
+            one = Taken(file, account, areas, passed[area])
             if lacks := one.lacks(needed):
                 lacking.setdefault(area, lacks)
+                passed[area] += [file] if area in named else []
             else:
                 found[area] = one
     unmet = [area for area in parts if area not in found]
@@ -98,12 +104,16 @@ def emitted(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> F6
 
 
 def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Which areas come from which account, and the flags of what is read."""
+    """Which areas come from which account, and which do not though it names them; the flags."""
     used: dict[str, list[str]] = {}
+    passed: dict[str, list[str]] = {}
     for area, one in found.items():
         used.setdefault(one.file, []).append(area)
+        for file in one.passed:
+            passed.setdefault(file, []).append(area)
     notes = [f"{file} for {some(areas)}" for file, areas in used.items()]
     notes = notes if len(used) > 1 else list(used)
+    notes += [f"{file} has not all of {some(areas)}" for file, areas in passed.items()]
     flags = (value.flags for area, code in wanted for value in found[area].values(code))
     flagged = flags_in_words(flags)
     return [*notes, f"values flagged {flagged}"] if flagged else notes
