@@ -29,7 +29,7 @@ _BATCH = 2**21  # bytes parsed at once, or
 _COLUMNS = 128  # a line for so many columns, each of which costs every batch something
 TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
 _SHOWN = 80  # characters of a line that an error shows
-_NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
 _AGAIN = "give the file as downloaded: points in numbers, no thousands separators"
 
 Name = tuple[str, ...]
