@@ -1,7 +1,7 @@
 """Numbers with names along both sides, in a text file, read some rows at a time.
 
 Tables of ten thousand industries are files of a gigabyte: parsed by Arrow, a batch of rows at a
-time, they never take more memory than the array they end in.
+time, and written straight into the array they end in.
 """
 
 from __future__ import annotations
