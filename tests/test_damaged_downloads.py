@@ -191,7 +191,7 @@ class Grid:
     def of(cls, text: str) -> Grid:
         first = text.split("\n", 1)[0]
         separator = max("\t;,", key=first.count) if "\t" not in first else "\t"
-        lines = text.splitlines()
+        lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
         if separator == "\t":
             return cls([line.split("\t") for line in lines], separator)
         return cls(list(csv.reader(lines, delimiter=separator)), separator)
@@ -547,8 +547,8 @@ def _another_number(before: bytes, after: bytes) -> bool:
     Where lines are lost, the first of them may have got the last one's number.
     """
     try:
-        one, two = (Grid.of(data.decode()).cells for data in (before, after))
-    except (UnicodeDecodeError, csv.Error, IndexError):
+        one, two = (Grid.of(data.decode(errors="replace")).cells for data in (before, after))
+    except (csv.Error, IndexError):
         return False
     while one and two and one[-1] == two[-1]:
         one, two = one[:-1], two[:-1]
