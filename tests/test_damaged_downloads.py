@@ -191,7 +191,7 @@ class Grid:
     def of(cls, text: str) -> Grid:
         first = text.split("\n", 1)[0]
         separator = max("\t;,", key=first.count) if "\t" not in first else "\t"
-        lines = text.splitlines()
+        lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
         if separator == "\t":
             return cls([line.split("\t") for line in lines], separator)
         return cls(list(csv.reader(lines, delimiter=separator)), separator)
@@ -542,20 +542,27 @@ def _tried(source: Source, year: int, folder: Path, files: Mapping[str, bytes]) 
 
 
 def _another_number(before: bytes, after: bytes) -> bool:
-    """Whether a number is another number now, and the cells around it as before."""
+    """Whether a number is another number now, and the cells around it as before.
+
+    Where lines are lost, the first of them may have got the last one's number.
+    """
     try:
-        one, two = (Grid.of(data.decode()).cells for data in (before, after))
-    except (UnicodeDecodeError, csv.Error, IndexError):
+        one, two = (Grid.of(data.decode(errors="replace")).cells for data in (before, after))
+    except (csv.Error, IndexError):
         return False
-    if [len(line) for line in one] != [len(line) for line in two]:
+    while one and two and one[-1] == two[-1]:
+        one, two = one[:-1], two[:-1]
+    if len(two) > len(one) or any(map(_another_width, one, two)):
         return False
-    changed = [
-        (old, new)
-        for line, other in zip(one, two, strict=True)
-        for old, new in zip(line, other, strict=True)
-        if old != new
-    ]
-    return any(_is_number(old) and number(new) not in (None, number(old)) for old, new in changed)
+    changed = [pair for pairs in zip(one, two, strict=False) for pair in zip(*pairs, strict=True)]
+    return any(
+        old != new and _is_number(old) and number(new) not in (None, number(old))
+        for old, new in changed
+    )
+
+
+def _another_width(one: list[str], two: list[str]) -> bool:
+    return len(one) != len(two)
 
 
 @pytest.mark.timeout(300)

@@ -122,7 +122,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     core = found.core
     used = {name: found.extension(name) for name in _extensions(source)}
     units = {name: folder.units() for name, folder in used.items()}
-    flows = "Z" if "Z" in core.accounts else "A"
+    flows = "Z" if core.has("Z") else "A"
     Z, industries = square(core, flows)
     Y, regions = demand(core, industries)
     E = np.empty((len(source.stressors), len(industries)))
@@ -141,9 +141,10 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
             with located(f"{name} {direct}"):
                 values, columns = selected(folder, direct, chosen, units[name])
                 F_Y[places] = by_region(values, columns, regions)
-    output = published_output(core, industries) if "x" in core.accounts else None
+    output = published_output(core, industries) if core.has("x") else None
     if flows == "A":
         Z *= _output(Z, Y)
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(
@@ -158,7 +159,9 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
         E=E,
         F_Y=F_Y,
         published_output=output,
-        provenance=_provenance(core, flows, used, str(metadata.get("version") or "not stated")),
+        provenance=_provenance(
+            core, source.system, flows, used, str(metadata.get("version") or "not stated")
+        ),
     )
 
 
@@ -196,9 +199,11 @@ def _currency(core: Folder, industries: Sequence[Name]) -> str:
     return f"{found[0]}, current basic prices"
 
 
-def _provenance(core: Folder, flows: str, used: Mapping[str, Folder], version: str) -> Provenance:
-    """Where it comes from, and what was assumed."""
-    hashes = core.hashes([flows, "Y", "unit", *(["x"] if "x" in core.accounts else [])])
+def _provenance(
+    core: Folder, system: str, flows: str, used: Mapping[str, Folder], version: str
+) -> Provenance:
+    """Where it comes from, the same of all years, and what was assumed."""
+    hashes = core.hashes([flows, "Y", "unit", *(["x"] if core.has("x") else [])])
     for folder in used.values():
         direct = [folder.direct()] if folder.direct() else []
         hashes |= folder.hashes(["F", "unit", *direct])
@@ -212,7 +217,7 @@ def _provenance(core: Folder, flows: str, used: Mapping[str, Folder], version: s
         if not folder.direct()
     ]
     return Provenance(
-        source="; ".join([f"EXIOBASE 3, {core.place.name}, {named}", *notes]),
+        source="; ".join([f"EXIOBASE 3, {system}, {named}", *notes]),
         version=version,
         licence="CC BY-SA 4.0",
         files=tuple(hashes.items()),

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from engine.errors import ConfigError, TableError
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.nearest import nearest
 
 # For whoever parses these specs from text: a misspelt `factor` must not quietly become 1.
@@ -64,7 +65,7 @@ class Selection:
 
 
 def refuse_factor(unit: str, factor: float, file_unit: str) -> None:
-    """Refuse a factor that is not positive, or that does not go with the units.
+    """Refuse a factor that is not positive, does not go with the units, or has a wrong prefix.
 
     Raises:
         ConfigError: it is one of these.
@@ -76,3 +77,4 @@ def refuse_factor(unit: str, factor: float, file_unit: str) -> None:
             f"a factor of {factor} does not go with {file_unit!r} -> {unit!r}",
             remedy="state file_unit, the unit in the file, and the factor together, or neither",
         )
+    refuse_wrong_prefix(unit, factor, file_unit or unit)
