@@ -39,7 +39,6 @@ from engine.readers import Eora26, Exiobase3, Figaro, Gloria, Icio, Source, Wiod
 from engine.readers.figaro import Stressor
 from engine.readers.icio import Stressor as OfIcio
 from engine.readers.selecting import Rows
-from engine.readers.selections import Selection
 from engine.readers.wiod import Stressor as OfWiod
 from engine.workflow import table_page
 
@@ -92,7 +91,7 @@ def _exiobase(folder: Path) -> Exiobase3:
     world = exiobase.economy(YEAR, ("AT", "WA"), ("Coal", "Steel"), uses=7)
     exiobase.write_table(folder, YEAR, world)
     rows = ("CO2 - combustion - air", "CO2 - non combustion - Cement production - air")
-    return Exiobase3(folder, "satellite", {"CO2": Selection(rows, "kt", 1e-6, "kg")})
+    return Exiobase3(folder, "satellite", {"CO2": Rows(rows, "kt", "kg", 1e-6)})
 
 
 def _wiod(release: Any) -> Callable[[Path], Wiod]:
