@@ -44,6 +44,7 @@ def check(config: Config) -> Iterator[str]:
         question = with_units(question, table.labels)
         if full is not None and isinstance(config.tables, Aggregated):
             folded.append(by_both(full, table, config.tables.by, question))
+        labels = table.labels if full is None else full.labels
         del full  # may be many times as large as the table
         for scenario in config.scenarios:
             seed, r_max = config.sampling.seed, config.r_max
@@ -53,7 +54,7 @@ def check(config: Config) -> Iterator[str]:
         if (heading := table_page.head(table, readers.traps(config.tables))) != before:
             before = heading
             yield before
-        official = readers.official(config.tables, year, table.labels)
+        official = readers.official(config.tables, year, labels)
         yield from table_page.page(table, question, official)
         editions.setdefault(table.provenance.version, []).append(year)
     yield from _mixed(editions)

@@ -120,6 +120,8 @@ def _beside(
     missing = [region for region in ours if region not in known]
     title = f"footprints of {published.stressor} against those published in {published.file}"
     most = max(map(abs, apart.values()), default=0.0)
+    if published.folded:
+        title += ", of more regions or sectors: differences hold the aggregation error"
     if known and most < _AGREE:
         yield f"  {title}: all {len(known)} agree to {most:.1g} of their size"
     else:
@@ -133,7 +135,12 @@ def _beside(
     if missing:
         yield f"    not published, or not whole: {' '.join(missing)}"
     far = [region for region, gap in apart.items() if abs(gap) > LARGE]
-    if far:
+    if far and published.folded:
+        yield (
+            f"    {len(far)} differ by more than {LARGE:.0%}: {' '.join(far)}; hold that against "
+            "the aggregation error"
+        )
+    elif far:
         yield (
             f"    warning: {len(far)} differ by more than {LARGE:.0%}: {' '.join(far)}; are tables "
             "and footprints of one edition?"
