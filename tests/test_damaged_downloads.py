@@ -18,6 +18,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -29,8 +30,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
 
 from benchmarks.downloads import eora, exiobase, figaro, gloria, icio, wiod
+from benchmarks.downloads.workbooks import written
 from engine import readers
 from engine.errors import InputError
 from engine.mrio import MRIO
@@ -45,6 +48,7 @@ from engine.workflow import table_page
 EXAMPLES = 250  # of each download
 YEAR, WIOD = 2020, 2004
 Draw = Callable[..., Any]
+Named = dict[str, dict[Any, Any]]
 
 
 # --- the downloads ------------------------------------------------------------------------------
@@ -147,35 +151,56 @@ DOWNLOADS: Mapping[str, Download] = {
     "icio": Download(_icio),
     "eora26": Download(_eora("folder"), unnamed=("_bp_",), names=("labels_",)),
     "eora26, zip": Download(_eora("zip"), unnamed=("_bp_",), names=("labels_",)),
-    "gloria": Download(_gloria, unnamed=(".csv",)),
+    "gloria": Download(_gloria, unnamed=(".csv",), names=("ReadMe",)),
 }
 
 
 # --- a file, its text, and its cells ------------------------------------------------------------
 
 
-BOOKS = (".xlsx", ".xlsb", ".xls")  # damaged as bytes only
-Packing = Callable[[bytes], bytes]
+BOOKS = (".xlsx", ".xlsb", ".xls")
+Packing = Callable[[bytes | None], bytes | None]
 
 
 def _inside(name: str, data: bytes, draw: Draw) -> tuple[str, bytes, Packing]:
-    """A text in a file, where it is, and how to put another one in its place."""
+    """A text in a file, where it is, and how to put another one, or none, in its place."""
     if name.endswith(".gz"):
-        return name, gzip.decompress(data), lambda new: gzip.compress(new, mtime=0)
+        return name, gzip.decompress(data), lambda new: new and gzip.compress(new, mtime=0)
     if not name.endswith(".zip"):
         return name, data, lambda new: new
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = {member: archive.read(member) for member in archive.namelist()}
     member = draw(st.sampled_from(sorted(files)))
 
-    def packed(new: bytes) -> bytes:
+    def packed(new: bytes | None) -> bytes:
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for one, content in (files | {member: new}).items():
-                archive.writestr(zipfile.ZipInfo(one), content)
+                if content is not None:
+                    archive.writestr(zipfile.ZipInfo(one), content)
         return stream.getvalue()
 
     return f"{name}/{member}", files[member], packed
+
+
+_REAL = re.compile(r"-?[0-9]+\.[0-9]+(e[+-]?[0-9]+)?|-?[0-9]+e[+-]?[0-9]+")  # as repr spells it
+
+
+def _of_book(name: str, data: bytes, kind: Any, draw: Draw) -> bytes:
+    """A workbook with damage to the cells of one of its sheets; what is no number there is text."""
+    with CalamineWorkbook.from_object(io.BytesIO(data)) as book:
+        sheets = {one: list(book.get_sheet_by_name(one).to_python()) for one in book.sheet_names}
+    sheet = draw(st.sampled_from([one for one, rows in sheets.items() if rows]))
+    grid = Grid([[str(cell) for cell in row] for row in sheets[sheet]], "\t")
+    kind(grid, draw)
+    if name.endswith(".xls"):  # as much as the writer knows of it
+        grid.cells = [[c.encode("latin-1", "replace").decode("latin-1") for c in row]
+                      for row in grid.cells]  # fmt: skip
+    sheets[sheet] = [
+        [float(cell) if _REAL.fullmatch(cell) else cell or None for cell in row]
+        for row in grid.cells
+    ]
+    return written(name, sheets)
 
 
 @dataclass(slots=True)
@@ -373,6 +398,11 @@ CELLS = (
     trailing_separators, quoted, half_quoted, another_separator, a_line_of_something_else,
     lines_end,
 )  # fmt: skip
+BOOK_CELLS = (
+    decimal_commas, no_number, repeated_row, repeated_column, missing_row, missing_rows,
+    missing_column, extra_column, renamed, renamed_everywhere, quoted,
+    a_line_of_something_else, thousands,
+)  # fmt: skip
 ORDER = (other_order_of_rows, other_order_of_columns)  # where rows and columns have names
 
 
@@ -458,6 +488,7 @@ def another_file(data: bytes, draw: Draw) -> bytes:
 
 
 BYTES = (cut, flipped, lost, zeroed, appended, another_file)
+OF_NAMES = (renamed, renamed_everywhere, quoted, half_quoted, *ORDER, *BYTES, "text")
 KINDS = ("balances", "unnamed", "names")
 ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-7")
 
@@ -465,7 +496,7 @@ ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-7")
 # --- what comes of it ---------------------------------------------------------------------------
 
 
-def _by_name(table: MRIO) -> dict[str, dict[Any, float]]:
+def _by_name(table: MRIO) -> Named:
     labels = table.labels
     industries, regions, stressors = labels.industries, labels.regions, labels.stressors
 
@@ -476,7 +507,13 @@ def _by_name(table: MRIO) -> dict[str, dict[Any, float]]:
             for j, column in enumerate(columns)
         }
 
-    found = {
+    units = {
+        "currency": labels.currency,
+        "year": table.year,
+        **dict(zip(stressors, labels.stressor_units, strict=True)),
+    }
+    found: Named = {
+        "units": units,
         "Z": named(table.Z, industries, industries),
         "Y": named(table.Y, industries, regions),
         "E": named(table.E, stressors, industries),
@@ -487,12 +524,13 @@ def _by_name(table: MRIO) -> dict[str, dict[Any, float]]:
     return found
 
 
-def _same(one: dict[str, dict[Any, float]], two: dict[str, dict[Any, float]]) -> bool:
+def _same(one: Named, two: Named) -> bool:
     """Sums of the same cells in another order differ in their last digits."""
     return one.keys() == two.keys() and all(
         one[name].keys() == two[name].keys()
         and all(
-            math.isclose(value, two[name][key], rel_tol=1e-9, abs_tol=1e-9)
+            value == two[name][key]
+            or (name != "units" and math.isclose(value, two[name][key], rel_tol=1e-9, abs_tol=1e-9))
             for key, value in one[name].items()
         )
         for name in one
@@ -505,7 +543,7 @@ class Whole:
 
     files: Mapping[str, bytes]
     source: Any
-    table: dict[str, dict[Any, float]]
+    table: Named
 
 
 _WHOLE: dict[str, Whole] = {}
@@ -579,14 +617,18 @@ def test_damage_is_refused_or_does_no_harm(
         before = whole.files[file]
         where, text, packed = _inside(file, before, data.draw)
         of = {key: any(part in where for part in getattr(download, key)) for key in KINDS}
-        kinds: list[Any] = [*BYTES, "gone"]
-        if not where.endswith(BOOKS):
+        kinds: list[Any] = [*BYTES, "gone", "member gone"]
+        if where.endswith(BOOKS):
+            kinds += [*BOOK_CELLS, *ORDER]
+        else:
             kinds += [*CELLS, "text", "encoding"]
             kinds += ORDER if not of["unnamed"] else ()
             kinds += SILENT if of["balances"] else ()
         kind = data.draw(st.sampled_from(kinds), label="damage")
         if kind == "gone":
             after = None
+        elif kind == "member gone":  # of an archive; else the file
+            after = packed(None)
         elif kind == "encoding":
             after = packed(text.decode().encode(data.draw(st.sampled_from(ENCODINGS))))
         elif kind == "text":  # bytes of the text, whatever it is packed in
@@ -596,6 +638,8 @@ def test_damage_is_refused_or_does_no_harm(
         elif kind in BYTES:
             after = kind(before, data.draw)
             assume(not _another_number(before, after))
+        elif where.endswith(BOOKS):
+            after = packed(_of_book(where, text, kind, data.draw))
         else:
             grid = Grid.of(text.decode())
             kind(grid, data.draw)
@@ -607,7 +651,7 @@ def test_damage_is_refused_or_does_no_harm(
         shutil.rmtree(folder, ignore_errors=True)
         if table is None:
             assert all((refused.what, refused.where, refused.remedy))
-        elif of["names"]:
+        elif of["names"] and kind in OF_NAMES:
             pass  # another order of names is another table, and nothing tells which is right
         elif not _same(_by_name(table), whole.table):
             assert kind in SILENT, "another table, and not a word of it"

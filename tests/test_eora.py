@@ -246,6 +246,11 @@ components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
     )
     config = engine.load_config(tmp_path / "eora.toml")
     assert isinstance(config.tables, Eora26)
+    text = (tmp_path / "eora.toml").read_text()
+    (tmp_path / "eora.toml").write_text(text.replace('unit = "Gg"', 'unit = "Gg"\nfactor = 2.0'))
+    with pytest.raises(ConfigError, match="from 'Gg' to itself") as caught:
+        engine.load_config(tmp_path / "eora.toml")
+    assert caught.value.where == f"{tmp_path / 'eora.toml'}, tables"
     assert readers.read(config.tables, 2015).labels.stressor_units == ("Gg",)
 
 
