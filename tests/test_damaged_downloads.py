@@ -488,7 +488,8 @@ def another_file(data: bytes, draw: Draw) -> bytes:
 
 
 BYTES = (cut, flipped, lost, zeroed, appended, another_file)
-OF_NAMES = (renamed, renamed_everywhere, quoted, half_quoted, *ORDER, *BYTES, "text")
+RENAMING = (renamed, renamed_everywhere, quoted, half_quoted, "text", *BYTES)
+OF_NAMES = (*RENAMING, *ORDER)
 KINDS = ("balances", "unnamed", "names")
 ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-7")
 
@@ -579,20 +580,86 @@ def _tried(source: Source, year: int, folder: Path, files: Mapping[str, bytes]) 
 
 
 def _another_number(before: bytes, after: bytes) -> bool:
-    """Whether a number is another number now, and the cells around it as before."""
+    """Whether a number is another number now, and the cells around it, or its name, as before."""
     try:
-        one, two = (Grid.of(data.decode()).cells for data in (before, after))
-    except (UnicodeDecodeError, csv.Error, IndexError):
+        one, two = (Grid.of(data.decode(errors="replace")).cells for data in (before, after))
+    except (csv.Error, IndexError):
         return False
-    if [len(line) for line in one] != [len(line) for line in two]:
-        return False
+    if [len(line) for line in one] == [len(line) for line in two]:
+        pairs = list(zip(one, two, strict=True))
+    else:  # where a piece is lost between two lines, one of them has what was the other's
+        named = {line[0]: line for line in one if line}
+        pairs = [(named[line[0]], line) for line in two if line and line[0] in named]
     changed = [
         (old, new)
-        for line, other in zip(one, two, strict=True)
-        for old, new in zip(line, other, strict=True)
+        for line, other in pairs
+        for old, new in zip(line, other, strict=False)
         if old != new
     ]
     return any(_is_number(old) and number(new) not in (None, number(old)) for old, new in changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """One file of a download, damaged in one way.
+
+    Attributes:
+        file: which; `after`: what it holds then, None if it is gone.
+        kind: of the damage.
+        of: whether the file is one of each of `KINDS`.
+    """
+
+    file: str
+    after: bytes | None
+    kind: Any
+    of: Mapping[str, bool]
+
+
+def _damaged(whole: Whole, download: Download, draw: Draw) -> Damaged:
+    file = draw(st.sampled_from(sorted(whole.files)), label="file")
+    before = whole.files[file]
+    where, text, packed = _inside(file, before, draw)
+    of = {key: any(part in where for part in getattr(download, key)) for key in KINDS}
+    book = where.endswith(BOOKS)
+    kinds: list[Any] = [*BYTES, "gone", "member gone"]
+    kinds += BOOK_CELLS if book else (*CELLS, "text", "encoding")
+    kinds += ORDER if not of["unnamed"] else ()
+    kinds += SILENT if of["balances"] else ()
+    kind = draw(st.sampled_from(kinds), label="damage")
+    after: bytes | None
+    if kind == "gone":
+        after = None
+    elif kind == "member gone":  # of an archive; else the file
+        after = packed(None)
+    elif kind == "encoding":
+        after = packed(text.decode().encode(draw(st.sampled_from(ENCODINGS))))
+    elif kind == "text":  # bytes of the text, whatever it is packed in
+        found = draw(st.sampled_from(BYTES))(text, draw)
+        assume(not _another_number(text, found))
+        after = packed(found)
+    elif kind in BYTES:
+        after = kind(before, draw)
+        assume(not _another_number(before, after))
+    elif book:
+        after = packed(_of_book(where, text, kind, draw))
+    else:
+        grid = Grid.of(text.decode())
+        kind(grid, draw)
+        after = packed(grid.text().encode())
+    return Damaged(file, after, kind, of)
+
+
+def _believed(table: MRIO, whole: Whole, damaged: Damaged) -> None:
+    """What was read is what there was, but for what nothing can tell, or `check` warns of it."""
+    found, kind = _by_name(table), damaged.kind
+    if damaged.of["names"] and kind in OF_NAMES:
+        return  # another order of names is another table, and nothing tells which is right
+    if kind in RENAMING:  # a currency is taken as it is called
+        found["units"]["currency"] = whole.table["units"]["currency"]
+    if not _same(found, whole.table):
+        assert kind in SILENT, "another table, and not a word of it"
+        told = "\n".join(table_page.page(table, Question((), ()), ()))
+        assert table_page.OUT_OF_BALANCE in told
 
 
 @pytest.mark.timeout(300)
@@ -613,49 +680,15 @@ def test_damage_is_refused_or_does_no_harm(
     )
     @given(st.data())
     def law(data: st.DataObject) -> None:
-        file = data.draw(st.sampled_from(sorted(whole.files)), label="file")
-        before = whole.files[file]
-        where, text, packed = _inside(file, before, data.draw)
-        of = {key: any(part in where for part in getattr(download, key)) for key in KINDS}
-        kinds: list[Any] = [*BYTES, "gone", "member gone"]
-        if where.endswith(BOOKS):
-            kinds += [*BOOK_CELLS, *ORDER]
-        else:
-            kinds += [*CELLS, "text", "encoding"]
-            kinds += ORDER if not of["unnamed"] else ()
-            kinds += SILENT if of["balances"] else ()
-        kind = data.draw(st.sampled_from(kinds), label="damage")
-        if kind == "gone":
-            after = None
-        elif kind == "member gone":  # of an archive; else the file
-            after = packed(None)
-        elif kind == "encoding":
-            after = packed(text.decode().encode(data.draw(st.sampled_from(ENCODINGS))))
-        elif kind == "text":  # bytes of the text, whatever it is packed in
-            found = data.draw(st.sampled_from(BYTES))(text, data.draw)
-            assume(not _another_number(text, found))
-            after = packed(found)
-        elif kind in BYTES:
-            after = kind(before, data.draw)
-            assume(not _another_number(before, after))
-        elif where.endswith(BOOKS):
-            after = packed(_of_book(where, text, kind, data.draw))
-        else:
-            grid = Grid.of(text.decode())
-            kind(grid, data.draw)
-            after = packed(grid.text().encode())
+        damaged = _damaged(whole, download, data.draw)
         folder = base / f"{next(number_of)}"
-        files = {one: content for one, content in whole.files.items() if one != file}
-        files |= {} if after is None else {file: after}
+        files = {one: content for one, content in whole.files.items() if one != damaged.file}
+        files |= {} if damaged.after is None else {damaged.file: damaged.after}
         refused, table = _tried(whole.source, download.year, folder, files)
         shutil.rmtree(folder, ignore_errors=True)
         if table is None:
             assert all((refused.what, refused.where, refused.remedy))
-        elif of["names"] and kind in OF_NAMES:
-            pass  # another order of names is another table, and nothing tells which is right
-        elif not _same(_by_name(table), whole.table):
-            assert kind in SILENT, "another table, and not a word of it"
-            told = "\n".join(table_page.page(table, Question((), ()), ()))
-            assert table_page.OUT_OF_BALANCE in told
+        else:
+            _believed(table, whole, damaged)
 
     law()
