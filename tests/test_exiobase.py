@@ -141,6 +141,10 @@ def test_without_direct_emissions_they_are_zero_and_said_so(tmp_path: Path) -> N
     table = read(zipped(tmp_path, release(direct="")), 2015)
     np.testing.assert_array_equal(table.F_Y, np.zeros((2, 2)))
     assert "no direct emissions of final consumers in satellite" in table.provenance.source
+    content = release()
+    parameters = content["satellite/file_parameters.json"].replace('"F_Y"', '"f_y"')
+    with pytest.raises(TableError, match=r"file_parameters\.json does not name .*F_Y\.txt"):
+        read(zipped(tmp_path, content | {"satellite/file_parameters.json": parameters}), 2015)
 
 
 def test_the_folder_is_used_where_both_are_there_and_only_the_system_asked_for(

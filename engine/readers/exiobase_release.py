@@ -99,8 +99,18 @@ class Folder:
         return {path.relative_to(self.place.parent).as_posix(): sha256(path) for path in paths}
 
     def direct(self) -> str:
-        """The account of direct emissions of final consumers; older releases call it F_hh."""
-        return next((name for name in ("F_Y", "F_hh") if name in self.accounts), "")
+        """The account of direct emissions of final consumers; older releases call it F_hh.
+
+        Raises:
+            TableError: its file is there and no account, so that it would be taken for zero.
+        """
+        for name in ("F_Y", "F_hh"):
+            if name in self.accounts:
+                return name
+            for file in _listed(self.place, f"{name}.txt"):
+                if PurePosixPath(file).parent == PurePosixPath(self.name):
+                    raise TableError(f"{_PARAMETERS} does not name {file}", remedy=AGAIN)
+        return ""
 
     @contextmanager
     def _reading(self, account: str) -> Iterator[tuple[Path, str, Layout]]:
