@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
@@ -67,13 +67,18 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a table comes from. `synthetic` tables say so wherever they show."""
+    """Where a table comes from. `synthetic` tables say so wherever they show.
+
+    `lacking` holds the (stressor, region) pairs that the accounts do not know and that are taken as
+    emitting nothing; they stay when regions are folded.
+    """
 
     source: str
     version: str
     licence: str
     synthetic: bool = False
     files: tuple[tuple[str, str], ...] = ()  # (file name, sha256 of its bytes)
+    lacking: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +190,8 @@ def _is_kept(values: object) -> TypeGuard[F64]:
 
 
 UNBALANCED = "row sums that differ from the published output, row sums used"
+SILENT = "regions that produce and emit nothing, so that what they sell is free of emissions"
+_NAMED = 8  # regions that a finding names
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +251,8 @@ def findings(table: MRIO) -> list[Finding]:
         share > 1,
         f"highest {share.max():.4g} at {_spell(industries[int(share.argmax())])}",
     )
+    if (mute := silent(table)) is not None:
+        found.append(mute)
     if table.published_output is not None:
         gap = np.abs(table.x - table.published_output)
         tight = 1e-9 * np.maximum(np.abs(table.x), 1.0)
@@ -254,6 +263,41 @@ def findings(table: MRIO) -> list[Finding]:
             f"largest {gap[worst]:.6g} at {_spell(industries[worst])}",
         )
     return found
+
+
+def silent(table: MRIO) -> Finding | None:
+    """Regions whose industries produce and emit none of a stressor, None where there are none.
+
+    An account that lacks a region makes the footprints of all who buy from it too small, which no
+    draw can tell: whatever shows a footprint shows this.
+    """
+    regions = table.labels.regions
+    place = {region: at for at, region in enumerate(regions)}
+    home = np.array([place[region] for region, _ in table.labels.industries], dtype=np.intp)
+    output = np.bincount(home, np.maximum(table.x, 0.0), len(regions))
+    told: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    for stressor, row in zip(table.labels.stressors, table.E, strict=True):
+        found = np.flatnonzero((output > 0) & (np.bincount(home, row != 0, len(regions)) == 0))
+        if found.size:
+            seen |= {(stressor, regions[at]) for at in found}
+            more = f" and {found.size - _NAMED} more" if found.size > _NAMED else ""
+            share = output[found].sum() / output.sum()
+            names = " ".join(regions[at] for at in found[:_NAMED])
+            told.append(f"{stressor}: {names}{more} ({share:.2%} of all output)")
+    for stressor, region in table.provenance.lacking:
+        if (stressor, region) not in seen:
+            seen.add((stressor, region))
+            told.append(f"{stressor}: {region}, before it was folded with others")
+    return Finding(SILENT, len(seen), "; ".join(told)) if told else None
+
+
+def silent_in(found: Mapping[str, Sequence[Mapping[str, object]]]) -> str:
+    """The words of such a finding, of the last year that has one; `found` are fields, by year."""
+    of = {
+        year: one["detail"] for year, some in found.items() for one in some if one["kind"] == SILENT
+    }
+    return f"{SILENT}: {of[max(of)]}, in {max(of)}" if of else ""
 
 
 def _spell(label: object) -> str:

@@ -118,7 +118,7 @@ def _icio(folder: Path) -> Icio:
     world = icio.economy(YEAR, ("AUS", "CHN", "ROW"), ("A01_02", "C29", "D"))
     icio.write_table(folder, YEAR, world)
     icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
-    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)})
+    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6, "T_CO2E")})
 
 
 def _eora(form: Any) -> Callable[[Path], Eora26]:

@@ -58,6 +58,31 @@ def test_discrepancies_left_out_are_told(folder: Path) -> None:
     )
 
 
+def test_what_is_emitted_for_discrepancies_is_told(folder: Path, world: World) -> None:
+    """By their industry and by their final consumers."""
+    for part, columns, amount in (("Q", 1, 250.0), ("QY", 6, 125.0)):
+        path = folder / f"Eora26_2015_bp_{part}.txt"
+        values = np.loadtxt(path, ndmin=2)
+        values[-2, -columns:] = amount
+        np.savetxt(path, values, delimiter="\t", fmt="%.10g")
+    table = readers.read(Eora26(folder, CO2), 2015)
+    assert "they emit 1 Mt CO2" in table.provenance.source
+    assert np.allclose(table.F_Y[0], world.households / 1e3, rtol=1e-9)
+
+
+def test_labels_are_all_from_one_place(folder: Path, world: World) -> None:
+    """Those of the year's own folder, not those that lie beside it."""
+    (folder / "2015").mkdir()
+    downloads.write_year(folder / "2015", 2015, world, form="folder")
+    for path in folder.glob("Eora26_*"):
+        path.unlink()
+    changed(folder / "labels_T.txt", lambda text: text.replace("NLD", "NED"))
+    assert readers.read(Eora26(folder, CO2), 2015).labels.regions == REGIONS
+    (folder / "2015" / "labels_Q.txt").unlink()
+    with pytest.raises(TableError, match=r"lacks labels_Q\.txt"):
+        readers.read(Eora26(folder, CO2), 2015)
+
+
 def test_discrepancies_may_be_kept(folder: Path, world: World) -> None:
     table = readers.read(Eora26(folder, CO2, discrepancies="kept"), 2015)
     assert table.labels.regions == (*REGIONS, "ROW")
@@ -152,6 +177,7 @@ def changed(path: Path, change: Callable[[str], str]) -> None:
         ("Eora26_2015_bp_QY.txt", lambda t: t[t.index("\n") + 1 :], "has 3 rows"),
         ("labels_T.txt", lambda t: t[t.index("\n") + 1 :], "the labels 9"),
         ("labels_T.txt", lambda t: t.replace("\tNLD\t", "\tNED\t"), "regions differ"),
+        ("labels_T.txt", lambda t: t.replace("Transport", "Others"), "AUS Others is there twice"),
         ("labels_T.txt", lambda t: t.replace("\t", " "), "has fewer than 4 labels"),
         ("labels_Q.txt", lambda t: t.replace("(Gg) from", "(kt) from"), "the account has 0 rows"),
         ("labels_Q.txt", lambda t: t + t, "the account has 2 rows"),

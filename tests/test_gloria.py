@@ -18,6 +18,7 @@ from benchmarks.downloads import gloria as downloads
 from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
+from engine.mrio import findings
 from engine.readers import Aggregated, Aggregation, gloria
 from engine.readers.gloria import Gloria
 from engine.readers.selecting import Rows
@@ -86,6 +87,23 @@ def test_industry_technology_is_the_manuals_model_b(tmp_path: Path, world: World
     assert np.allclose(table.E[0], R, rtol=1e-6)
     assert np.allclose(table.x, q, rtol=1e-6)
     assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3, rel=1e-7)
+
+
+def test_what_industries_without_supply_emit_is_told(tmp_path: Path, world: World) -> None:
+    """By model B it is of no product; by D the industry is inactive, and reported."""
+    V = np.diag(world.x)
+    V[4, 4] = 0.0
+    downloads.write_readme(tmp_path, REGIONS, SECTORS)
+    downloads.write_year(tmp_path, 2020, world, supply=V)
+    table = readers.read(Gloria(tmp_path, GHG), 2020)
+    lost = world.emissions[4] / 1e3
+    assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3 - lost, rel=1e-7)
+    bought = f"they buy {world.Z[:, 4].sum():.6g} thousand USD, emit {lost:.6g} Mt GHG"
+    assert bought in table.provenance.source
+    table = readers.read(Gloria(tmp_path, GHG, "ixi"), 2020)
+    assert table.E.sum() == pytest.approx(world.emissions.sum() / 1e3, rel=1e-7)
+    kinds = {one.kind: one.detail for one in findings(table)}
+    assert kinds["emissions of inactive industries, excluded"] == f"{lost:.6g} Mt GHG"
 
 
 def test_fixed_sales_structures_are_the_manuals_model_d(tmp_path: Path, world: World) -> None:
@@ -201,6 +219,29 @@ def test_a_readme_that_is_another_is_refused(folder: Path) -> None:
         readers.read(Gloria(folder, GHG), 2020)
     (folder / "GLORIA_ReadMe_059.xlsx").unlink()
     with pytest.raises(TableError, match="holds 0 workbooks"):
+        readers.read(Gloria(folder, GHG), 2020)
+
+
+def test_files_of_several_releases_are_refused(folder: Path) -> None:
+    """Two releases have as many accounts, and not in one order."""
+    other = folder / "GLORIA_ReadMe_060.xlsx"
+    (folder / "GLORIA_ReadMe_059.xlsx").rename(other)
+    with pytest.raises(TableError, match=r"_060\.xlsx names the rows of release 60, .* are of 59"):
+        readers.read(Gloria(folder, GHG), 2020)
+    other.rename(folder / "GLORIA_ReadMe_059.xlsx")
+    path = file_of(folder, "TQ")
+    path.rename(path.with_name(path.name.replace("_059_", "_057_")))
+    with pytest.raises(TableError, match="several releases: T of 59, Y of 59, TQ of 57, YQ of 59"):
+        readers.read(Gloria(folder, GHG), 2020)
+
+
+@pytest.mark.parametrize(("what", "names"), [("region", REGIONS), ("sector", SECTORS)])
+def test_a_name_that_is_there_twice_is_refused(
+    folder: Path, what: str, names: tuple[str, ...]
+) -> None:
+    given = {"region": REGIONS, "sector": SECTORS, what: (*names[:2], names[0])}
+    downloads.write_readme(folder, given["region"], given["sector"])
+    with pytest.raises(TableError, match=f"names the {what} {names[0]} twice"):
         readers.read(Gloria(folder, GHG), 2020)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +19,14 @@ from benchmarks.downloads import icio as downloads
 from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
-from engine.readers import icio_flows
+from engine.mrio import SILENT, findings
+from engine.readers import Aggregated, Aggregation, icio_flows
+from engine.readers.files import sha256
 from engine.readers.icio import Icio, Stressor
 
 AREAS = ("AUS", "CHN", "MEX", "NLD", "ROW")
 INDUSTRIES = ("A01_02", "C29", "D", "O")
-GHG = {"GHG": Stressor("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)}
+GHG = {"GHG": Stressor("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6, "T_CO2E")}
 TABLE = "2018_SML.csv"
 
 
@@ -122,6 +126,21 @@ def test_split_industries_are_added_up_and_demand_is_of_the_whole(
     assert "industries of MX1, MX2, CN1, CN2 are added up" in table.provenance.source
 
 
+def test_a_whole_beside_its_parts_is_refused(tmp_path: Path, extended: World) -> None:
+    """China would be counted twice, and every row would still balance."""
+    s = len(INDUSTRIES)
+    at = {area: slice(s * i, s * i + s) for i, area in enumerate(extended.areas)}
+    Z, Y = extended.Z.copy(), extended.Y.copy()
+    Z[at["CHN"]], Y[at["CHN"]] = Z[at["CN1"]] + Z[at["CN2"]], Y[at["CN1"]] + Y[at["CN2"]]
+    Z[:, at["CHN"]] = Z[:, at["CN1"]] + Z[:, at["CN2"]]
+    left = Z.sum(axis=1) + Y.sum(axis=1) - Z.sum(axis=0)
+    doubled = replace(extended, Z=Z, Y=Y, added=np.stack([0.1 * left, 0.9 * left]))
+    downloads.write_table(tmp_path, 2018, doubled)
+    downloads.write_account(tmp_path / "DF_MAIN.csv", {2018: extended})
+    with pytest.raises(TableError, match="industries of CHN are the sum of its parts'"):
+        readers.read(Icio(tmp_path, GHG), 2018)
+
+
 def test_split_industries_that_are_kept_emit_alike(tmp_path: Path, extended: World) -> None:
     downloads.write_table(tmp_path, 2018, extended)
     downloads.write_account(tmp_path / "DF_MAIN.csv", {2018: extended})
@@ -146,7 +165,7 @@ def test_the_earlier_account_is_read_by_its_own_codes(folder: Path, world: World
         folder / "IO_GHG_2021.csv", {2018: old, 2017: world}, form="teco2", measure="PROD_CO2",
         rest="ROW",
     )  # fmt: skip
-    stressor = Stressor("IO_GHG_2021.csv", "kt", factor=1e-3)
+    stressor = Stressor("IO_GHG_2021.csv", "kt", factor=1e-3, file_unit="TONNE")
     table = readers.read(Icio(folder, {"CO2": stressor}), 2018)
     assert np.allclose(table.E[0], old.emissions * 1e3, rtol=1e-8)
     assert np.allclose(table.F_Y[0], old.households * 1e3, rtol=1e-8)
@@ -172,16 +191,36 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
     )
     with pytest.raises(TableError, match="has nothing of ROW"):
         readers.read(Icio(folder, GHG), 2018)
-    stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, without=("ROW",))
+    stressor = replace(GHG["GHG"], without=("ROW",))
     table = readers.read(Icio(folder, {"GHG": stressor}), 2018)
     assert table.E[0, -4:].sum() == 0
     assert table.F_Y[0, -1] == 0
     assert table.E.sum() > 0
     assert "ROW not in the account, taken as emitting nothing" in table.provenance.source
+    (found,) = (one for one in findings(table) if one.kind == SILENT)
+    share = table.x[-4:].sum() / table.x.sum()
+    assert (found.count, found.detail) == (1, f"GHG: ROW ({share:.2%} of all output)")
+    for name in ("rest", "ROW"):  # even where they all are called what it was
+        lines = [f"{area},{'NLD' if area == 'NLD' else name}\n" for area in AREAS]
+        (folder / "map.csv").write_text("".join(["from,to\n", *lines]))
+        folded = Aggregated(Icio(folder, {"GHG": stressor}), Aggregation(folder / "map.csv"))
+        (found,) = (one for one in findings(readers.read(folded, 2018)) if one.kind == SILENT)
+        assert found.detail == "GHG: ROW, before it was folded with others"
     for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
-        stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, without=("ROW", area))
+        stressor = replace(GHG["GHG"], without=("ROW", area))
         with pytest.raises(TableError, match=f"{area} of `without` is {said}"):
             readers.read(Icio(folder, {"GHG": stressor}), 2018)
+
+
+def test_industries_that_miss_the_accounts_own_total_are_told(folder: Path) -> None:
+    """An industry of the account that the table does not have is in no footprint."""
+    assert "warning" not in readers.read(Icio(folder, GHG), 2018).provenance.source
+    path = folder / "DF_MAIN.csv"
+    (line,) = (li for li in path.read_text().splitlines() if "PROD_GHG,NLD,_T," in li)
+    head, _, total = line.rpartition(",")
+    changed(path, lambda text: text.replace(line, f"{head},{1.1 * float(total):.9g}"))
+    source = readers.read(Icio(folder, GHG), 2018).provenance.source
+    assert "of 1 areas are more than 1% from the account's own total, NLD by -9.1%" in source
 
 
 def test_households_are_found_named_or_said_to_be_nowhere(folder: Path) -> None:
@@ -189,14 +228,14 @@ def test_households_are_found_named_or_said_to_be_nowhere(folder: Path) -> None:
     with pytest.raises(TableError, match="has 0 of the codes HH, DMHH, DHH"):
         readers.read(Icio(folder, GHG), 2018)
     for code, said in (("HHX", False), ("none", True)):
-        stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, households=code)
+        stressor = replace(GHG["GHG"], households=code)
         table = readers.read(Icio(folder, {"GHG": stressor}), 2018)
         assert bool(table.F_Y.sum() == 0) is said
         assert ("no direct emissions of final consumers" in table.provenance.source) is said
 
 
 def test_households_that_are_there_are_not_left_out(folder: Path) -> None:
-    stressor = Stressor("DF_MAIN.csv", "Mt", "PROD_GHG", 1e-6, households="none")
+    stressor = replace(GHG["GHG"], households="none")
     with pytest.raises(TableError, match="has HH, which is what final consumers emit"):
         readers.read(Icio(folder, {"GHG": stressor}), 2018)
 
@@ -211,6 +250,10 @@ def test_households_that_are_there_are_not_left_out(folder: Path) -> None:
         (lambda t: t.replace("\nNLD_C29,", "\nNLDC29,"), "row NLDC29 belongs to no area"),
         (lambda t: t[: t.index("\nROW_O,") + 1], "row ROW_O is missing"),
         (lambda t: t[: t.index("\nOUT,") + 1], "the row of output is missing"),
+        (
+            lambda t: t + t[t.index("\nOUT,") + 1 :].replace("OUT", "TOTAL"),
+            "has two rows of output",
+        ),
         (lambda t: t[: len(t) * 2 // 3], "has"),
         (lambda t: t.replace("\nNLD_C29,", "\nNLD_C29,,", 1).replace(",", ",", 1), "has"),
     ],
@@ -239,7 +282,9 @@ def test_a_blank_cell_is_refused_not_zero(folder: Path) -> None:
     [
         (lambda t: t.replace("2018,PROD_GHG,NLD,C29,", "2018,PROD_GHG,NLD,C28,"), "has no C29"),
         (lambda t: t.replace("2018,PROD_GHG,NLD,C29,", "2018,PROD_GHG,NLD,D,"), "D is there twice"),
-        (lambda t: t.replace(",T_CO2E,", ",KT,", 1), "has PROD_GHG in KT, T_CO2E"),
+        (lambda t: t.replace(",T_CO2E,", ",KT,"), "has PROD_GHG in KT, the configuration takes"),
+        (lambda t: t.replace("GHG,NLD,C29,T_CO2E", "GHG,NLD,C29,KT"), "has no C29 of NLD"),
+        (lambda t: re.sub("(,PROD_GHG,NLD,C29,.*,).*", r"\1", t), "has no C29 of NLD"),
         (lambda t: t.replace("PROD_GHG", "PROD_CO2"), "holds nothing of 2018, PROD_GHG"),
         (lambda t: t.replace("MEASURE,REF_AREA", "MEASURE,AREA", 1), "its first line"),
         (lambda t: t.replace(",6,", ",x,", 1), "as its power of ten"),
@@ -261,10 +306,65 @@ def test_two_tables_of_a_year_are_refused(folder: Path, world: World) -> None:
         readers.years(Icio(folder, GHG))
 
 
-def test_archives_in_an_archive_are_named(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "ICIO-2016-2020-extended.zip", "w") as archive:
-        archive.writestr("2018.zip", b"")
-    with pytest.raises(TableError, match="which are not opened inside it"):
+def test_the_unit_of_an_account_must_be_the_one_stated(folder: Path, world: World) -> None:
+    stressor = Stressor("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6)
+    with pytest.raises(TableError, match="in T_CO2E, the configuration takes it for Mt CO2-eq"):
+        readers.read(Icio(folder, {"GHG": stressor}), 2018)
+    stressor = Stressor("DF_MAIN.csv", "T_CO2E", "PROD_GHG", 1e-6)
+    with pytest.raises(TableError, match="is in T_CO2E, the stressor's own unit, and the factor"):
+        readers.read(Icio(folder, {"GHG": stressor}), 2018)
+    table = readers.read(Icio(folder, {"GHG": replace(stressor, factor=None)}), 2018)
+    assert np.allclose(table.E[0], world.emissions * 1e6, rtol=1e-8)
+
+
+def test_per_head_values_beside_the_totals_are_not_taken(folder: Path, world: World) -> None:
+    """A measure may be there in several units."""
+    changed(
+        folder / "DF_MAIN.csv",
+        lambda text: text + "".join(
+            line.replace(",T_CO2E,6,", ",T_CO2E_PS,0,") + "\n"
+            for line in text.splitlines() if ",PROD_GHG," in line
+        ),
+    )  # fmt: skip
+    table = readers.read(Icio(folder, GHG), 2018)
+    assert np.allclose(table.E[0], world.emissions, rtol=1e-8)
+
+
+def nested(folder: Path, world: World) -> Path:
+    """Extended tables as they were published in 2023: an archive a year in one of several years."""
+    downloads.write_table(folder, 2018, world, archive="2018.zip")
+    outer = folder / "ICIO-2016-2020-extended.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(folder / "2018.zip", "2018.zip")
+    (folder / "2018.zip").unlink()
+    return outer
+
+
+def test_an_archive_in_an_archive_is_read(tmp_path: Path, extended: World) -> None:
+    for name in ("plain", "nested"):
+        (tmp_path / name).mkdir()
+        downloads.write_account(tmp_path / name / "DF_MAIN.csv", {2018: extended})
+    downloads.write_table(tmp_path / "plain", 2018, extended)
+    outer = nested(tmp_path / "nested", extended)
+    plain, table = (readers.read(Icio(tmp_path / name, GHG), 2018) for name in ("plain", "nested"))
+    assert readers.years(Icio(outer.parent, GHG)) == (2018,)
+    assert table.sha256 == plain.sha256
+    assert (outer.name, sha256(outer)) in table.provenance.files
+    assert "ICIO-2016-2020-extended.zip, 2018.zip" in table.provenance.source
+
+
+def test_a_damaged_archive_in_an_archive_is_named_by_both(tmp_path: Path, extended: World) -> None:
+    outer = nested(tmp_path, extended)
+    with zipfile.ZipFile(outer) as archive:
+        whole = archive.read("2018.zip")
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("2018.zip", whole[: len(whole) // 2])
+    with pytest.raises(TableError, match="is damaged") as caught:
+        readers.read(Icio(tmp_path, GHG), 2018)
+    assert f"{outer}, 2018.zip" in caught.value.where
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("older.zip", whole)
+    with pytest.raises(TableError, match=r"holds the archive older\.zip, whose name is of no year"):
         readers.years(Icio(tmp_path, GHG))
 
 
@@ -300,7 +400,13 @@ title = "ICIO, SYNTHETIC"
 reader = "icio"
 path = "{folder}"
 years = [2018]
-stressors.GHG = {{ account = "DF_MAIN.csv", measure = "PROD_GHG", unit = "Mt", factor = 1e-6 }}
+
+[tables.stressors.GHG]
+account = "DF_MAIN.csv"
+measure = "PROD_GHG"
+unit = "Mt"
+file_unit = "T_CO2E"
+factor = 1e-6
 
 [question]
 consumers = ["NLD"]
@@ -328,5 +434,7 @@ components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
 def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no stressors"):
         Icio(tmp_path, {})
+    with pytest.raises(ConfigError, match="no factor from 'T_CO2E' to 'Mt'"):
+        Stressor("a", "Mt", file_unit="T_CO2E")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor("a", "kt", factor=0.0)

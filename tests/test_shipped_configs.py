@@ -25,6 +25,8 @@ def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("EXIOBASE3", "/data/exiobase3")
     monkeypatch.setenv("WIOD16", "/data/wiod16")
     monkeypatch.setenv("FIGARO", "/data/figaro")
+    for name in ("ICIO", "EORA26", "GLORIA"):
+        monkeypatch.setenv(name, f"/data/{name.lower()}")
     config = load_config(path)
     assert config.title
     assert all(entry.source for entry in config.errors)

@@ -92,12 +92,14 @@ def write_year(
     )  # fmt: skip
 
 
-def write_full(folder: Path, year: int, accounts: int = 5982) -> None:
+def write_full(
+    folder: Path, year: int, regions: Sequence[str] = REGIONS, accounts: int = 5982
+) -> None:
     """A year of full size, some 6.5 GB of text, row by row, with maps to 31 regions and 40 sectors.
 
     Every product goes to a twentieth of all industries: most cells are zero, as published.
     """
-    r, s, u = len(REGIONS), len(SECTORS), len(USES)
+    r, s, u = len(regions), len(SECTORS), len(USES)
     n = r * s
     scale = np.random.default_rng([year, 0]).lognormal(8.0, 1.0, n)
 
@@ -122,14 +124,14 @@ def write_full(folder: Path, year: int, accounts: int = 5982) -> None:
     emissions[-2] = scale * np.random.default_rng([year, 3]).lognormal(-2.0, 1.0, n)
     households = np.zeros((accounts, r * u))
     households[-2] = 1.0
-    write_readme(folder, REGIONS, SECTORS, accounts)
+    write_readme(folder, regions, SECTORS, accounts)
     write(
         folder, year, r, s, use=use, supply=supply, demand=demand,
         emissions=emissions, households=households, form="folder",
     )  # fmt: skip
     for name, lines in {
         "regions.csv": [
-            f"{name},{name if at < 30 else 'World'}" for at, name in enumerate(REGIONS)
+            f"{name},{name if at < 30 else 'World'}" for at, name in enumerate(regions)
         ],
         "sectors.csv": [f'"{name}",Group {at // 3}' for at, name in enumerate(SECTORS)],
     }.items():

@@ -19,6 +19,7 @@ column sums, which is reported as for any table.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,18 +31,16 @@ from pydantic import ConfigDict
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers import labelled
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns
-from engine.readers.labelled import Layout
+from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members, opened
 from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
 from engine.stores.places import Place, Remote
 
 DISCREPANCIES = "ROW"
-_NUMBERS = Layout(separator="\t", header=0, index=0)
 _NAME = re.compile(r"Eora26_((?:19|20)\d\d)_bp(\.zip|_T\.txt|)", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _UNIT = re.compile(r"\(([^()]*)\)")
@@ -69,18 +68,6 @@ class Eora26:
 
     def __post_init__(self) -> None:
         refuse_none(self.stressors, extensions=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A text file: itself, or the member of an archive."""
-
-    path: Path
-    member: str = ""
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}, {self.member}" if self.member else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +104,23 @@ def read(source: Eora26, year: int) -> MRIO:
         TableError: a file is missing, damaged, or of another size than its labels.
     """
     with located(f"{source.path}, year {year}"):
-        parts = _parts(source.path, _holder(source.path, year), year)
-        sides = _sides(_names(parts), source.discrepancies == "kept")
+        sheets = _sheets(source.path, _holder(source.path, year), year)
+        sides = _sides(_names(sheets), source.discrepancies == "kept")
         chosen = selected(source.stressors, sides.names.accounts, sides.names.units)
         n, kept = len(sides.names.industries), list(sides.kept)
         columns, lost = np.zeros(n), np.zeros(n)
-        Z = _flows(_batches(parts["T"], n, n), n, sides.inputs, kept, columns, lost)
+        Z = _flows(_rows(sheets["T"], n, n), n, sides.inputs, kept, columns, lost)
         width = len(sides.names.demand)
-        Y = _flows(_batches(parts["FD"], n, width), width, sides.finals, kept, None, lost)
-        for _, rows in _batches(parts["VA"], sides.names.added, n):
+        Y = _flows(_rows(sheets["FD"], n, width), width, sides.finals, kept, None, lost)
+        for _, rows in _rows(sheets["VA"], sides.names.added, n):
             columns += rows.sum(axis=0)
         height = len(sides.names.accounts)
-        E = _sums(_batches(parts["Q"], height, n), n, chosen)
-        F_Y = _sums(_batches(parts["QY"], height, width), width, chosen)
+        E = _sums(_rows(sheets["Q"], height, n), n, chosen)
+        F_Y = _sums(_rows(sheets["QY"], height, width), width, chosen)
     gone = sorted(set(range(n)) - set(kept))
-    notes = [_note(source, gone, float(lost[kept].sum()), columns, E)] if gone else []
-    paths = dict.fromkeys(part.path for part in parts.values())
+    emitted = E[:, gone].sum(axis=1) + np.delete(F_Y, sides.finals.taken, axis=1).sum(axis=1)
+    notes = [_note(source, float(lost[kept].sum()), columns[gone].sum(), emitted)] if gone else []
+    paths = dict.fromkeys(sheet.path for sheet in sheets.values())
     Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
@@ -149,8 +137,8 @@ def read(source: Eora26, year: int) -> MRIO:
         F_Y=sides.finals.of(F_Y),
         published_output=columns[kept],
         provenance=Provenance(
-            source="; ".join([f"Eora26, {parts['T'].path.name}", *notes]),
-            version="v199.82 or as downloaded",
+            source="; ".join([f"Eora26, {sheets['T'].path.name}", *notes]),
+            version="not stated by the files",
             licence="Eora's licence: academic use with a login, commercial use by agreement",
             files=tuple((path.name, sha256(path)) for path in paths),
         ),
@@ -168,7 +156,7 @@ def variances(source: Eora26, year: int, sheets: Mapping[str, str]) -> dict[str,
     """
     with located(f"{source.path}, year {year}"):
         holder = _holder(source.path, year)
-        sides = _sides(_names(_parts(source.path, holder, year)), source.discrepancies == "kept")
+        sides = _sides(_names(_sheets(source.path, holder, year)), source.discrepancies == "kept")
         chosen = selected(source.stressors, sides.names.accounts, sides.names.units).squared()
         there = _inside(source.path / holder if holder else source.path, year)
         n, width, height = (
@@ -192,10 +180,10 @@ def variances(source: Eora26, year: int, sheets: Mapping[str, str]) -> dict[str,
     return found
 
 
-def _squared(part: _Part, height: int, width: int) -> Iterator[tuple[int, F64]]:
-    for first, rows in _batches(part, height, width):
+def _squared(sheet: Sheet, height: int, width: int) -> Iterator[tuple[int, F64]]:
+    for first, rows in _rows(sheet, height, width):
         if (rows < 0).any():
-            raise TableError("has negative deviations", where=part.where, remedy=_AGAIN)
+            raise TableError("has negative deviations", where=sheet.where, remedy=_AGAIN)
         yield first, rows**2
 
 
@@ -267,33 +255,19 @@ def _sums(batches: Iterable[tuple[int, F64]], width: int, chosen: Selected) -> F
     return total
 
 
-def _batches(part: _Part, height: int, width: int) -> Iterator[tuple[int, F64]]:
-    """Rows of numbers, some at a time, with the number of the first; as many as have labels."""
-    done = 0
-    with located(part.where):
-        if (found := len(labelled.columns(part.path, _NUMBERS, member=part.member))) != width:
-            raise TableError(f"has {found} columns, the labels {width}", remedy=_AGAIN)
-        for _, rows in labelled.batches(part.path, _NUMBERS, member=part.member):
-            if done + len(rows) > height:
-                raise TableError(f"has more than the {height} rows of the labels", remedy=_AGAIN)
-            yield done, rows
-            done += len(rows)
-        if done != height:
-            raise TableError(f"has {done} rows, the labels {height}", remedy=_AGAIN)
+def _rows(sheet: Sheet, height: int, width: int) -> Iterator[tuple[int, F64]]:
+    return numbers(sheet, "\t", Size(height, width, "the labels"))
 
 
-def _note(source: Eora26, gone: Sequence[int], delivered: float, column: F64, E: F64) -> str:
+def _note(source: Eora26, delivered: float, bought: float, emitted: F64) -> str:
     """What is left out with the discrepancies."""
-    emitted = [
+    told = [
         f"{amount:.6g} {asked.unit} {name}"
-        for (name, asked), amount in zip(
-            source.stressors.items(), E[:, gone].sum(axis=1), strict=True
-        )
+        for (name, asked), amount in zip(source.stressors.items(), emitted, strict=True)
     ]
     return (
         f"statistical discrepancies ({DISCREPANCIES}) left out: {delivered:.6g} thousand USD are "
-        f"delivered to them, their column adds up to {column[gone].sum():.6g}, "
-        f"they emit {', '.join(emitted)}"
+        f"delivered to them, their column adds up to {bought:.6g}, they emit {', '.join(told)}"
     )
 
 
@@ -336,13 +310,12 @@ def _holder(folder: Place, year: int) -> str:
     return holders[year]
 
 
-def _parts(folder: Place, holder: str, year: int) -> dict[str, _Part]:
-    """Every file of a year, by its part or `labels_...`."""
-    available = _inside(folder / holder if holder else folder, year)
-    if "labels_T.txt" not in available:
-        for place in (folder, folder / holder if holder else folder):
-            beside = _beside(place)
-            available |= {name: part for name, part in beside.items() if name not in available}
+def _sheets(folder: Place, holder: str, year: int) -> dict[str, Sheet]:
+    """Every file of a year, by its part or `labels_...`; all labels are from one place."""
+    place = folder / holder if holder else folder
+    available = _inside(place, year)
+    if not any(name.startswith("labels_") for name in available):
+        available |= _beside(place) or _beside(folder)
     wanted = {part: f"Eora26_{year}_bp_{part}.txt" for part in _PARTS}
     wanted |= {f"labels_{part}": f"labels_{part}.txt" for part in _LABELS}
     missing = [name for name in wanted.values() if name.lower() not in available]
@@ -351,25 +324,26 @@ def _parts(folder: Place, holder: str, year: int) -> dict[str, _Part]:
     return {part: available[name.lower()] for part, name in wanted.items()}
 
 
-def _inside(place: Place, year: int) -> dict[str, _Part]:
+def _inside(place: Place, year: int) -> dict[str, Sheet]:
     """The text files of an archive or folder, by their names in small letters."""
     if place.name.lower().endswith(".zip"):
         path = here(place)
-        found: dict[str, _Part] = {}
+        found: dict[str, Sheet] = {}
         for member in members(path):
             name = PurePosixPath(member).name.lower()
             if name in found:
                 raise TableError(f"holds {name} twice", where=str(path), remedy=_AGAIN)
-            found[name] = _Part(path, member)
+            found[name] = Sheet(path, member)
         return found
     names = listed(place)
     archive = f"Eora26_{year}_bp.zip"
     if archive in names:
         return _inside(place / archive, year)
-    return {name.lower(): _Part(here(place / name)) for name in names if name.endswith(".txt")}
+    texts = [name for name in names if name.lower().endswith(".txt")]
+    return {name.lower(): Sheet(here(place / name)) for name in texts}
 
 
-def _beside(place: Place) -> dict[str, _Part]:
+def _beside(place: Place) -> dict[str, Sheet]:
     """Labels that lie beside the archives, for all years."""
     if place.name.lower().endswith(".zip"):
         return {}
@@ -377,44 +351,48 @@ def _beside(place: Place) -> dict[str, _Part]:
     if "indices.zip" in names:
         return _inside(place / "indices.zip", 0)
     labels = [name for name in names if name.startswith("labels_") and name.endswith(".txt")]
-    return {name.lower(): _Part(here(place / name)) for name in labels}
+    return {name.lower(): Sheet(here(place / name)) for name in labels}
 
 
-def _names(parts: Mapping[str, _Part]) -> _Names:
-    industries = [(line[1], line[3]) for line in _lines(parts["labels_T"], 4)]
-    demand = [line[1] for line in _lines(parts["labels_FD"], 4)]
+def _names(sheets: Mapping[str, Sheet]) -> _Names:
+    industries = [(line[1], line[3]) for line in _lines(sheets["labels_T"], 4)]
+    demand = [line[1] for line in _lines(sheets["labels_FD"], 4)]
+    if repeated := [name for name, times in Counter(industries).items() if times > 1]:
+        raise TableError(
+            f"{' '.join(repeated[0])} is there twice", where=sheets["labels_T"].where, remedy=_AGAIN
+        )
     if odd := sorted({region for region, _ in industries} ^ set(demand)):
         raise TableError(
             f"regions differ between industries and final demand: {', '.join(odd[:8])}",
             remedy=_AGAIN,
         )
-    accounts = _lines(parts["labels_Q"], 1)
+    accounts = _lines(sheets["labels_Q"], 1)
     units = [match[1] if (match := _UNIT.search(line[0])) else "" for line in accounts]
     return _Names(
         tuple(industries),
         tuple(demand),
         tuple(" - ".join(filter(None, line[:2])) for line in accounts),
         tuple(units),
-        len(_lines(parts["labels_VA"], 1)),
+        len(_lines(sheets["labels_VA"], 1)),
     )
 
 
-def _lines(part: _Part, least: int) -> list[list[str]]:
+def _lines(sheet: Sheet, least: int) -> list[list[str]]:
     """The cells of every line of labels; a tab at its end makes none."""
-    with opened(part.path, part.member) as stream:
+    with opened(sheet.path, sheet.member) as stream:
         data = stream.read()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError(
-            f"is not UTF-8 ({error.reason})", where=part.where, remedy=_AGAIN
+            f"is not UTF-8 ({error.reason})", where=sheet.where, remedy=_AGAIN
         ) from error
     lines = [[cell.strip() for cell in line.split("\t")] for line in text.splitlines()]
     for number, line in enumerate(lines, 1):
         if len(line) < least or not all(line[:least]):
             raise TableError(
                 f"has fewer than {least} labels",
-                where=f"{part.where}, line {number}",
+                where=f"{sheet.where}, line {number}",
                 remedy=_AGAIN,
             )
     return lines

@@ -28,7 +28,8 @@ not balance. Regions and sectors are folded before that, batch by batch of T's r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -38,28 +39,27 @@ import scipy.sparse
 from pydantic import ConfigDict
 
 from engine.errors import TableError
-from engine.kernels.arrays import F64
+from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers import labelled
 from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of, weighted
 from engine.readers.aggregation import Fold as Folding
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns, add_rows
-from engine.readers.labelled import Layout
+from engine.readers.nameless import Sheet, Size, numbers
+from engine.readers.nearest import nearest
 from engine.readers.opening import members
 from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
 from engine.readers.workbooks import Workbook, workbook
 from engine.stores.places import Place, Remote
 
-_NUMBERS = Layout(header=0, index=0)
 _HOLDER = re.compile(r"GLORIA_(MRIOs|SatelliteAccounts)_0?(\d\d)a?_((?:19|20)\d\d)(?:\.zip)?", re.I)
 _FILE = re.compile(
     r".*120secMother_AllCountries_\d+_(T|Y|TQ|YQ)-Results_((?:19|20)\d\d)_0?(\d\d)a?_"
     r"Markup001\(full\)\.csv",
     re.IGNORECASE,
 )
-_README = re.compile(r"GLORIA_ReadMe.*\.xlsx", re.IGNORECASE)
+_README = re.compile(r"GLORIA_ReadMe(?:_0?(\d\d)a?)?.*\.xlsx", re.IGNORECASE)
 _PARTS = ("T", "Y", "TQ", "YQ")
 _AGAIN = "download the year again, with the ReadMe of its version"
 
@@ -86,21 +86,10 @@ class Gloria:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A file of numbers: itself, or the member of an archive."""
-
-    path: Path
-    member: str = ""
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}, {self.member}" if self.member else str(self.path)
-
-
-@dataclass(frozen=True, slots=True)
 class _Names:
-    """What the ReadMe names, in its order."""
+    """What the ReadMe, which is called `readme`, names, in its order."""
 
+    readme: str
     regions: tuple[str, ...]
     sectors: tuple[str, ...]
     uses: tuple[str, ...]
@@ -113,16 +102,17 @@ class _Sides:
     """How the rows and columns of T and Y are folded to n industries or products and r regions.
 
     Attributes:
-        kinds: of every row of T, whether it is a product's.
-        places: of every row of T, the folded industry or product.
-        industries, products: of T's columns.
+        size: n.
+        products: of every row and column of T, whether it is a product's.
+        places: of every row and column of T, the folded industry or product.
+        industries: of T's columns.
         demand: of Y's columns.
     """
 
-    kinds: np.ndarray
-    places: np.ndarray
+    size: int
+    products: Bool
+    places: I64
     industries: Columns
-    products: Columns
     demand: Columns
 
 
@@ -163,19 +153,26 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             remedy=f"use one of {', '.join(map(str, years(source)))}",
         )
     with located(f"{source.path}, year {year}"):
-        readme = _readme(source.path)
+        sheets, version = _sheets(source.path, year)
+        readme, its = _readme(source.path)
+        if its not in (None, version):
+            raise TableError(
+                f"{readme.name} names the rows of release {its}, the numbers are of {version}",
+                remedy="put the ReadMe of the numbers' own release there, as downloaded",
+            )
         names = _names(readme)
-        parts = _parts(source.path, year)
         folding = folding_of(
             by, names.regions, [(region, s) for region in names.regions for s in names.sectors]
         )
         sums = sums_of(by, tuple(source.stressors), units_of(source.stressors))
         sides = _sides(names, folding)
-        U, V, stray = _supply_and_use(parts["T"], sides)
-        Y, more = _demand(parts["Y"], sides)
         chosen = selected(source.stressors, names.accounts, names.units)
-        Q = _account(parts["TQ"], sides.industries, len(sides.kinds), names, chosen)
-        F_Y = _account(parts["YQ"], sides.demand, len(sides.demand.taken), names, chosen)
+        U, V, stray = _supply_and_use(sheets["T"], sides, names)
+        Y, more = _demand(sheets["Y"], sides, names)
+        Q = _account(sheets["TQ"], sides.industries, len(sides.places), names, chosen)
+        F_Y = _account(sheets["YQ"], sides.demand, len(sides.demand.taken), names, chosen)
+    idle = np.asarray(V.sum(axis=1)).ravel() == 0
+    unsold = _unsold(source, idle, U, Q) if source.system == "pxp" else []
     Z, Y, E, output = _symmetric(source.system, U, V, Y, Q)
     notes = [
         {
@@ -186,7 +183,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
     if by.files:
         notes.append(
             f"folded while read: {len(names.regions)} regions to {len(folding.regions)}, "
-            f"{len(sides.kinds) // 2} industries to {len(folding.industries)} "
+            f"{len(sides.places) // 2} industries to {len(folding.industries)} "
             f"({', '.join(file.name for file in by.files)})"
         )
     if stray + more:
@@ -194,7 +191,8 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             f"{stray + more:.6g} thousand USD left out, where neither supply nor use nor final "
             "demand of products is"
         )
-    files = dict.fromkeys([readme, *(part.path for part in parts.values())])
+    notes += unsold
+    files = dict.fromkeys([readme, *(sheet.path for sheet in sheets.values())])
     Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
@@ -211,12 +209,36 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
         F_Y=weighted(F_Y, sums),
         published_output=output,
         provenance=Provenance(
-            source="; ".join([f"GLORIA, {parts['T'].member or parts['T'].path.name}", *notes]),
-            version=readme.stem.removeprefix("GLORIA_ReadMe_") or "not stated",
+            source="; ".join([f"GLORIA, {sheets['T'].member or sheets['T'].path.name}", *notes]),
+            version=readme.stem.removeprefix("GLORIA_ReadMe").strip("_") or version,
             licence="GLORIA's licence: free for non-commercial use, with a login",
             files=(*((path.name, sha256(path)) for path in files), *hashes(by)),
         ),
     )
+
+
+def write_region_map(folder: str | Path, apart: Sequence[str], rest: str = "World") -> Path:
+    """Write `regions.csv` beside a download: some regions as they are, all others as one.
+
+    Args:
+        folder: with the ReadMe, which names the regions.
+        apart: regions that stay, by their acronyms.
+        rest: what the others become.
+
+    Raises:
+        TableError: the ReadMe is missing or damaged, or has no such region.
+    """
+    readme, _ = _readme(Path(folder))
+    names = _names(readme).regions
+    for region in apart:
+        if region not in names:
+            raise TableError(
+                f"names no region {region}", where=str(readme), remedy=nearest(region, names)
+            )
+    lines = [f"{name},{name if name in apart else rest}\n" for name in names]
+    file = Path(folder, "regions.csv")
+    file.write_text("".join(["from,to\n", *lines]), encoding="utf-8")
+    return file
 
 
 def _symmetric(
@@ -243,101 +265,93 @@ def _divided_rows(matrix: scipy.sparse.csr_array, by: F64) -> scipy.sparse.csr_a
     return scipy.sparse.csr_array(scipy.sparse.diags_array(inverse) @ matrix)
 
 
+def _unsold(source: Gloria, idle: Bool, U: F64, Q: F64) -> list[str]:
+    """What industries without supply buy and emit, which is of no product."""
+    lost = [f"buy {U[:, idle].sum():.6g} thousand USD"] if U[:, idle].any() else []
+    lost += [
+        f"emit {amount:.6g} {asked.unit} {name}"
+        for (name, asked), amount in zip(
+            source.stressors.items(), Q[:, idle].sum(axis=1), strict=True
+        )
+        if amount
+    ]
+    return [f"left out, of industries that supply nothing: they {', '.join(lost)}"] if lost else []
+
+
 def _sides(names: _Names, folding: Folding) -> _Sides:
     s, r, n = len(names.sectors), len(names.regions), len(folding.industries)
     rows = np.arange(2 * r * s)
-    kinds = rows // s % 2 == 1
+    products = rows // s % 2 == 1
     places = folding.industry_of[rows // (2 * s) * s + rows % s]
     uses = len(names.uses)
     return _Sides(
-        kinds,
+        n,
+        products,
         places,
-        Columns(np.flatnonzero(~kinds).tolist(), places[~kinds].tolist(), n),
-        Columns(np.flatnonzero(kinds).tolist(), places[kinds].tolist(), n),
+        Columns(np.flatnonzero(~products).tolist(), places[~products].tolist(), n),
         Columns(range(r * uses), np.repeat(folding.region_of, uses).tolist(), len(folding.regions)),
     )
 
 
-def _supply_and_use(part: _Part, sides: _Sides) -> tuple[F64, scipy.sparse.csr_array, float]:
+def _supply_and_use(
+    sheet: Sheet, sides: _Sides, names: _Names
+) -> tuple[F64, scipy.sparse.csr_array, float]:
     """U (n,n), V (n,n), and what lies in neither."""
-    n, width = sides.products.size, len(sides.kinds)
+    n, width = sides.size, len(sides.places)
     U = np.zeros((n, n))
-    supply: list[scipy.sparse.coo_array] = []
+    supplies: list[tuple[I64, I64, F64]] = []
     stray = 0.0
-    for first, rows in _batches(part, width, width):
-        product = sides.kinds[first : first + len(rows)]
-        places = sides.places[first : first + len(rows)]
-        for mine, columns, others in (
-            (product, sides.industries, sides.products),
-            (~product, sides.products, sides.industries),
-        ):
-            some = rows[mine]
-            stray += float(np.abs(some[:, others.taken]).sum())
-            folded = columns.of(some)
-            if columns is sides.industries:
-                add_rows(U, folded, places[mine].tolist())
-                continue
-            at, to = np.nonzero(folded)
-            supply.append(
-                scipy.sparse.coo_array((folded[at, to], (places[mine][at], to)), shape=(n, n))
-            )
-    data = np.concatenate([some.data for some in supply])
-    at = np.concatenate([some.coords[0] for some in supply])
-    to = np.concatenate([some.coords[1] for some in supply])
-    V = scipy.sparse.csr_array(scipy.sparse.coo_array((data, (at, to)), shape=(n, n)))
-    return U, V, stray
+    for first, rows in numbers(sheet, ",", Size(width, width, names.readme)):
+        at, to = np.nonzero(rows)  # most of the table is empty
+        values, at = rows[at, to], at + first
+        use = sides.products[at] & ~sides.products[to]
+        supply = ~sides.products[at] & sides.products[to]
+        np.add.at(U, (sides.places[at[use]], sides.places[to[use]]), values[use])
+        supplies.append((sides.places[at[supply]], sides.places[to[supply]], values[supply]))
+        stray += float(np.abs(values[~(use | supply)]).sum())
+    industries, products, values = map(np.concatenate, zip(*supplies, strict=True))
+    V = scipy.sparse.coo_array((values, (industries, products)), shape=(n, n))
+    return U, scipy.sparse.csr_array(V), stray
 
 
-def _demand(part: _Part, sides: _Sides) -> tuple[F64, float]:
+def _demand(sheet: Sheet, sides: _Sides, names: _Names) -> tuple[F64, float]:
     """Final demand of products, (n,r), and what there is of industries."""
-    Y = np.zeros((sides.products.size, sides.demand.size))
+    Y = np.zeros((sides.size, sides.demand.size))
     stray = 0.0
-    for first, rows in _batches(part, len(sides.kinds), len(sides.demand.taken)):
-        product = sides.kinds[first : first + len(rows)]
+    size = Size(len(sides.places), len(sides.demand.taken), names.readme)
+    for first, rows in numbers(sheet, ",", size):
+        product = sides.products[first : first + len(rows)]
         stray += float(np.abs(rows[~product]).sum())
         places = sides.places[first : first + len(rows)][product]
         add_rows(Y, sides.demand.of(rows[product]), places.tolist())
     return Y, stray
 
 
-def _account(part: _Part, columns: Columns, width: int, names: _Names, chosen: Selected) -> F64:
+def _account(sheet: Sheet, columns: Columns, width: int, names: _Names, chosen: Selected) -> F64:
     """Stressors by folded column, (k, columns); no other column may hold any."""
     total = np.zeros((chosen.stressors, width))
-    for first, rows in _batches(part, len(names.accounts), width):
+    for first, rows in numbers(sheet, ",", Size(len(names.accounts), width, names.readme)):
         chosen.add(total, first, rows)
     if np.delete(total, np.asarray(columns.taken), axis=1).any():
         raise TableError(
             "has emissions of products, which GLORIA has of industries alone",
-            where=part.where,
+            where=sheet.where,
             remedy=_AGAIN,
         )
     return columns.of(total)
 
 
-def _batches(part: _Part, height: int, width: int) -> Iterator[tuple[int, F64]]:
-    """Rows of numbers, some at a time, with the number of the first; as many as have names."""
-    done = 0
-    with located(part.where):
-        if (found := len(labelled.columns(part.path, _NUMBERS, member=part.member))) != width:
-            raise TableError(f"has {found} columns, the ReadMe {width}", remedy=_AGAIN)
-        for _, rows in labelled.batches(part.path, _NUMBERS, member=part.member):
-            if done + len(rows) > height:
-                raise TableError(f"has more than the {height} rows of the ReadMe", remedy=_AGAIN)
-            yield done, rows
-            done += len(rows)
-        if done != height:
-            raise TableError(f"has {done} rows, the ReadMe {height}", remedy=_AGAIN)
-
-
-def _readme(folder: Place) -> Path:
-    found = [name for name in listed(folder) if _README.fullmatch(name)]
+def _readme(folder: Place) -> tuple[Path, str | None]:
+    """The workbook of names, and the release of which it is, if it says so."""
+    found = {name: match[1] for name in listed(folder) if (match := _README.fullmatch(name))}
     if len(found) != 1:
         raise TableError(
             f"holds {len(found)} workbooks GLORIA_ReadMe_....xlsx",
             where=str(folder),
             remedy="put the one of this version there, as downloaded",
         )
-    return here(folder / found[0])
+    ((name, release),) = found.items()
+    return here(folder / name), release
 
 
 def _names(readme: Path) -> _Names:
@@ -353,8 +367,13 @@ def _names(readme: Path) -> _Names:
         raise TableError(
             "its sheet Satellites has gaps", where=str(readme), remedy="download it again"
         )
+    for what, names in (("region", regions), ("sector", sectors)):
+        if repeated := [name for name, times in Counter(names).items() if times > 1]:
+            raise TableError(
+                f"names the {what} {repeated[0]} twice", where=str(readme), remedy=_AGAIN
+            )
     named = tuple(f"{head} - {account}" for head, account in zip(heads, accounts, strict=True))
-    return _Names(regions, sectors, uses, named, units)
+    return _Names(readme.name, regions, sectors, uses, named, units)
 
 
 def _column(book: Workbook, sheet: str, name: str) -> tuple[str, ...]:
@@ -378,21 +397,22 @@ def _column(book: Workbook, sheet: str, name: str) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def _parts(folder: Place, year: int) -> dict[str, _Part]:
-    """The four files of a year, wherever they lie."""
-    found: dict[str, _Part] = {}
+def _sheets(folder: Place, year: int) -> tuple[dict[str, Sheet], str]:
+    """The four files of a year, wherever they lie, and the version they are all of."""
+    found: dict[str, Sheet] = {}
+    versions: dict[str, str] = {}
 
-    def add(name: str, part: _Part) -> None:
+    def add(name: str, sheet: Sheet) -> None:
         match = _FILE.fullmatch(name)
         if match is None or int(match[2]) != year:
             return
         kind = match[1].upper()
         if kind in found:
             raise TableError(
-                f"{found[kind].where} and {part.where} are both {kind} of {year}",
+                f"{found[kind].where} and {sheet.where} are both {kind} of {year}",
                 remedy="keep one version, once, in a folder",
             )
-        found[kind] = part
+        found[kind], versions[kind] = sheet, match[3]
 
     for name in listed(folder):
         place = folder / name
@@ -400,16 +420,22 @@ def _parts(folder: Place, year: int) -> dict[str, _Part]:
         if match and int(match[3]) == year and name.lower().endswith(".zip"):
             path = here(place)
             for member in members(path):
-                add(PurePosixPath(member).name, _Part(path, member))
+                add(PurePosixPath(member).name, Sheet(path, member))
         elif match and int(match[3]) == year:
             for inner in listed(place):
-                add(inner, _Part(here(place / inner)))
+                add(inner, Sheet(here(place / inner)))
         elif _FILE.fullmatch(name):
-            add(name, _Part(here(place)))
+            add(name, Sheet(here(place)))
     if missing := [kind for kind in _PARTS if kind not in found]:
         raise TableError(
             f"lacks the file{'s' if missing[1:] else ''} {', '.join(missing)} of {year}",
             remedy="put GLORIA_MRIOs_... and GLORIA_SatelliteAccounts_... of the year there, as "
             "downloaded",
         )
-    return found
+    if len(set(versions.values())) > 1:
+        told = ", ".join(f"{kind} of {versions[kind]}" for kind in _PARTS)
+        raise TableError(
+            f"the files of {year} are of several releases: {told}",
+            remedy="download the year's tables and satellite accounts of one release",
+        )
+    return found, versions["T"]

@@ -5,7 +5,8 @@ One folder holds the years of one edition, zipped or not, in any of the publishe
 - 2016 and 2018: an archive a year, `ICIO2018_2010.zip`, with `ICIO2018_2010.CSV` in it;
 - 2021: an archive of several years, `ICIO_2015-2018.zip`, with `ICIO2021_2018.csv`;
 - 2023 and 2025: an archive of several years, `2016-2022_SML.zip` (regular) or
-  `ICIO-2016-2020-extended.zip`, with `2022_SML.csv` or `2022.csv`.
+  `ICIO-2016-2020-extended.zip`, with `2022_SML.csv` or `2022.csv`, or with an archive a year,
+  `2018.zip`, in which that is.
 
 Every table is a matrix of AREA_INDUSTRY, with columns of final demand (AREA_HFCE, ...; HFCE_AREA
 in 2016) and rows of value added, taxes and output. Areas, industries and uses are read from the
@@ -34,6 +35,7 @@ from engine.readers import icio_flows, oecd_emissions
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.icio_flows import Flows
+from engine.readers.nested import unpacked
 from engine.readers.opening import members
 from engine.stores.places import Place, Remote
 
@@ -66,8 +68,10 @@ class Stressor:
             the bulk file of an earlier dataset (TECO2, `IO_GHG_2021`).
         unit: the unit of the stressor, such as "Mt CO2-eq".
         measure: OECD's code of production-based emissions: PROD_GHG, PROD_CO2, ...
-        factor: `unit` per `file_unit`, after the account's own power of ten.
-        file_unit: OECD's code of the unit, such as T_CO2E; where left out the account has one.
+        factor: `unit` per `file_unit`, after the account's own power of ten; must be given where
+            the two differ, be it 1.
+        file_unit: OECD's code of the account's unit, such as T_CO2E; `unit` itself if left out. An
+            account that states no units is taken to be in it.
         households: the account's code of what final consumers emit themselves; where left out HH
             or DMHH; `none` where the account has them nowhere, and they are taken as zero.
         without: areas that the account does not know, taken as emitting nothing.
@@ -78,13 +82,18 @@ class Stressor:
     account: str
     unit: str
     measure: str = "PROD_CO2"
-    factor: float = 1.0
+    factor: float | None = None
     file_unit: str | None = None
     households: str | None = None
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.factor) and self.factor > 0):
+        if self.factor is None and self.file_unit not in (None, self.unit):
+            raise ConfigError(
+                f"no factor from {self.file_unit!r} to {self.unit!r}",
+                remedy="state the factor, 1 if they are the same",
+            )
+        if self.factor is not None and not (np.isfinite(self.factor) and self.factor > 0):
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
             )
@@ -115,13 +124,20 @@ class Icio:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A table of one year: a file, or the member of an archive."""
+    """A table of one year: a file, or a member of an archive, which may be one itself."""
 
     name: str
     member: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}, {self.member}" if self.member else self.name
+
+    def flows(self, path: Path, *, keep_split: bool) -> Flows:
+        """What it holds; `path` is where it lies."""
+        if not self.member.lower().endswith(".zip"):
+            return icio_flows.read(path, self.member, keep_split=keep_split)
+        with unpacked(path, self.member) as inner:
+            return icio_flows.read(inner, "", keep_split=keep_split)
 
 
 def years(source: Icio) -> tuple[int, ...]:
@@ -149,7 +165,7 @@ def read(source: Icio, year: int) -> MRIO:
     file = files[year]
     path = here(source.path / file.name)
     with located(f"{path}, year {year}"):
-        flows = icio_flows.read(path, file.member, keep_split=source.split == "kept")
+        flows = file.flows(path, keep_split=source.split == "kept")
     hashes = {file.name: sha256(path)}
     E, F_Y, notes = _emissions(source, year, flows, hashes)
     edition = next((name for code, name in _EDITIONS.items() if code in flows.codes), "")
@@ -173,6 +189,9 @@ def read(source: Icio, year: int) -> MRIO:
             version=edition or "edition not recognised",
             licence="CC BY 4.0 (OECD)",
             files=tuple(hashes.items()),
+            lacking=tuple(
+                (name, area) for name, one in source.stressors.items() for area in one.without
+            ),
         ),
     )
 
@@ -194,10 +213,15 @@ def _files(folder: Place) -> dict[int, _File]:
         if match := _OF_YEAR.fullmatch(name):
             add(int(match["year"]), _File(name))
         elif _OF_YEARS.fullmatch(name):
-            for member in _tables_inside(here(folder / name)):
-                match = _OF_YEAR.fullmatch(PurePosixPath(member).name)
-                if match:
+            for member in members(here(folder / name)):
+                if match := _OF_YEAR.fullmatch(PurePosixPath(member).name):
                     add(int(match["year"]), _File(name, member))
+                elif member.lower().endswith(".zip"):
+                    raise TableError(
+                        f"holds the archive {member}, whose name is of no year",
+                        where=str(folder / name),
+                        remedy="unpack it, and put the tables into the folder in its place",
+                    )
     if not found:
         raise TableError(
             "holds no ICIO table",
@@ -206,18 +230,6 @@ def _files(folder: Place) -> dict[int, _File]:
             "2016-2022_SML.zip or ICIO2018_2010.zip",
         )
     return found
-
-
-def _tables_inside(archive: Path) -> list[str]:
-    names = members(archive)
-    inner = [name for name in names if name.lower().endswith(".zip")]
-    if inner:
-        raise TableError(
-            f"holds archives ({', '.join(inner[:3])}), which are not opened inside it",
-            where=str(archive),
-            remedy="unpack it, and put the archives in it into the folder in its place",
-        )
-    return [name for name in names if name.lower().endswith(".csv")]
 
 
 def _emissions(
@@ -231,10 +243,19 @@ def _emissions(
         path = here(source.path / stressor.account)
         hashes[stressor.account] = sha256(path)
         with located(f"{path}, year {year}, stressor {name}"):
-            account = oecd_emissions.production(path, year, stressor.measure, stressor.file_unit)
+            account = oecd_emissions.production(
+                path, year, stressor.measure, stressor.file_unit, stressor.unit
+            )
+            factor = 1.0 if stressor.factor is None else stressor.factor
+            if account.unit == stressor.unit and factor != 1:
+                raise TableError(
+                    f"is in {account.unit}, the stressor's own unit, and the factor is {factor}",
+                    remedy="state the account's unit as `file_unit` beside the factor, or neither",
+                )
             found = oecd_emissions.matched(account, flows, stressor.households, stressor.without)
-        E[place] = found.industries * stressor.factor
-        F_Y[place] = found.households * stressor.factor
-        notes += [f"{name}: {stressor.account}, {stressor.measure}"]
+        E[place] = found.industries * factor
+        F_Y[place] = found.households * factor
+        unit = account.unit or f"no stated unit, taken for {stressor.unit}"
+        notes += [f"{name}: {stressor.account}, {stressor.measure} in {unit}"]
         notes += [f"{name}: {words}" for words in found.notes]
     return E, F_Y, notes

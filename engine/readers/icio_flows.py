@@ -74,7 +74,8 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
         keep_split: whether industries of CN1, MX1, ... stay apart from those of CHN and MEX.
 
     Raises:
-        TableError: an area lacks an industry or a use; a name is there twice, or none of ICIO's.
+        TableError: an area lacks an industry or a use; a name is there twice, or none of ICIO's;
+            China or Mexico is there as a whole and in parts.
     """
     layout = Layout(blanks=True)  # total rows are blank where they mean nothing
     names = [name.strip() for (name,) in labelled.columns(path, layout, member=member)]
@@ -106,7 +107,11 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
         add_rows(Y, finals.of(part), places)
         for at, name in enumerate(found):
             if name in TOTALS:
+                if np.isfinite(output).any():
+                    raise TableError(f"has two rows of output, {name} the second", remedy=_AGAIN)
                 output = inputs.of(values[at : at + 1])[0]
+                stated = values[at, inputs.taken].tolist()
+                _refuse_doubled(dict(zip(sides.industries, stated, strict=True)), areas)
             elif name not in row_to and not _is_added(name):
                 raise TableError(
                     f"row {name} belongs to no area and industry of the table; "
@@ -185,6 +190,22 @@ def _areas(sides: _Sides) -> tuple[str, ...]:
 def _whole(area: str, consuming: Collection[str]) -> str:
     """CHN for CN1 and CN2, MEX for MX1 and MX2, where these have final demand of their own."""
     return _WHOLE[area[:2]] if _PART.fullmatch(area) and _WHOLE[area[:2]] in consuming else area
+
+
+def _refuse_doubled(output: Mapping[tuple[str, str], float], areas: Sequence[str]) -> None:
+    """Refuse a split area that stands beside its parts as their sum: it would be counted twice."""
+    parts: dict[str, dict[str, float]] = {}
+    for (area, code), value in output.items():
+        if (whole := _whole(area, areas)) != area:
+            of_code = parts.setdefault(whole, {})
+            of_code[code] = of_code.get(code, 0.0) + value
+    for whole, of_code in parts.items():
+        own = [output.get((whole, code), 0.0) for code in of_code]
+        if any(own) and np.allclose(own, list(of_code.values()), rtol=1e-3):
+            raise TableError(
+                f"the industries of {whole} are the sum of its parts', which are there as well",
+                remedy=f"{_AGAIN}, or the regular table: both together count {whole} twice",
+            )
 
 
 def _kept(

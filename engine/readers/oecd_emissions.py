@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,9 @@ from engine.readers.nearest import nearest
 from engine.readers.opening import opened
 
 HOUSEHOLDS = ("HH", "DMHH", "DHH")  # direct emissions of final consumers, with their usual codes
+TOTALS = ("_T", "TOTAL", "DTOTAL")  # of all activities, with final consumers or without
 WORLD = ("WLD", "W")  # as the partner of all production
+_LARGE = 0.01  # a difference from the account's own total that is told
 REST = {"WXD": "ROW"}  # the rest of the world, as accounts and as tables call it
 _INDUSTRIES = {"C24A": "C241_2431", "C24B": "C242_2432", "C302T309": "C30X301"}
 _NAMES = (
@@ -76,43 +78,47 @@ class Matched:
     notes: tuple[str, ...]
 
 
-def production(path: Path, year: int, measure: str, unit: str | None) -> Account:
-    """What industries and final consumers emitted.
+def production(path: Path, year: int, measure: str, file_unit: str | None, unit: str) -> Account:
+    """What industries and final consumers emitted; what is blank in the file is not in it.
 
     Args:
         path: a download, plain, .gz or .zip.
         year: of which.
         measure: OECD's code, such as PROD_CO2 or PROD_GHG.
-        unit: OECD's code of the unit; needed where the file has the measure in several.
+        file_unit: OECD's code of the unit, as stated; must be None where the file has no units.
+        unit: the stressor's, which the account is in if no other is stated.
 
     Raises:
-        TableError: it is damaged or of neither layout, holds nothing of what is asked, holds a
-            value twice or one that is no number.
+        TableError: it is damaged or of neither layout, holds nothing of what is asked, or in other
+            units alone, holds a value twice or one that is no number.
     """
-    asked = {"year": [str(year)], "measure": [measure]}
-    if unit is not None:
-        asked["unit"] = [unit]
-    rows = _rows(path, asked)
+    rows = _rows(path, {"year": [str(year)], "measure": [measure]})
     if not rows:
-        words = ", ".join(code for codes in asked.values() for code in codes)
         raise TableError(
-            f"holds nothing of {words}", remedy="check the year, `measure` and `file_unit`"
+            f"holds nothing of {year}, {measure}", remedy="check the year and `measure`"
         )
     units = sorted({row["unit"] for row in rows})
-    if len(units) > 1:
+    if units == [""]:
+        if file_unit is not None:
+            raise TableError("has no units", remedy="leave `file_unit` out")
+        wanted = ""
+    elif (wanted := file_unit or unit) not in units:
         raise TableError(
-            f"has {measure} in {', '.join(units)}", remedy="name the one wanted as `file_unit`"
+            f"has {measure} in {', '.join(units)}, the configuration takes it for {wanted}",
+            remedy="state the account's unit as `file_unit`, and the factor from it to `unit`",
         )
     values: dict[Key, float] = {}
     for row in rows:
         key = (row["area"], row["industry"])
+        if row["unit"] != wanted or not row["value"].strip():
+            continue
         if key in values:
             raise TableError(
                 f"{' '.join(key)} is there twice in {measure}",
                 remedy="download the account without further dimensions, all of one measure",
             )
         values[key] = _number(row["value"], key) * 10.0 ** _power(row["power"], key)
-    return Account(values, units[0])
+    return Account(values, wanted)
 
 
 def matched(
@@ -176,7 +182,29 @@ def matched(
                 remedy=f"{_AGAIN}; a missing value is never read as zero",
             )
         F_Y[at] = value
-    return Matched(E, F_Y, tuple(_notes(code, without)))
+    notes = [*_notes(code, without), *_off_totals(account, ours, flows, E, F_Y)]
+    return Matched(E, F_Y, tuple(notes))
+
+
+def _off_totals(
+    account: Account, ours: Mapping[str, str], flows: Flows, E: F64, F_Y: F64
+) -> Iterator[str]:
+    """Areas whose parts are not the account's own total, as if an industry were left out."""
+    home = np.array([flows.areas.index(area) for area, _ in flows.industries], dtype=np.intp)
+    industries = np.bincount(home, E, len(flows.areas))
+    far = {}
+    for area, made, consumed in zip(flows.areas, industries, F_Y, strict=True):
+        stated = [account.values.get((ours.get(area, ""), code)) for code in TOTALS]
+        if total := next((value for value in stated if value), 0.0):
+            gaps = (made / total - 1, (made + consumed) / total - 1)
+            if abs(gap := min(gaps, key=abs)) > _LARGE:
+                far[area] = gap
+    if far:
+        worst = max(far, key=lambda area: abs(far[area]))
+        yield (
+            f"warning: the industries of {len(far)} areas are more than {_LARGE:.0%} from the "
+            f"account's own total, {worst} by {far[worst]:+.1%}"
+        )
 
 
 def _alone(flows: Flows, at: int) -> float:
@@ -242,8 +270,6 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
                 where="line 1",
                 remedy=_AGAIN,
             )
-        if "unit" in asked and "unit" not in places:
-            raise TableError("has no units", remedy="leave `file_unit` out")
         columns = [str(at) for at in range(len(header))]
         source = Watched(b"", stream)
         last = 0

@@ -127,6 +127,7 @@ def _facts(subject: Subject, chapters: list[Chapter]) -> dict[str, Any]:
         "scenario": subject.scenario,
         "data": subject.data,
         "synthetic": subject.synthetic,
+        "beware": subject.silent,
         "digest": str(subject.ensemble.attrs.get("digest", "")),
         "rule": {"confidence": subject.rule.confidence, "power": subject.rule.power},
         "headlines": [str(each.headline) for each in chapters],

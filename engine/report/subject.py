@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from engine.kernels.changes import DetectionRule
+from engine.mrio import silent_in
 
 SYNTHETIC = "SYNTHETIC: "
 
@@ -87,6 +88,11 @@ class Subject:
         listed = "; ".join(names)
         marked = not self.synthetic or listed.startswith(SYNTHETIC)
         return listed if marked else f"{SYNTHETIC}{listed}"
+
+    @property
+    def silent(self) -> str:
+        """Regions without any emissions, in words; empty if there are none."""
+        return silent_in(self.fact("findings"))
 
     def fact(self, name: str) -> Any:
         """What the ensemble says of itself; nested facts are stored as JSON text."""

@@ -88,9 +88,10 @@ def _undrawn(config: Config) -> str:
 
 
 def heading(config: Config, ready: Ready, basis: str = analysis.BASIS) -> str:
-    """What the numbers are about, in one line, and what they rest on."""
+    """What the numbers are about, in one line, what they rest on, and what they lack."""
     mark = "SYNTHETIC data. " if ready.synthetic else ""
-    return f"{mark}{config.title}; scenario {ready.errors.name}; {basis}"
+    beware = f"\nbeware: {ready.silent}" if ready.silent else ""
+    return f"{mark}{config.title}; scenario {ready.errors.name}; {basis}{beware}"
 
 
 def refuse_one_year(config: Config) -> None:

@@ -25,6 +25,7 @@ class Ready:
         tables: by year, in order.
         sha256: of the tables they were made from, by year.
         synthetic: whether a table is.
+        silent: regions without any emissions, in words.
     """
 
     errors: ErrorModel
@@ -34,6 +35,7 @@ class Ready:
     tables: tuple[Prepared, ...]
     sha256: Mapping[int, str]
     synthetic: bool
+    silent: str
 
 
 def prepared(config: Config, scenario: str | None = None) -> Ready:
@@ -53,7 +55,8 @@ def prepared(config: Config, scenario: str | None = None) -> Ready:
         sha256[year] = table.sha256
         seed, r_max = config.sampling.seed, config.r_max
         tables.append(prepare(table, errors, question, seed, r_max=r_max, hashes=hashes))
-    return Ready(errors, question, labels, hashes, tuple(tables), sha256, reader.synthetic)
+    told = (reader.synthetic, reader.silent)
+    return Ready(errors, question, labels, hashes, tuple(tables), sha256, *told)
 
 
 def _scenario(config: Config, name: str | None) -> ErrorModel:

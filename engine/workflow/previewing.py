@@ -34,7 +34,10 @@ def preview(
     if ready.errors.rebalance is not None:
         previewed = previewed.assign_attrs(basis=f"{previewed.attrs['basis']}; {_BEFORE_BALANCING}")
     return previewed.assign_attrs(
-        title=config.title, scenario=ready.errors.name, synthetic=ready.synthetic
+        title=config.title,
+        scenario=ready.errors.name,
+        synthetic=ready.synthetic,
+        silent=ready.silent,
     )
 
 
@@ -77,4 +80,5 @@ def previewed(
             title = f"{mark}{found.attrs['title']}; scenario {found.attrs['scenario']}; "
             shown = analysis.preview_text(found, all_pairs=all_pairs, all_parts=all_parts)
             told = f"\n\n{analysis.databases_text(beside)}" if beside else ""
-            return f"{title}{found.attrs['basis']}\n\n{shown}{told}"
+            beware = f"\nbeware: {found.attrs['silent']}" if found.attrs["silent"] else ""
+            return f"{title}{found.attrs['basis']}{beware}\n\n{shown}{told}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine import readers
 from engine.config import Config
-from engine.mrio import MRIO, Labels
+from engine.mrio import MRIO, Labels, silent
 from engine.readers import Aggregated
 
 
@@ -15,6 +15,7 @@ class Reader:
         self._tables = config.tables
         self._first: tuple[int, Labels] | None = None
         self.synthetic = False  # whether a table read so far is
+        self.silent = ""  # regions of the last one without emissions, in words
 
     def read(self, year: int) -> MRIO:
         return self._held(readers.read(self._tables, year))
@@ -30,6 +31,8 @@ class Reader:
 
     def _held(self, table: MRIO) -> MRIO:
         self.synthetic |= table.provenance.synthetic
+        if (found := silent(table)) is not None:
+            self.silent = f"{found.kind}: {found.detail}, in {table.year}"
         self._first = self._first or (table.year, table.labels)
         readers.refuse_mixed(*self._first, table.year, table.labels)
         return table

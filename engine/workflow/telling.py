@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -12,6 +13,7 @@ from engine import analysis
 from engine.clusters import Submitted, submitted
 from engine.errors import InputError, StoreError
 from engine.kernels.changes import DetectionRule
+from engine.mrio import silent_in
 from engine.stores.ensemble import Ensemble, open_ensemble, scenarios
 from engine.stores.places import Place, Remote, place
 from engine.workflow.folders import Run
@@ -231,6 +233,8 @@ def _heading(case: Case) -> str:
     ensemble, record = case.ensemble, case.run.record
     mark = "SYNTHETIC data. " if ensemble.attrs["synthetic"] else ""
     lines = [f"{mark}{record.title}; scenario {case.scenario}", analysis.solving_text(ensemble)]
+    if lacking := silent_in(json.loads(ensemble.attrs["findings"])):
+        lines.append(f"beware: {lacking}")
     if record.looks:
         lines.append(record.looks.in_words(ensemble.sizes["draw"]))
     return "\n".join(lines)
