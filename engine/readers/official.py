@@ -79,6 +79,8 @@ def added_up(found: Sequence[Official], by: Aggregation, labels: Labels) -> tupl
     Raises:
         TableError: a map is malformed, or does not belong to the table.
     """
+    if not found:
+        return ()  # of tables that are folded while they are read nobody has the full labels
     folding = folding_of(by, labels.regions, labels.industries)
     sums = sums_of(by, labels.stressors, labels.stressor_units)
     members: dict[str, list[str]] = {}
