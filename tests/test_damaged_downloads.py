@@ -580,23 +580,27 @@ def _tried(source: Source, year: int, folder: Path, files: Mapping[str, bytes]) 
 
 
 def _another_number(before: bytes, after: bytes) -> bool:
-    """Whether a number is another number now, and the cells around it, or its name, as before."""
+    """Whether a number is another number now, and the cells around it as before.
+
+    Where lines are lost, the first of them may have got the last one's number.
+    """
     try:
         one, two = (Grid.of(data.decode(errors="replace")).cells for data in (before, after))
     except (csv.Error, IndexError):
         return False
-    if [len(line) for line in one] == [len(line) for line in two]:
-        pairs = list(zip(one, two, strict=True))
-    else:  # where a piece is lost between two lines, one of them has what was the other's
-        named = {line[0]: line for line in one if line}
-        pairs = [(named[line[0]], line) for line in two if line and line[0] in named]
-    changed = [
-        (old, new)
-        for line, other in pairs
-        for old, new in zip(line, other, strict=False)
-        if old != new
-    ]
-    return any(_is_number(old) and number(new) not in (None, number(old)) for old, new in changed)
+    while one and two and one[-1] == two[-1]:
+        one, two = one[:-1], two[:-1]
+    if len(two) > len(one) or any(map(_another_width, one, two)):
+        return False
+    changed = [pair for pairs in zip(one, two, strict=False) for pair in zip(*pairs, strict=True)]
+    return any(
+        old != new and _is_number(old) and number(new) not in (None, number(old))
+        for old, new in changed
+    )
+
+
+def _another_width(one: list[str], two: list[str]) -> bool:
+    return len(one) != len(two)
 
 
 @dataclass(frozen=True, slots=True)

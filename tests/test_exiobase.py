@@ -94,7 +94,7 @@ def test_an_archive_as_downloaded_is_read_without_unpacking(tmp_path: Path, insi
         (archive.name, hashlib.sha256(archive.read_bytes()).hexdigest()),
     )
     assert table.provenance.version == "3.8.2"
-    assert table.provenance.source == "EXIOBASE 3, IOT_2015_pxp.zip, extension satellite"
+    assert table.provenance.source == "EXIOBASE 3, pxp, extension satellite"
     assert not table.provenance.synthetic
 
 
@@ -108,6 +108,14 @@ def test_an_unpacked_archive_is_read_alike_whatever_the_working_directory_holds(
     assert table.sha256 == read(zipped(tmp_path / "zip", release()), 2015).sha256
     named = {name.removeprefix("IOT_2015_pxp/") for name, _ in table.provenance.files}
     assert named == set(release()) - {"metadata.json"}
+
+
+def test_an_archive_unpacked_into_a_folder_of_its_name_is_read_alike(tmp_path: Path) -> None:
+    source = zipped(tmp_path, release())
+    with zipfile.ZipFile(tmp_path / "IOT_2015_pxp.zip") as archive:
+        archive.extractall(tmp_path / "IOT_2015_pxp")
+    assert (tmp_path / "IOT_2015_pxp" / "IOT_2015_pxp" / "Z.txt").is_file()
+    check_is_the_release(read(source, 2015))
 
 
 @pytest.mark.parametrize("write", [zipped, unpacked])
@@ -265,6 +273,7 @@ def without(name: str) -> dict[str, str]:
         (edited("unit.txt", "WA\tSteel\tM.EUR\n", ""), "WA - Steel has no unit, nor have 0 more"),
         (edited("unit.txt", "M.EUR", '".EUR'), "has no unit"),
         (edited("unit.txt", "unit", "units"), "is no table with a column `unit`"),
+        (edited("satellite/unit.txt", "CO2 - cement", "CO2 - combustion"), "has a row twice"),
         (edited("satellite/unit.txt", "kg", "t"), "row 'CO2 - combustion - air' is in t"),
         (edited("satellite/unit.txt", "\tkg", ""), "is no table with a column `unit`"),
         (

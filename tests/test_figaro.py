@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,7 +17,7 @@ from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import ConfigError, TableError
 from engine.kernels.leontief import output
-from engine.readers import air_emissions
+from engine.readers import air_emissions, flat
 from engine.readers.figaro import Figaro, Stressor
 
 AREAS = ("AT", "GR", "NL", "FIGW1")
@@ -120,6 +122,8 @@ def test_areas_come_from_the_first_account_that_has_them_whole(folder: Path, wor
     assert np.allclose(table.E[0], world.emissions / 1e3, rtol=1e-15)
     assert "GHG: aea.tsv for AT;" in table.provenance.source
     assert "GHG: ghg.tsv.gz for GR, NL, FIGW1" in table.provenance.source
+    assert "GHG: aea.tsv has not all of GR" in table.provenance.source
+    assert "not all of GR," not in table.provenance.source
 
 
 def test_confidential_and_missing_values_are_refused_not_zero(folder: Path, world: World) -> None:
@@ -160,6 +164,93 @@ def test_merged_areas_add_up(folder: Path, world: World) -> None:
     )
 
 
+def test_a_merged_area_that_the_accounts_know_apart_is_added(folder: Path, world: World) -> None:
+    whole = readers.read(Figaro(folder, GHG), 2020)
+    table = readers.read(Figaro(folder, GHG, merge={"AT": "FIGW1", "NL": "FIGW1"}), 2020)
+    by_area = whole.E.reshape(4, 5)
+    assert np.allclose(table.E.reshape(2, 5), [by_area[1], by_area[[0, 2, 3]].sum(axis=0)])
+    assert np.allclose(table.F_Y[0], [whole.F_Y[0, 1], whole.F_Y[0, [0, 2, 3]].sum()])
+    assert "AT, NL counted with FIGW1" in table.provenance.source
+    assert np.allclose(table.Z[5:, 5:], sum(
+        whole.Z[np.ix_(rows, columns)]
+        for rows in (range(5), range(10, 15), range(15, 20))
+        for columns in (range(5), range(10, 15), range(15, 20))
+    ))  # fmt: skip
+    assert table.published_output is not None
+    assert np.allclose(table.published_output, table.x, atol=0.1)
+
+
+def test_an_area_merged_is_taken_whole_from_one_account_or_not_at_all(
+    folder: Path, world: World
+) -> None:
+    """The rest of the world of an account has within it what the account does not know apart."""
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, ["AT", "GR"])
+    downloads.write_footprints(
+        folder / "fewer.tsv", {2020: downloads.economy(2020, AREAS[1:], INDUSTRIES)}
+    )
+    stressor = Stressor(("aea.tsv", "fewer.tsv"), "kt", pollutant="GHG")
+    source = Figaro(folder, {"GHG": stressor}, merge={"AT": "FIGW1"})
+    rest = downloads.economy(2020, AREAS[1:], INDUSTRIES).emissions[10:]
+    assert np.array_equal(readers.read(source, 2020).E[0, -5:], rest)
+    lines = (folder / "ghg.tsv.gz", folder / "part.tsv")
+    text = gzip.decompress(lines[0].read_bytes()).decode()
+    lines[1].write_text(text.replace("A,AT,WORLD,D,", "A,AT,WORLD,D5,"))
+    part = Figaro(folder, {"GHG": Stressor(("part.tsv",), "kt")}, merge={"AT": "FIGW1"})
+    with pytest.raises(TableError, match="no account has all of FIGW1: AT D35 missing"):
+        readers.read(part, 2020)
+
+
+@pytest.mark.parametrize("other", ["26ed", ""])
+def test_editions_are_not_mixed(folder: Path, world: World, other: str) -> None:
+    downloads.write_table(folder, 2019, world, edition=other)
+    with pytest.raises(TableError, match="are of different editions"):
+        readers.years(Figaro(folder, GHG))
+
+
+FLAT = "flatfile_eu-ic-io_ind-by-ind_25ed_2020.csv"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "said"),
+    [
+        (r"(\nNL_A01,GR_A01,.*,).*", r"\1x", "line {}, NL_A01 GR_A01 .* column obsV", "'x' is not"),
+        (r"(\nNL_A01,GR_A01,.*,).*", r"\1inf", "line {}, NL_A01 GR_A01 .* obsV", "'inf' is not"),
+        (r"(\nNL_A01,GR_A01,)", r"\1NL,", "line {}, NL_A01 GR_A01 ", "has 8 cells, .* above 7"),
+        (r"(\nNL_A01,GR_A01,)", r"\n\1", "line {}", "has 0 cells, the lines above 7"),
+        (r"\nNL_A01,GR_A01,", r"\nNL_A01,GR_D35,", "", r"\(NL_A01, GR_D35\) is there twice"),
+        (r"\nNL_A01,GR_A01,.*", "", "", r"\(NL_A01, GR_A01\) is missing, and 0 more"),
+    ],
+)
+def test_a_flat_file_that_is_not_whole_says_where(
+    folder: Path, world: World, old: str, new: str, where: str, said: str
+) -> None:
+    (folder / MATRIX).unlink()
+    downloads.write_table(folder, 2020, world, layout="flat")
+    text = (folder / FLAT).read_text()
+    (folder / FLAT).write_text(re.sub(old, new, text, count=1))
+    with pytest.raises(TableError, match=said) as caught:
+        readers.read(Figaro(folder, GHG), 2020)
+    line = 2 + text.count("\n", 0, text.index("\nNL_A01,GR_A01,"))
+    assert re.fullmatch(f".*{FLAT}.*{where.format(line)}.*", caught.value.where)
+    assert caught.value.where.count(FLAT) == 1
+
+
+@pytest.mark.parametrize("batch", [200, 2**20])
+def test_the_order_of_a_flat_files_lines_does_not_matter(
+    folder: Path, world: World, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    expected = readers.read(Figaro(folder, GHG), 2020)
+    (folder / MATRIX).unlink()
+    downloads.write_table(folder, 2020, world, layout="flat")
+    head, *lines = (folder / FLAT).read_text().splitlines()
+    by_column = sorted(lines, key=lambda line: line.split(",")[1])
+    (folder / FLAT).write_text("\n".join([head, *by_column, ""]))
+    monkeypatch.setattr(flat, "_BATCH", batch)
+    table = readers.read(Figaro(folder, GHG), 2020)
+    at = [table.labels.industries.index(name) for name in expected.labels.industries]
+    assert np.array_equal(table.Z[np.ix_(at, at)], expected.Z)
+
+
 MATRIX = "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv"
 
 
@@ -190,6 +281,12 @@ def test_two_tables_of_a_year_are_refused(folder: Path, world: World) -> None:
     downloads.write_table(folder, 2020, world, layout="flat")
     with pytest.raises(TableError, match=r"are both of 2020"):
         readers.years(Figaro(folder, GHG))
+
+
+def test_a_folder_that_says_it_is_made_up_is_read_so(folder: Path) -> None:
+    assert not readers.read(Figaro(folder, GHG), 2020).provenance.synthetic
+    (folder / "SYNTHETIC").touch()
+    assert readers.read(Figaro(folder, GHG), 2020).provenance.synthetic
 
 
 def test_a_folder_without_tables_says_what_they_are_called(tmp_path: Path) -> None:
@@ -257,5 +354,24 @@ def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         Stressor((), "kt")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor(("a",), "kt", 0.0)
+    for unit, factor in (("Mt CO2-eq", 1.0), ("kt", 1e-3), ("t", 1.0)):
+        with pytest.raises(ConfigError, match=f"does not make {unit} of THS_T"):
+            Stressor(("a",), unit, factor)
+    for unit, factor, file_unit in (
+        ("TJ", 7.0, "TJ"),
+        ("kt CO2-eq", 28.0, "THS_T"),
+        ("t", 1.0, "T"),
+    ):
+        assert Stressor(("a",), unit, factor, file_unit).factor == factor
+    aea, ghg, ch4 = "env_ac_ainah_r2.tsv", "env_ac_ghgfp.tsv", "estat_env_ac_ch4fp.tsv.gz"
+    for accounts, more in (
+        ((aea, ghg), {"pollutant": "CO2"}),  # a country's CO2 beside all gases of the rest
+        ((aea, ch4), {"pollutant": "CH4"}),
+        ((ghg, ch4), {}),
+        ((aea,), {"pollutant": "CO2", "footprints": ghg}),
+    ):
+        with pytest.raises(ConfigError, match="is of several gases"):
+            Stressor(accounts, "kt", **more)
+    assert Stressor((aea, ch4), "kt", pollutant="CH4_CO2E").accounts == (aea, ch4)
     with pytest.raises(ConfigError, match="which is merged itself"):
         Figaro(tmp_path, GHG, merge={"AT": "NL", "NL": "GR"})

@@ -85,6 +85,8 @@ def test_every_double_comes_back_to_the_last_bit(
         ('r,a,b\nx,1,"2,5"\n', "line 2, x, column b: '2,5' is not a finite number"),
         ("r,a,b\nx,1,1 000\n", "line 2, x, column b: '1 000' is not a finite number"),
         ("r,a,b\nx,1,2\ny,nan,2\n", "line 3, y, column a: 'nan' is not a finite number"),
+        ("r,a,b\nx,1,1e400\n", "line 2, x, column b: '1e400' is not a finite number"),
+        ("r,a,b\nx,1,\x1e2\n", "line 2, x, column b: '\\x1e2' is not a finite number"),
         ("r,a,b\nx,1,inf\n", "line 2, x, column b: 'inf' is not a finite number"),
         ("r,a,b\nx,1,2\ny,1\n", "line 3, y: has 2 cells, the lines above 3"),
         ("r,a,b\nx,1,2\ny,1,2,3\n", "line 3, y: has 4 cells, the lines above 3"),

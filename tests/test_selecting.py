@@ -24,6 +24,11 @@ ACCOUNT = np.array([[1.0, 2.0], [4.0, 8.0], [16.0, 32.0], [64.0, 128.0]])
         ({"factor": 2.0}, "a factor of 2.0 from 'kg' to itself"),
         ({"factor": 1e-6, "file_unit": "kg"}, "a factor of 1e-06 from 'kg' to itself"),
         ({"file_unit": "t"}, "no factor from 't' to 'kg'"),
+        ({"unit": "kt", "file_unit": "kg", "factor": 1e-3}, "does not make kt of kg"),
+        (
+            {"unit": "Mt CO2 eq.", "file_unit": "kg CO2 eq.", "factor": 1e-6},
+            "does not make Mt CO2 eq. of kg CO2 eq.",
+        ),
     ],
 )
 def test_rows_that_contradict_themselves_are_refused(wrong: dict[str, object], words: str) -> None:

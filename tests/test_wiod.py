@@ -201,6 +201,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(
         (cell(2, 21, "CONS"), r"column AUS CONS_np is missing"),
         (cell(4, 21, ""), r"has 2 columns of total output, not one"),
         (cell(3, 0, ""), r"has not the six rows of names"),
+        (cell(1, 0, "43 countries, in previous year's prices"), r"not in current prices"),
         (cut(8, 9), r"row AUS Q is missing, and 0 more"),
         (cut(12, 99), r"row NLD A01 is missing, and 9 more"),
         (cut(0, 99), r"is empty"),

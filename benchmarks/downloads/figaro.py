@@ -17,8 +17,9 @@ from typing import Literal, TextIO
 
 import numpy as np
 
-from benchmarks.downloads.worlds import World, world
+from benchmarks.downloads.worlds import World, followed, world
 from engine.readers.air_emissions import AREAS as RENAMED
+from engine.readers.figaro import MADE_UP
 from engine.readers.figaro_flows import FINAL_USES, VALUE_ADDED
 
 _AREAS = (
@@ -205,10 +206,14 @@ def _open(path: Path, member: str) -> Iterator[TextIO]:
 
 
 def main(folder: Path) -> None:
-    """A small download of four years."""
+    """A small download of four years, one after the other, in a folder that says it is made up."""
     folder.mkdir(parents=True, exist_ok=True)
-    sectors = ("A01", "C10T12", "C24", "D35", "H49", "Q86")
-    worlds = {year: economy(year, industries=sectors) for year in range(2019, 2023)}
+    (folder / MADE_UP).write_text("The tables and accounts in this folder are made up.\n")
+    worlds = {2019: economy(2019, industries=("A01", "C10T12", "C24", "D35", "H49", "Q86"))}
+    for year, growth in ((2020, -0.04), (2021, 0.05), (2022, 0.02)):
+        worlds[year] = followed(
+            worlds[year - 1], seed=year, decimals=3, growth=growth, cleaner=0.03
+        )
     for year, one in worlds.items():
         write_table(folder, year, one)
     write_footprints(folder / "env_ac_ghgfp.tsv.gz", worlds)

@@ -80,7 +80,7 @@ def rows(world: World, year: int, release: Literal[2013, 2016]) -> Iterator[list
     industries = [(area, code) for area in world.areas for code in world.sectors]
     uses = [(area, use) for area in world.areas for use in FINAL_USES[release]]
     old = release == 2013
-    about = [f"SYNTHETIC table for {year}", "in current prices"]
+    about = [f"SYNTHETIC table for {year}", f"{len(world.areas)} countries, in current prices"]
     about += ["(industry-by-industry)", "(millions of US$)", None, None]
     numbers = [f"c{place % len(world.sectors) + 1}" for place in range(len(industries))]
     names: list[list[Cell]] = [

@@ -58,11 +58,7 @@ def world(
     rng = np.random.default_rng(seed)
     r, s = len(areas), len(sectors)
     n = r * s
-    weights = rng.lognormal(
-        0.0,
-        1.5,
-        (n, n),
-    ) * (rng.random((n, n)) < 0.7)
+    weights = rng.lognormal(0.0, 1.5, (n, n)) * (rng.random((n, n)) < 0.7)
     home = np.kron(np.eye(r), np.ones((s, s))) > 0
     output = rng.lognormal(8.0, 1.0, n)
     Z = np.zeros((n, n))
@@ -76,14 +72,38 @@ def world(
     scale = output / Y.sum(axis=1)
     Y = np.round(Y * scale[:, None] * 0.5, decimals)
     x = Z.sum(axis=1) + Y.sum(axis=1)
-    split = rng.dirichlet(np.ones(added), n).T
-    left = split * (x - Z.sum(axis=0))
     return World(
         tuple(areas),
         tuple(sectors),
         Z,
         Y,
-        np.round(left, decimals),
+        _added(rng, x - Z.sum(axis=0), added, decimals),
         np.round(x * rng.lognormal(-2.0, 1.0, n), 3),
         np.round(Y.sum(axis=0).reshape(r, uses).sum(axis=1) * 0.02, 3),
     )
+
+
+def followed(before: World, *, seed: int, decimals: int, growth: float, cleaner: float) -> World:
+    """The year after: cells grow at rates that differ, emissions per output fall."""
+    rng = np.random.default_rng(seed)
+    Z, Y = (
+        np.round(cells * rng.lognormal(growth, 0.03, cells.shape), decimals)
+        for cells in (before.Z, before.Y)
+    )
+    x = Z.sum(axis=1) + Y.sum(axis=1)
+    less = x / before.x * rng.lognormal(-cleaner, 0.02, len(x))
+    return World(
+        before.areas,
+        before.sectors,
+        Z,
+        Y,
+        _added(rng, x - Z.sum(axis=0), len(before.added), decimals),
+        np.round(before.emissions * less, 3),
+        np.round(before.households * rng.lognormal(-cleaner, 0.02, len(before.areas)), 3),
+    )
+
+
+def _added(rng: np.random.Generator, left: F64, rows: int, decimals: int) -> F64:
+    """What inputs leave of output, split over rows, (rows, n)."""
+    split: F64 = rng.dirichlet(np.ones(rows), len(left)).T
+    return np.round(split * left, decimals)

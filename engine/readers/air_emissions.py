@@ -4,8 +4,9 @@ Two kinds of dataset hold them, told apart by their dimensions:
 
 - the air emission accounts (`env_ac_ainah_r2`): by reporting country, industry and pollutant;
 - the footprints made with FIGARO (`env_ac_ghgfp`, `env_ac_co2fp`, ...): by origin, industry and
-  destination. Summed over destinations (`c_dest` WORLD) and uses (`na_item` TOTAL) they are the
-  production accounts of all areas of FIGARO; by destination they are the published footprints.
+  destination, a dataset a gas. Summed over destinations (`c_dest` WORLD) and uses (`na_item` TOTAL)
+  they are the production accounts of all areas of FIGARO; by destination they are the published
+  footprints. Those of methane and nitrous oxide are in CO2 equivalents.
 
 Their codes of industries differ from the tables': `D` is `D35` there, `C10-C12` is `C10T12`.
 """
@@ -22,6 +23,11 @@ from engine.readers.eurostat import Value, dimensions, observations
 
 AREAS = {"EL": "GR", "UK": "GB", "WRL_REST": "FIGW1"}  # Eurostat's codes, and FIGARO's for them
 HOUSEHOLDS, WORLD, TOTAL = "HH", "WORLD", "TOTAL"
+_DATASET = re.compile(r"env_ac_([a-z0-9]+)fp", re.IGNORECASE)
+_GASES = {  # of footprints, as the air emission accounts call them
+    "ghg": "GHG", "co2": "CO2", "ch4": "CH4_CO2E", "n2o": "N2O_CO2E", "hfc": "HFC_CO2E",
+    "pfc": "PFC_CO2E", "nf3sf6": "NF3_SF6_CO2E",
+}  # fmt: skip
 _RANGE = re.compile(r"([A-Z])([0-9]{2})([-_])\1([0-9]{2})")
 _LETTERS = {"D": "D35", "O": "O84", "P": "P85"}
 _WHOLE_SECTIONS = {"B05-B09": "B", "F41-F43": "F", "I55_I56": "I", "L68": "L", "U99": "U"}
@@ -34,6 +40,12 @@ def code(nace: str) -> str:
         letter, first, sign, last = match.groups()
         return f"{letter}{first}{'T' if sign == '-' else '_'}{last}"
     return nace
+
+
+def gas_of(file: str) -> str | None:
+    """Whose footprints a download holds, by its name, which alone tells; None where it does not."""
+    dataset = _DATASET.search(file)
+    return _GASES.get(dataset[1].lower()) if dataset else None
 
 
 def production(

@@ -143,6 +143,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     output = published_output(core, industries) if "x" in core.accounts else None
     if flows == "A":
         Z *= _output(Z, Y)
+    Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
         labels=Labels(
@@ -157,7 +158,9 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
         E=E,
         F_Y=F_Y,
         published_output=output,
-        provenance=_provenance(core, flows, used, str(metadata.get("version") or "not stated")),
+        provenance=_provenance(
+            core, source.system, flows, used, str(metadata.get("version") or "not stated")
+        ),
     )
 
 
@@ -195,8 +198,10 @@ def _currency(core: Folder, industries: Sequence[Name]) -> str:
     return f"{found[0]}, current basic prices"
 
 
-def _provenance(core: Folder, flows: str, used: Mapping[str, Folder], version: str) -> Provenance:
-    """Where it comes from, and what was assumed."""
+def _provenance(
+    core: Folder, system: str, flows: str, used: Mapping[str, Folder], version: str
+) -> Provenance:
+    """Where it comes from, the same of all years, and what was assumed."""
     hashes = core.hashes([flows, "Y", "unit", *(["x"] if "x" in core.accounts else [])])
     for folder in used.values():
         direct = [folder.direct()] if folder.direct() else []
@@ -211,7 +216,7 @@ def _provenance(core: Folder, flows: str, used: Mapping[str, Folder], version: s
         if not folder.direct()
     ]
     return Provenance(
-        source="; ".join([f"EXIOBASE 3, {core.place.name}, {named}", *notes]),
+        source="; ".join([f"EXIOBASE 3, {system}, {named}", *notes]),
         version=version,
         licence="CC BY-SA 4.0",
         files=tuple(hashes.items()),

@@ -88,7 +88,10 @@ class Folder:
             at = header.index("unit") if "unit" in header else -1
             if at < 0 or any(len(row) != len(header) for row in rows):
                 raise TableError("is no table with a column `unit`", remedy=AGAIN)
-            return {" - ".join(row[:at] + row[at + 1 :]): row[at] for row in rows}
+            named = {" - ".join(row[:at] + row[at + 1 :]): row[at] for row in rows}
+            if len(named) < len(rows):
+                raise TableError("has a row twice", remedy=AGAIN)
+            return named
 
     def hashes(self, accounts: Sequence[str]) -> dict[str, str]:
         """Hash of the archive, or of each file of the `accounts`."""
@@ -200,7 +203,7 @@ def _accounts(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Account]:
 def _listed(place: Path, file: str) -> list[str]:
     """Where a file of that name lies: in `place`, in a folder of it, or one below that."""
     if place.is_dir():
-        found = [place / file, *sorted(place.glob(f"*/{file}"))]
+        found = [path for depth in ("", "*/", "*/*/") for path in sorted(place.glob(depth + file))]
         return [path.relative_to(place).as_posix() for path in found if path.is_file()]
     return [name for name in members(place) if PurePosixPath(name).name == file]
 

@@ -7,7 +7,9 @@ One folder holds the years, of one edition, in either of the published layouts, 
 - a flat file, `flatfile_eu-ic-io_ind-by-ind_25ed_2020.zip`: a row a cell.
 
 Areas and industries are read from the names, so that editions of 46 and of 50 areas are read
-alike. Emissions come from downloads of Eurostat's datasets (`engine.readers.air_emissions`).
+alike. The layouts are those of several public programs that read them; neither was tried on a
+publisher's own table. Emissions come from downloads of Eurostat's datasets
+(`engine.readers.air_emissions`). A folder with a file named `SYNTHETIC` holds made-up tables.
 """
 
 from __future__ import annotations
@@ -26,13 +28,16 @@ from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
-from engine.readers.eurostat import Value, flags_in_words
 from engine.readers.fetched import here, listed
+from engine.readers.figaro_emissions import emitted, notes_of, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
-from engine.readers.labelled import Labelled, Layout
+from engine.readers.labelled import Layout
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.official import Official
 from engine.stores.places import Remote
+
+MADE_UP = "SYNTHETIC"  # a file of this name in a folder says that its tables are
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _FILE = re.compile(
@@ -54,7 +59,7 @@ class Stressor:
         unit: the unit of the stressor, such as "kt CO2-eq".
         factor: `unit` per `file_unit`.
         file_unit: Eurostat's code of the unit in the datasets.
-        pollutant: code of the pollutant in air emission accounts, such as GHG, CO2 or CH4.
+        pollutant: code of the pollutant in air emission accounts, such as GHG, CO2 or CH4_CO2E.
         footprints: a download of published footprints, which the table's own are held against;
             if not given, the first of the accounts that holds any.
     """
@@ -74,6 +79,16 @@ class Stressor:
         if not (np.isfinite(self.factor) and self.factor > 0):
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
+            )
+        refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
+        files = filter(None, [*self.accounts, self.footprints])
+        gases = {self.pollutant, *map(air_emissions.gas_of, files)} - {None}
+        if len(gases) > 1:
+            raise ConfigError(
+                f"is of several gases: {', '.join(sorted(map(str, gases)))}",
+                where=", ".join(self.accounts),
+                remedy="name accounts, `pollutant` and footprints of one; those of methane and "
+                "nitrous oxide (env_ac_ch4fp, env_ac_n2ofp) are in CO2 equivalents",
             )
 
 
@@ -131,10 +146,13 @@ def read(source: Figaro, year: int) -> MRIO:
         )
     name, layout, edition = files[year]
     path = here(source.path / name)
-    with located(f"{path}, year {year}"):
-        flows = merged(flows_of(_cells(path, layout)), source.merge)
+    flows = _flows(path, layout)
+    needed = _producing(flows)
+    with located(str(path)):
+        flows = merged(flows, source.merge)
+    flows.Z.setflags(write=False)  # so that it need not be copied
     hashes = {name: sha256(path)}
-    E, F_Y, notes = _emissions(source, year, flows, hashes)
+    E, F_Y, notes = _emissions(source, year, flows, needed, hashes)
     return MRIO(
         year=year,
         labels=Labels(
@@ -153,6 +171,7 @@ def read(source: Figaro, year: int) -> MRIO:
             source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}", *notes]),
             version=edition,
             licence="CC BY 4.0 (Eurostat)",
+            synthetic=MADE_UP in listed(source.path),
             files=tuple(hashes.items()),
         ),
     )
@@ -200,6 +219,14 @@ def _files(source: Figaro) -> dict[int, tuple[str, str, str]]:
                 where=str(source.path),
                 remedy="keep one edition and one layout of each year in a folder",
             )
+        mixed = [other for other, _, known in found.values() if not known.startswith(edition)]
+        if mixed:
+            raise TableError(
+                f"{mixed[0]} and {name} are of different editions",
+                where=str(source.path),
+                remedy="keep one edition in a folder: editions differ by revisions, which a change "
+                "between years of two of them would show",
+            )
         edition = " ".join(filter(None, [edition, match[5]]))
         found[year] = (name, match[1].lower(), edition)
     if not found:
@@ -212,81 +239,52 @@ def _files(source: Figaro) -> dict[int, tuple[str, str, str]]:
     return found
 
 
-def _cells(path: Path, layout: str) -> Labelled:
-    """Numbers by AREA_INDUSTRY, from either layout."""
+def _flows(path: Path, layout: str) -> Flows:
+    """The monetary part, from either layout; the numbers by AREA_INDUSTRY are let go."""
     if layout == "matrix":
-        return labelled.read(path, Layout())
-    return flat.read(path, _COLUMNS, row=0, column=1, value=6)
+        cells = labelled.read(path, Layout())
+    else:
+        cells = flat.read(path, _COLUMNS, row="icioiRow", column="icioiCol")
+    with located(str(path)):
+        return flows_of(cells)
+
+
+def _producing(flows: Flows) -> dict[str, list[str]]:
+    """By area, what must have a value in its account: all that produces, and households."""
+    found: dict[str, list[str]] = {area: [] for area in flows.areas}
+    for (area, sector), output in zip(flows.industries, flows.output, strict=True):
+        found[area] += [sector] if output > 0 else []
+    return {area: [*sectors, HOUSEHOLDS] for area, sectors in found.items()}
 
 
 def _emissions(
-    source: Figaro, year: int, flows: Flows, hashes: dict[str, str]
+    source: Figaro,
+    year: int,
+    flows: Flows,
+    needed: Mapping[str, Sequence[str]],
+    hashes: dict[str, str],
 ) -> tuple[F64, F64, list[str]]:
     """Emissions of industries (k,n) and of households (k,r), and what must be said of them."""
     E = np.empty((len(source.stressors), len(flows.industries)))
     F_Y = np.empty((len(source.stressors), len(flows.areas)))
     notes = ["products bear the emissions of their industries"] if source.system == "pxp" else []
+    parts = {area: [area] for area in flows.areas}
+    for area, other in source.merge.items():
+        parts[other].append(area)
+    notes += [f"{some(more)} counted with {area}" for area, (_, *more) in parts.items() if more]
+    households = [(area, HOUSEHOLDS) for area in flows.areas]
     for place, (name, stressor) in enumerate(source.stressors.items()):
+        accounts = {}
         with located(f"stressor {name}"):
-            accounts = {}
             for file in stressor.accounts:
                 path = here(source.path / file)
                 hashes[file] = sha256(path)
                 accounts[file] = air_emissions.production(
                     path, year, stressor.file_unit, stressor.pollutant
                 )
-            E[place], F_Y[place], said = _of_stressor(accounts, flows, year)
-        E[place] *= stressor.factor
-        F_Y[place] *= stressor.factor
+            found = taken(accounts, parts, needed, year)
+        E[place] = stressor.factor * emitted(found, flows.industries)
+        F_Y[place] = stressor.factor * emitted(found, households)
+        said = notes_of(found, [*flows.industries, *households])
         notes += [f"{name}: {words}" for words in said]
     return E, F_Y, notes
-
-
-def _of_stressor(
-    accounts: Mapping[str, Mapping[tuple[str, str], Value]], flows: Flows, year: int
-) -> tuple[F64, F64, list[str]]:
-    """Each area from the first account that has it whole."""
-    producing = dict(zip(flows.industries, flows.output > 0, strict=True))
-    taken: dict[str, str] = {}
-    lacking: dict[str, list[str]] = {}
-    for area in flows.areas:
-        needed = [sector for (where, sector), any_ in producing.items() if where == area and any_]
-        for file, account in accounts.items():
-            missing = [
-                code
-                for code in (*needed, HOUSEHOLDS)
-                if account.get((area, code), Value(None)).number is None
-            ]
-            if not missing:
-                taken[area] = file
-                break
-            lacking.setdefault(area, missing)
-    unmet = [area for area in flows.areas if area not in taken]
-    if unmet:
-        area = unmet[0]
-        raise TableError(
-            f"no account has all of {area}: {_some(lacking[area])} missing or confidential"
-            + (f"; nor of {_some(unmet[1:])}" if unmet[1:] else ""),
-            where=f"{', '.join(accounts)}, year {year}",
-            remedy="add an account that has them (env_ac_ghgfp has all areas), or `merge` areas "
-            "that it does not know apart",
-        )
-
-    def value(area: str, code: str) -> float:
-        number = accounts[taken[area]].get((area, code), Value(None)).number
-        return 0.0 if number is None else number
-
-    E = np.array([value(area, sector) for area, sector in flows.industries])
-    F_Y = np.array([value(area, HOUSEHOLDS) for area in flows.areas])
-    used = {file: [area for area in flows.areas if taken[area] == file] for file in accounts}
-    notes = [f"{file} for {_some(areas)}" for file, areas in used.items() if areas]
-    read = [*flows.industries, *((area, HOUSEHOLDS) for area in flows.areas)]
-    used_values = (accounts[taken[area]].get((area, code)) for area, code in read)
-    flagged = flags_in_words(value.flags for value in used_values if value is not None)
-    notes += [f"values flagged {flagged}"] if flagged else []
-    return E, F_Y, notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more

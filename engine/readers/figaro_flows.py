@@ -59,20 +59,19 @@ def flows_of(table: Labelled) -> Flows:
     row_places = [row_of[name] for name in industries]
     column_places = [at[name] for name in industries]
     values = table.values
-    _refuse_unbalanced(values, row_places, column_places, industries)
-    Y = np.stack(
-        [
-            values[np.ix_(row_places, [at[area, use] for use in FINAL_USES])].sum(axis=1)
-            for area in areas
-        ],
-        axis=1,
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of all rows: a copy of some is large
+        sold, made = values.sum(axis=1)[row_places], values.sum(axis=0)[column_places]
+    _refuse_unbalanced(sold, made, industries)
+    Y = [
+        values[np.ix_(row_places, [at[area, use] for use in FINAL_USES])].sum(axis=1)
+        for area in areas
+    ]
     return Flows(
         areas=areas,
         industries=tuple((area, sector.removeprefix(_PRODUCT)) for area, sector in industries),
         Z=values[np.ix_(row_places, column_places)],
-        Y=Y,
-        output=values[:, column_places].sum(axis=0),
+        Y=np.stack(Y, axis=1),
+        output=made,
     )
 
 
@@ -124,15 +123,9 @@ def _refuse_others(
             )
 
 
-def _refuse_unbalanced(
-    values: F64,
-    row_places: Sequence[int],
-    column_places: Sequence[int],
-    industries: Sequence[tuple[str, str]],
-) -> None:
+def _refuse_unbalanced(sold: F64, made: F64, industries: Sequence[tuple[str, str]]) -> None:
     """Names that are swapped, industries that are gone, numbers that lost their point: all show."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sold, made = values.sum(axis=1)[row_places], values.sum(axis=0)[column_places]
         gap = np.abs(sold - made)
         if gap.sum() <= _BALANCE * np.abs(sold).sum() < np.inf:
             return
@@ -145,7 +138,7 @@ def _refuse_unbalanced(
 
 
 def merged(flows: Flows, merge: Mapping[str, str]) -> Flows:
-    """Areas counted with others, industry by industry.
+    """Areas counted with others, industry by industry; the arrays of `flows` are used up.
 
     Raises:
         TableError: there is no such area.
@@ -155,23 +148,21 @@ def merged(flows: Flows, merge: Mapping[str, str]) -> Flows:
             raise TableError(f"has no area {area!r} to merge", remedy=nearest(area, flows.areas))
     if not merge:
         return flows
-    areas = tuple(area for area in flows.areas if area not in merge)
-    moved = [(merge.get(area, area), sector) for area, sector in flows.industries]
-    industries = tuple(name for name in flows.industries if name[0] not in merge)
-    place = {name: number for number, name in enumerate(industries)}
-    of_industry = [place[name] for name in moved]
-    of_area = [areas.index(merge.get(area, area)) for area in flows.areas]
+    place = {name: at for at, name in enumerate(flows.industries)}
+    for (area, sector), at in place.items():
+        if area in merge:
+            other = place[merge[area], sector]
+            for rows in (flows.Z, flows.Z.T, flows.Y, flows.output):
+                rows[other] += rows[at]
+    for at, area in enumerate(flows.areas):
+        if area in merge:
+            flows.Y.T[flows.areas.index(merge[area])] += flows.Y.T[at]
+    stay = [at for at, (area, _) in enumerate(flows.industries) if area not in merge]
+    areas = [at for at, area in enumerate(flows.areas) if area not in merge]
     return Flows(
-        areas=areas,
-        industries=industries,
-        Z=_folded(_folded(flows.Z, of_industry).T, of_industry).T,
-        Y=_folded(_folded(flows.Y, of_industry).T, of_area).T,
-        output=_folded(flows.output, of_industry),
+        areas=tuple(flows.areas[at] for at in areas),
+        industries=tuple(flows.industries[at] for at in stay),
+        Z=flows.Z[np.ix_(stay, stay)],
+        Y=flows.Y[np.ix_(stay, areas)],
+        output=flows.output[stay],
     )
-
-
-def _folded(values: F64, places: Sequence[int]) -> F64:
-    """Rows added up at their places."""
-    total = np.zeros((max(places) + 1, *values.shape[1:]))
-    np.add.at(total, places, values)
-    return total

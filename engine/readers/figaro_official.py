@@ -16,6 +16,7 @@ TRAPS = (
     "the newest years of an edition rest on less, and are revised in the next",
     "accounts are of residents, with their ships, planes and cars abroad: no territorial inventory",
     "final demand of households is what is bought on a territory, tourists' purchases included",
+    "env_ac_ch4fp and env_ac_n2ofp are in CO2 equivalents, CH4 and N2O of env_ac_ainah_r2 are not",
     "CO2 of biomass, and of land and its use, are in no account",
 )
 PRODUCTS = "products bear the emissions of their industries: read them as industries, or use ixi"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,92 +12,133 @@ import pyarrow.csv
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
-from engine.readers.labelled import Labelled, Watched
+from engine.readers import labelled
+from engine.readers.files import located
+from engine.readers.labelled import TOTALS, Labelled, Layout, Watched
 from engine.readers.opening import opened
 
-Places = npt.NDArray[np.int32]
+_BATCH = 2**20  # bytes parsed at once
 
-_BATCH = 2**23
-_AGAIN = "give the file as downloaded: points in numbers, no thousands separators"
+Places = npt.NDArray[np.int64]
 
 
-def read(path: Path, header: Sequence[str], *, row: int, column: int, value: int) -> Labelled:
+def read(path: Path, header: Sequence[str], *, row: str, column: str) -> Labelled:
     """All of a file: plain, .gz or .zip; rows and columns in the order in which they appear.
 
     Args:
-        header: names of the columns of the file.
-        row, column, value: which of them hold the name of a cell's row, of its column, and its
-            number.
+        header: names of the columns of the file, the numbers in the last.
+        row, column: which of them hold the names of a cell's row and of its column.
 
     Raises:
         TableError: the file is missing, damaged, cut short, or written in another way; a cell is
             missing, there twice, or no finite number.
     """
-    places: dict[str, dict[str, int]] = {"row": {}, "column": {}}
-    parts: list[tuple[Places, Places, F64]] = []
-    types = dict.fromkeys(header, pa.string()) | {header[value]: pa.float64()}
-    names = {header[row]: "row", header[column]: "column"}
-    for place in (row, column):
-        types[header[place]] = pa.dictionary(pa.int32(), pa.string())
-    with opened(path) as stream:
-        first = stream.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
-        found = [name.strip('" ') for name in first.split(",")]
-        if found != list(header):
-            raise TableError(
-                f"its header is {first[:120]!r}, not {','.join(header)}",
-                where="line 1",
-                remedy="give the flat file as downloaded",
-            )
-        source = Watched(b"", stream)
-        try:
+    table = _Table()
+    for rows, columns, values in _batches(path, header, [row, column, header[-1]]):
+        with located(str(path)):
+            table.add(rows, columns, values.to_numpy())
+    with located(str(path)):
+        return table.whole()
+
+
+def _batches(path: Path, header: Sequence[str], wanted: list[str]) -> Iterator[list[pa.Array]]:
+    """Some of the columns, some lines at a time: names, and in the last finite numbers."""
+    types = dict.fromkeys(header[:-1], pa.string()) | {header[-1]: pa.float64()}
+    types |= dict.fromkeys(wanted[:-1], pa.dictionary(pa.int32(), pa.string()))
+    done = 1
+    try:
+        with opened(path) as stream:
+            first = stream.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
+            if [name.strip('" ') for name in first.split(",")] != list(header):
+                raise TableError(
+                    f"its header is {first[:120]!r}, not {','.join(header)}",
+                    where="line 1",
+                    remedy="give the flat file as downloaded",
+                )
+            source = Watched(b"", stream)
             reader = pa.csv.open_csv(
                 source,
                 read_options=pa.csv.ReadOptions(column_names=list(header), block_size=_BATCH),
+                parse_options=pa.csv.ParseOptions(ignore_empty_lines=False),
                 convert_options=pa.csv.ConvertOptions(
-                    column_types=types, null_values=[], include_columns=[*names, header[value]]
+                    column_types=types, null_values=[], include_columns=wanted
                 ),
             )
             for batch in reader:
-                at = [_at(batch.column(name), places[kind]) for name, kind in names.items()]
-                parts.append((at[0], at[1], batch.column(header[value]).to_numpy()))
-        except pa.ArrowInvalid as error:
-            raise TableError(f"cannot be parsed ({str(error)[:120]})", remedy=_AGAIN) from error
-        if not source.ended:
-            raise TableError(
-                "ends in the middle of a line", remedy="the download is incomplete: fetch it again"
-            )
-    return _table(path, places, parts)
+                if not np.isfinite(batch.columns[-1].to_numpy()).all():
+                    raise pa.ArrowInvalid("a value that is not finite")
+                done += batch.num_rows
+                yield batch.columns
+            if not source.ended:
+                raise TableError(
+                    "ends in the middle of a line",
+                    remedy="the download is incomplete: fetch it again",
+                )
+    except pa.ArrowInvalid as error:
+        layout = Layout(index=len(header) - 1)
+        raise labelled.fault(path, "", layout, header[-1:], done, error) from error
+    finally:
+        labelled.give_back()
 
 
-def _at(names: pa.Array, places: dict[str, int]) -> Places:
+class _Table:
+    """The cells that came so far, in an array with room for more."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._columns: dict[str, int] = {}
+        self._values: F64 = np.zeros((0, 0))
+        self._known: npt.NDArray[np.bool_] = np.zeros((0, 0), dtype=np.bool_)
+
+    def add(self, rows: pa.DictionaryArray, columns: pa.DictionaryArray, values: F64) -> None:
+        """Some cells, none of which may be there already, nor come twice."""
+        across, down = _places(columns, self._columns), _places(rows, self._rows)
+        self._make_room()
+        cells = down * self._values.shape[1] + across
+        order = np.argsort(cells, kind="stable")
+        again = order[1:][np.diff(cells[order]) == 0]
+        again = np.concatenate([again, np.flatnonzero(self._known.ravel()[cells])])
+        if again.size:
+            first = again.min()
+            raise self._wrong("is there twice", down[first], across[first])
+        self._values.ravel()[cells] = values
+        self._known.ravel()[cells] = True
+
+    def whole(self) -> Labelled:
+        """The table, if no cell is missing."""
+        rows, columns = tuple(self._rows), tuple(self._columns)
+        known = self._known[: len(rows), : len(columns)]
+        missing = known.size - int(known.sum())
+        if missing:
+            row = int((~known.all(axis=1)).argmax())
+            said = f"is missing, and {missing - 1} more"
+            raise self._wrong(said, row, int(known[row].argmin()))
+        values = self._values[: len(rows), : len(columns)]
+        return Labelled(tuple((row,) for row in rows), tuple((name,) for name in columns), values)
+
+    def _make_room(self) -> None:
+        """Whose rows cost nothing before they are used; columns are all in the first lines."""
+        height, width = self._values.shape
+        if len(self._rows) <= height and len(self._columns) <= width:
+            return
+        if len(self._columns) > width:
+            width = max(len(self._columns), 2 * width)
+        height = max(len(self._rows), len(self._columns)) + TOTALS
+        values, known = np.zeros((height, width)), np.zeros((height, width), dtype=np.bool_)
+        old = np.s_[: self._values.shape[0], : self._values.shape[1]]
+        values[old], known[old] = self._values, self._known
+        self._values, self._known = values, known
+
+    def _wrong(self, said: str, row: int, column: int) -> TableError:
+        return TableError(
+            f"cell ({list(self._rows)[row]}, {list(self._columns)[column]}) {said}",
+            remedy="download the file again; a missing value is never read as zero",
+        )
+
+
+def _places(names: pa.DictionaryArray, places: dict[str, int]) -> Places:
     """The number of each name, new names numbered as they come."""
     known = names.dictionary.to_pylist()
-    numbers = np.array([places.setdefault(name, len(places)) for name in known], dtype=np.int32)
+    numbers = np.array([places.setdefault(name, len(places)) for name in known], dtype=np.int64)
     taken: Places = numbers[names.indices.to_numpy()]
     return taken
-
-
-def _table(
-    path: Path, places: dict[str, dict[str, int]], parts: list[tuple[Places, Places, F64]]
-) -> Labelled:
-    """The parts, which are used up, as one table."""
-    rows, columns = tuple(places["row"]), tuple(places["column"])
-    values = np.zeros((len(rows), len(columns)))
-    times = np.zeros((len(rows), len(columns)), dtype=np.uint8)
-    while parts:
-        row, column, part = parts.pop()
-        values[row, column] = part
-        np.add.at(times, (row, column), 1)
-    for kind, wrong in {
-        "is missing": times == 0,
-        "is there twice": times > 1,
-        "is not a finite number": ~np.isfinite(values),
-    }.items():
-        if wrong.any():
-            at, there = divmod(int(wrong.argmax()), len(columns))
-            raise TableError(
-                f"cell ({rows[at]}, {columns[there]}) {kind}, and {int(wrong.sum()) - 1} more",
-                where=str(path),
-                remedy="download the file again; a missing value is never read as zero",
-            )
-    return Labelled(tuple((name,) for name in rows), tuple((name,) for name in columns), values)

@@ -1,16 +1,17 @@
 """Numbers with names along both sides, in a text file, read some rows at a time.
 
 Tables of ten thousand industries are files of a gigabyte: parsed by Arrow, a batch of rows at a
-time, they never take more memory than the array they end in.
+time, and written straight into the array they end in.
 """
 
 from __future__ import annotations
 
 import csv
 import ctypes
+import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,9 +27,9 @@ from engine.readers.opening import opened
 
 _BATCH = 2**21  # bytes parsed at once, or
 _COLUMNS = 128  # a line for so many columns, each of which costs every batch something
-_TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
+TOTALS = 256  # rows of value added, taxes and totals that a square table may have below it
 _SHOWN = 80  # characters of a line that an error shows
-_NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
 _AGAIN = "give the file as downloaded: points in numbers, no thousands separators"
 
 Name = tuple[str, ...]
@@ -77,7 +78,7 @@ def read(path: Path, layout: Layout, *, most_rows: int | None = None, member: st
             has another width than the first.
     """
     names = columns(path, layout, member=member)
-    room = len(names) + _TOTALS if most_rows is None else most_rows
+    room = len(names) + TOTALS if most_rows is None else most_rows
     values: F64 = np.empty((room, len(names)))  # pages that no row comes to are never used
     rows: list[Name] = []
     for found, part in batches(path, layout, member=member):
@@ -89,7 +90,8 @@ def read(path: Path, layout: Layout, *, most_rows: int | None = None, member: st
             )
         values[len(rows) : len(rows) + len(part)] = part
         rows += found
-    return Labelled(tuple(rows), names, values[: len(rows)])
+    values.resize((len(rows), len(names)), refcheck=False)  # no copy, as of a part, is needed later
+    return Labelled(tuple(rows), names, values)
 
 
 def columns(path: Path, layout: Layout, *, member: str = "") -> tuple[Name, ...]:
@@ -118,12 +120,13 @@ def batches(path: Path, layout: Layout, *, member: str = "") -> Iterator[tuple[l
                 done += len(values)
                 yield names, values
     except pa.ArrowInvalid as error:
-        raise _explained(path, member, layout, head, done, error) from error
+        spelt = [" ".join(name) for name in head.columns]
+        raise fault(path, member, layout, spelt, head.lines + done, error) from error
     finally:
-        _give_back()
+        give_back()
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return to the system what parsing has freed; of a wide table the allocators keep a half."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
@@ -227,13 +230,17 @@ class Watched:
         self.closed = True
 
 
-def _explained(
-    path: Path, member: str, layout: Layout, head: _Head, done: int, error: Exception
+def fault(
+    path: Path, member: str, layout: Layout, names: Sequence[str], start: int, error: Exception
 ) -> TableError:
-    """The first cell or line at fault, looked for again, slowly, after the rows that were good."""
-    width = layout.index + len(head.columns)
+    """The first cell or line at fault, looked for again, slowly, after `start` lines that are good.
+
+    Args:
+        names: of the columns of numbers.
+        error: what is said if none is found.
+    """
+    width = layout.index + len(names)
     with opened(path, member) as stream:
-        start = head.lines + done
         for number, line in enumerate(islice(stream, start, None), start + 1):
             cells = _cells(line, layout, number)
             where = f"{path}, line {number}, {' '.join(cells[: layout.index])}".rstrip(", ")
@@ -241,11 +248,15 @@ def _explained(
                 return TableError(
                     f"has {len(cells)} cells, the lines above {width}", where=where, remedy=_AGAIN
                 )
-            for name, cell in zip(head.columns, cells[layout.index :], strict=True):
-                if not _NUMBER.fullmatch(cell) and not (layout.blanks and not cell):
+            for name, cell in zip(names, cells[layout.index :], strict=True):
+                if not _finite(cell) and not (layout.blanks and not cell):
                     return TableError(
                         f"{cell[:_SHOWN]!r} is not a finite number",
-                        where=f"{where}, column {' '.join(name)}",
+                        where=f"{where}, column {name}",
                         remedy=f"{_AGAIN}; a missing value is never read as zero",
                     )
     return TableError(f"cannot be parsed ({str(error)[:_SHOWN]})", where=str(path), remedy=_AGAIN)
+
+
+def _finite(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))

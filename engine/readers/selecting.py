@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.nearest import nearest
 
 
@@ -134,7 +135,7 @@ def conversion(unit: str, file_unit: str, factor: float | None) -> float:
     """`unit` per unit in the file; 1 where the file's is the same.
 
     Raises:
-        ConfigError: the factor is not positive, or does not go with the units.
+        ConfigError: the factor is not positive, does not go with the units, or has a wrong prefix.
     """
     if factor is not None and not (np.isfinite(factor) and factor > 0):
         raise ConfigError(f"the factor is {factor}", remedy="give a positive number, such as 1e-6")
@@ -150,4 +151,5 @@ def conversion(unit: str, file_unit: str, factor: float | None) -> float:
             f"no factor from {file_unit!r} to {unit!r}",
             remedy=f"state the factor: how many {unit} one {file_unit} is, 1 if they are the same",
         )
+    refuse_wrong_prefix(unit, factor, file_unit)
     return factor

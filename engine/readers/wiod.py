@@ -134,7 +134,7 @@ def read(source: Wiod, year: int) -> MRIO:
         F_Y=F_Y,
         published_output=flows.output,
         provenance=Provenance(
-            source="; ".join([f"WIOD, {PurePosixPath(member or name).name}", *notes]),
+            source="; ".join(["WIOD", *notes]),
             version=f"release {source.release}",
             licence="CC BY 4.0",
             files=tuple(hashes.items()),

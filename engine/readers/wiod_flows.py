@@ -27,7 +27,7 @@ FINAL_USES = {
 }
 RENAMED = {"ROM": "ROU"}  # Romania in the early years of release 2013, and later
 _HEADER, _INDEX = 6, 4
-_CODES, _NAMES, _REGIONS, _NUMBERS, _UNIT = 2, 3, 4, 5, 3
+_CODES, _NAMES, _REGIONS, _NUMBERS, _PRICES, _UNIT = 2, 3, 4, 5, 1, 3
 _WORLD = ("", "TOT")  # in the place of a country: the total, and what is below the industries
 _AGAIN = "download the table again, and give it as it is"
 
@@ -61,13 +61,19 @@ def flows_of(rows: Iterator[list[Any]], release: int) -> Flows:
     """Numbers by the names of rows and columns, whatever their order.
 
     Raises:
-        TableError: a region lacks an industry or a use; a name is there twice, or is none of a
-            table of the release; a cell is no number.
+        TableError: it is not in current prices; a region lacks an industry or a use; a name is
+            there twice, or is none of a table of the release; a cell is no number.
     """
     head = list(islice(rows, _HEADER))
     if len(head) < _HEADER or not text(head[_UNIT][0]).startswith("("):
         raise TableError(
             "has not the six rows of names that a table of WIOD begins with", remedy=_AGAIN
+        )
+    if "current prices" not in (prices := text(head[_PRICES][0])):
+        raise TableError(
+            f"is said to be {prices!r}, not in current prices",
+            where=f"row {_PRICES + 1}",
+            remedy="use the tables in current prices, whose names have no PYP",
         )
     columns, total = _columns(head)
     uses = FINAL_USES[release]

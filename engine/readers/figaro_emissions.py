@@ -1,0 +1,125 @@
+"""Emissions of FIGARO's areas, from the accounts that have them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.errors import TableError
+from engine.kernels.arrays import F64
+from engine.readers.eurostat import Value, flags_in_words
+
+Account = Mapping[tuple[str, str], Value]  # by area and industry, or households
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The account that an area is taken from.
+
+    Attributes:
+        file: its name.
+        account: what it holds.
+        areas: the area, and those merged into it that the account knows apart.
+        passed: accounts before this one that name the area, but have not all of it.
+    """
+
+    file: str
+    account: Account
+    areas: Sequence[str]
+    passed: Sequence[str] = ()
+
+    def values(self, code: str) -> list[Value]:
+        """Of an industry or of households: all that are there."""
+        found = (self.account.get((area, code)) for area in self.areas)
+        return [value for value in found if value is not None]
+
+    def lacks(self, needed: Mapping[str, Sequence[str]]) -> list[str]:
+        """What has no number; the area's own by their codes alone."""
+        return [
+            code if area == self.areas[0] else f"{area} {code}"
+            for area in self.areas
+            for code in needed[area]
+            if self.account.get((area, code), Value(None)).number is None
+        ]
+
+
+def taken(
+    accounts: Mapping[str, Account],
+    parts: Mapping[str, Sequence[str]],
+    needed: Mapping[str, Sequence[str]],
+    year: int,
+) -> dict[str, Taken]:
+    """By area, the first account that has it whole, with all that is merged into it.
+
+    A merged area that the account does not know apart is taken to be in the account's own numbers
+    of the area it is merged into, as a country is in those of the rest of the world.
+
+    Args:
+        accounts: by name of the file, in the order in which they are asked.
+        parts: by area, the area and those merged into it.
+        needed: by area before merging, the codes that must have a number.
+        year: of the accounts.
+
+    Raises:
+        TableError: no account has all of an area.
+    """
+    found: dict[str, Taken] = {}
+    lacking: dict[str, list[str]] = {}
+    passed: dict[str, list[str]] = {area: [] for area in parts}
+    for file, account in accounts.items():
+        named = {area for area, _ in account}
+        known = {area for (area, _), value in account.items() if value.number is not None}
+        for area, (_, *merged) in parts.items():
+            if area in found:
+                continue
+            areas = [area, *(other for other in merged if other in known)]
+            one = Taken(file, account, areas, passed[area])
+            if lacks := one.lacks(needed):
+                lacking.setdefault(area, lacks)
+                passed[area] += [file] if area in named else []
+            else:
+                found[area] = one
+    unmet = [area for area in parts if area not in found]
+    if unmet:
+        raise TableError(
+            f"no account has all of {unmet[0]}: {some(lacking[unmet[0]])} missing or confidential"
+            + (f"; nor of {some(unmet[1:])}" if unmet[1:] else ""),
+            where=f"{', '.join(accounts)}, year {year}",
+            remedy="add an account that has them (env_ac_ghgfp has most areas), or count areas "
+            f'that it does not know apart with another: [tables.merge] {unmet[0]} = "FIGW1"',
+        )
+    return {area: found[area] for area in parts}
+
+
+def emitted(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> F64:
+    """What areas' industries or households emitted; nothing where there is no number, (wanted,)."""
+    sums = [
+        math.fsum(value.number or 0.0 for value in found[area].values(code))
+        for area, code in wanted
+    ]
+    return np.array(sums)
+
+
+def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> list[str]:
+    """Which areas come from which account, and which do not though it names them; the flags."""
+    used: dict[str, list[str]] = {}
+    passed: dict[str, list[str]] = {}
+    for area, one in found.items():
+        used.setdefault(one.file, []).append(area)
+        for file in one.passed:
+            passed.setdefault(file, []).append(area)
+    notes = [f"{file} for {some(areas)}" for file, areas in used.items()]
+    notes = notes if len(used) > 1 else list(used)
+    notes += [f"{file} has not all of {some(areas)}" for file, areas in passed.items()]
+    flags = (value.flags for area, code in wanted for value in found[area].values(code))
+    flagged = flags_in_words(flags)
+    return [*notes, f"values flagged {flagged}"] if flagged else notes
+
+
+def some(names: Sequence[str]) -> str:
+    """Names in a row, eight at most."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
