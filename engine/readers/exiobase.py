@@ -121,7 +121,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     core = found.core
     used = {name: found.extension(name) for name in _extensions(source)}
     units = {name: folder.units() for name, folder in used.items()}
-    flows = "Z" if "Z" in core.accounts else "A"
+    flows = "Z" if core.has("Z") else "A"
     Z, industries = square(core, flows)
     Y, regions = demand(core, industries)
     E = np.empty((len(source.stressors), len(industries)))
@@ -140,7 +140,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
             with located(f"{name} {direct}"):
                 values, columns = selected(folder, direct, chosen, units[name])
                 F_Y[places] = by_region(values, columns, regions)
-    output = published_output(core, industries) if "x" in core.accounts else None
+    output = published_output(core, industries) if core.has("x") else None
     if flows == "A":
         Z *= _output(Z, Y)
     Z.setflags(write=False)  # so that it need not be copied
@@ -202,7 +202,7 @@ def _provenance(
     core: Folder, system: str, flows: str, used: Mapping[str, Folder], version: str
 ) -> Provenance:
     """Where it comes from, the same of all years, and what was assumed."""
-    hashes = core.hashes([flows, "Y", "unit", *(["x"] if "x" in core.accounts else [])])
+    hashes = core.hashes([flows, "Y", "unit", *(["x"] if core.has("x") else [])])
     for folder in used.values():
         direct = [folder.direct()] if folder.direct() else []
         hashes |= folder.hashes(["F", "unit", *direct])

@@ -101,19 +101,27 @@ class Folder:
         paths = [self.place / self.name / file for file in files]
         return {path.relative_to(self.place.parent).as_posix(): sha256(path) for path in paths}
 
+    def has(self, account: str) -> bool:
+        """Whether an account is there, which a release need not have.
+
+        Raises:
+            TableError: its file is there, and the parameters do not name it.
+        """
+        if account in self.accounts:
+            return True
+        file = f"{account}.txt"
+        inside = (PurePosixPath(self.name) / file).as_posix()
+        if inside in _listed(self.place, file):
+            raise TableError(f"{_PARAMETERS} does not name it", where=inside, remedy=AGAIN)
+        return False
+
     def direct(self) -> str:
         """The account of direct emissions of final consumers; older releases call it F_hh.
 
         Raises:
-            TableError: its file is there and no account, so that it would be taken for zero.
+            TableError: as of `has`.
         """
-        for name in ("F_Y", "F_hh"):
-            if name in self.accounts:
-                return name
-            for file in _listed(self.place, f"{name}.txt"):
-                if PurePosixPath(file).parent == PurePosixPath(self.name):
-                    raise TableError(f"{_PARAMETERS} does not name {file}", remedy=AGAIN)
-        return ""
+        return next((name for name in ("F_Y", "F_hh") if self.has(name)), "")
 
     @contextmanager
     def _reading(self, account: str) -> Iterator[tuple[Path, str, Layout]]:
