@@ -100,7 +100,7 @@ def test_footprints_that_are_not_the_published_ones_are_warned_of(source: Figaro
     assert "NL -9.1" in told
     assert "AT +0.0" in told
     assert "    two: +0.00 %" in told
-    assert "warning: 1 differ by more than 1%: NL" in told
+    assert "warning: more than 1% apart: NL" in told
 
 
 def test_merged_areas_are_held_against_the_sum_of_their_footprints(

@@ -150,12 +150,12 @@ def _beside(
     far = [region for region, gap in apart.items() if abs(gap) > LARGE]
     if far and published.folded:
         yield (
-            f"    {len(far)} differ by more than {LARGE:.0%}: {' '.join(far)}; hold that against "
+            f"    more than {LARGE:.0%} apart: {' '.join(far)}; hold that against "
             "the aggregation error"
         )
     elif far:
         yield (
-            f"    warning: {len(far)} differ by more than {LARGE:.0%}: {' '.join(far)}; are tables "
+            f"    warning: more than {LARGE:.0%} apart: {' '.join(far)}; are tables "
             "and footprints of one edition?"
         )
 
