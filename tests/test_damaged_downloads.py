@@ -215,7 +215,7 @@ class Grid:
     def of(cls, text: str) -> Grid:
         first = text.split("\n", 1)[0]
         separator = max("\t;,", key=first.count) if "\t" not in first else "\t"
-        lines = text.splitlines()
+        lines = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")]
         if separator == "\t":
             return cls([line.split("\t") for line in lines], separator)
         return cls(list(csv.reader(lines, delimiter=separator)), separator)
