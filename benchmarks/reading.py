@@ -34,7 +34,6 @@ from engine.readers import (
 from engine.readers.figaro import Stressor
 from engine.readers.icio import Stressor as OfIcio
 from engine.readers.selecting import Rows
-from engine.readers.selections import Selection
 from engine.readers.wiod import Stressor as Account
 
 YEAR = 2020
@@ -109,7 +108,7 @@ def _exiobase(folder: Path, most: int | None, system: Any, flows: Any) -> Exioba
     given = {"satellite": satellite}
     exiobase.write_table(folder, YEAR, world, system=system, flows=flows, extensions=given)
     gases = tuple(satellite.units)[:4]
-    return Exiobase3(folder, "satellite", {"gases": Selection(gases, "kg")}, system)
+    return Exiobase3(folder, "satellite", {"gases": Rows(gases, "kg")}, system)
 
 
 def _wiod_2013(folder: Path, most: int | None) -> Wiod:

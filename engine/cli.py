@@ -497,7 +497,7 @@ def fetch(
         click.confirm("do you accept these terms?", abort=True)
     folder = to or Path(f"{whose.name}-{chosen.name}")
     with _shown_bytes() as progress:
-        for line in fetching.fetch(files, folder, progress):
+        for line in fetching.fetch(files, folder, f"{whose.name} {chosen.name}", progress):
             click.echo(line)
     click.echo(f"in {folder}, with their checksums in SHA256SUMS")
     if chosen.by_hand:

@@ -19,7 +19,7 @@ from engine.kernels.leontief import both_ways, multipliers, required_output
 from engine.mrio import MRIO, Labels, Provenance
 from engine.question import Consumer, Indicator, Question
 from engine.readers import Aggregation, Arrays, Pymrio, Toy, aggregated
-from engine.readers.pymrio_tables import Selection
+from engine.readers.selecting import Rows
 from engine.workflow.aggregating import Folded, aggregation_in_words, by_both
 
 
@@ -248,7 +248,7 @@ def test_wiod_folded_is_the_aggregate_made_elsewhere_and_the_error_that_of_both_
 def test_folding_is_pymrios_aggregation(tmp_path: Path) -> None:
     """SYNTHETIC: the made-up table that pymrio carries."""
     table = readers.read(
-        Pymrio("test", "emissions", {"air": Selection(("emission_type1 - air",), "kg")}, year=2011),
+        Pymrio("emissions", {"air": Rows(("emission_type1 - air",), "kg")}, year=2011),
         2011,
     )
     regions = ["A", "B", "B", "A", "C", "C"]

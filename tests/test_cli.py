@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(here: Path) -> None:
 
 def test_check_names_what_a_configuration_may_name(here: Path) -> None:
     checked = said("check", str(written(here, SMALL.replace("rsd = 0.1", "rsd = 5"))))
-    assert "regions: R0 R1 R2" in checked
+    assert "regions: R0, R1, R2" in checked
     assert "sectors: P0, P1" in checked
     assert "sizes are fractions" in checked
 

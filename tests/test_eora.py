@@ -125,7 +125,7 @@ def test_published_deviations_become_relative_sizes(folder: Path, world: World) 
     for name, times in (("T", 0.1), ("FD", 0.2), ("Q", 0.3), ("QY", 0.4)):
         values = np.abs(np.loadtxt(folder / part.format(name), ndmin=2))
         np.savetxt(folder / f"sd_{name}.txt", times * values, delimiter="\t", fmt="%.17g")
-    two = Rows((f"{downloads.CO2} - Total", "Something else (Gg) - Total"), "Gg", None, 2.0)
+    two = Rows((f"{downloads.CO2} - Total", "Something else (Gg) - Total"), "Gg of two", "Gg", 2.0)
     source = Eora26(folder, {"two": two})
     table = readers.read(source, 2015)
     sheets = Sheets("sd_T.txt", "sd_FD.txt", "sd_Q.txt", "sd_QY.txt")
@@ -272,15 +272,16 @@ components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
     )
     config = engine.load_config(tmp_path / "eora.toml")
     assert isinstance(config.tables, Eora26)
+    text = (tmp_path / "eora.toml").read_text()
+    (tmp_path / "eora.toml").write_text(text.replace('unit = "Gg"', 'unit = "Gg"\nfactor = 2.0'))
+    with pytest.raises(ConfigError, match="from 'Gg' to itself") as caught:
+        engine.load_config(tmp_path / "eora.toml")
+    assert caught.value.where == f"{tmp_path / 'eora.toml'}, tables"
     assert readers.read(config.tables, 2015).labels.stressor_units == ("Gg",)
 
 
 def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no stressors"):
         Eora26(tmp_path, {})
-    with pytest.raises(ConfigError, match="no rows"):
-        Rows((), "kt")
-    with pytest.raises(ConfigError, match="named twice"):
-        Rows(("a", "a"), "kt")
-    with pytest.raises(ConfigError, match="the factor is 0"):
-        Rows(("a",), "kt", factor=0.0)
+    with pytest.raises(ConfigError, match="CO2: extension is 'impacts', and this database has no"):
+        Eora26(tmp_path, {"CO2": Rows(("a",), "kt", extension="impacts")})

@@ -26,7 +26,7 @@ from engine.kernels.leontief import output_by_rounds, required_output
 from engine.mrio import MRIO
 from engine.readers import files, read, years
 from engine.readers.exiobase import Exiobase3
-from engine.readers.selections import Selection
+from engine.readers.selecting import Rows
 
 REGIONS, SECTORS = ("AT", "WA"), ("Coal", "Steel")
 USES = ("Households", "Changes in inventories")
@@ -41,8 +41,8 @@ F_Y = np.arange(1.0, 17).reshape(4, 4) * 1e5
 
 WORLD = World(REGIONS, SECTORS, Z, Y, np.zeros((1, 4)), F[0], F_Y[0, ::2])
 SATELLITE = Extension(dict(zip(ROWS, ("kg", "kg", "kg", "1000 p"), strict=True)), F, F_Y)
-CO2 = Selection(ROWS[:2], "kt", factor=1e-6, file_unit="kg")
-STRESSORS = {"CO2": CO2, "CH4": Selection((ROWS[2],), "kg")}
+CO2 = Rows(ROWS[:2], "kt", factor=1e-6, file_unit="kg")
+STRESSORS = {"CO2": CO2, "CH4": Rows((ROWS[2],), "kg")}
 
 
 def release(flows: str = "Z", direct: str = "F_Y") -> dict[str, str]:
@@ -175,10 +175,10 @@ def test_a_stressor_may_come_from_another_extension(tmp_path: Path) -> None:
     downloads.write_table(tmp_path, 2019, world, system="ixi", extensions=both)
     kg = {"unit": "kt", "file_unit": "kg", "factor": 1e-6}
     stressors = {
-        "CO2": Selection(tuple(both["satellite"].units)[:2], **kg),
-        "CH4": Selection(("CH4 - combustion - air",), **kg),
-        "N2O": Selection(("N2O - combustion - air",), **kg),
-        "GHG": Selection(
+        "CO2": Rows(tuple(both["satellite"].units)[:2], **kg),
+        "CH4": Rows(("CH4 - combustion - air",), **kg),
+        "N2O": Rows(("N2O - combustion - air",), **kg),
+        "GHG": Rows(
             tuple(both["impacts"].units),
             "kt CO2 eq.",
             factor=1e-6,
@@ -385,26 +385,6 @@ def test_a_damaged_archive_is_refused_or_gives_the_undamaged_table(
         assert found is None or found.sha256 == table.sha256
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"rows": ()},
-        {"rows": ("a", "a")},
-        {"factor": 0.0},
-        {"factor": float("nan")},
-        {"factor": 2.0},
-        {"factor": 1e-6, "file_unit": "kg"},
-        {"file_unit": "t"},
-        {"unit": "kt", "factor": 1e-3, "file_unit": "kg"},
-        {"unit": "Mt CO2 eq.", "factor": 1e-6, "file_unit": "kg CO2 eq."},
-    ],
-)
-def test_a_selection_that_contradicts_itself_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ConfigError) as caught:
-        Selection(**{"rows": ("a",), "unit": "kg", **wrong})
-    assert caught.value.remedy
-
-
 @pytest.mark.parametrize("wrong", [{"system": "ixp"}, {"stressors": {}}])
 def test_a_source_that_contradicts_itself_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -434,7 +414,7 @@ def test_the_exiobase_mock_gives_the_numbers_pymrios_own_parser_gives(
     mock = data / "pymrio_mocks" / "mock_mrios" / "exio3_mock"
     (tmp_path / "IOT_2009_pxp").symlink_to(mock)
     rows = ("emission_type1", "emission_type2")
-    stressors = {"both": Selection(rows, "t", factor=1e-3, file_unit="kg")}
+    stressors = {"both": Rows(rows, "t", factor=1e-3, file_unit="kg")}
     table = read(Exiobase3(tmp_path, "satellite", stressors), 2009)
     theirs = pymrio.parse_exiobase3(mock)
     theirs.calc_all()
@@ -457,7 +437,7 @@ def test_a_generated_download_gives_the_numbers_pymrios_own_parser_gives(
     world = downloads.economy(2012, ("NL", "DE", "WF"), ("A", "B", "C"))
     path = downloads.write_table(tmp_path, 2012, world, flows=flows, direct=direct)
     rows = tuple(downloads.satellite(world).units)[:2]
-    table = read(Exiobase3(tmp_path, "satellite", {"CO2": Selection(rows, "kg")}), 2012)
+    table = read(Exiobase3(tmp_path, "satellite", {"CO2": Rows(rows, "kg")}), 2012)
     theirs = pymrio.parse_exiobase3(path)
     theirs.calc_all()
     np.testing.assert_allclose(table.Z, theirs.Z.to_numpy(), rtol=1e-12)

@@ -10,6 +10,7 @@ import re
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,6 +54,9 @@ class Publisher:
     packed: bool = False
     robots: bool = False  # whether it sends a page instead of what a repository knows
     asked: list[str] = field(default_factory=list)  # the Range of each request
+    heedless: bool = False  # whether it sends a rest whatever it is asked
+    lengths: bool = True
+    target: str = "/table"  # of its redirection
     url: str = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -63,7 +67,7 @@ class Publisher:
             return
         if request.path == "/moved":
             request.send_response(302)
-            request.send_header("Location", "/table")
+            request.send_header("Location", self.target)
             request.end_headers()
             return
         if request.path == "/licence":
@@ -76,7 +80,8 @@ class Publisher:
             return self._dataset(request)
         start = 0
         match = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
-        if self.ranges and match and request.headers.get("If-Range") == self.tag:
+        same = self.heedless or request.headers.get("If-Range") == self.tag
+        if self.ranges and match and same:
             start = int(match[1])
             if start >= len(self.body):
                 request.send_error(416)
@@ -85,7 +90,8 @@ class Publisher:
         if start:
             last = len(self.body) - 1
             request.send_header("Content-Range", f"bytes {start}-{last}/{len(self.body)}")
-        request.send_header("Content-Length", str(len(self.body) - start))
+        if self.lengths:
+            request.send_header("Content-Length", str(len(self.body) - start))
         if self.packed:
             request.send_header("Content-Encoding", "gzip")
         if self.tag:
@@ -134,12 +140,12 @@ def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
 def fetched(publisher: Publisher, folder: Path, name: str = NAME, **keys: str) -> list[str]:
     """The lines of one file's download."""
     path = keys.pop("path", "/table")
-    return list(fetch([Wanted(name, publisher.url + path, **keys)], folder))
+    return list(fetch([Wanted(name, publisher.url + path, **keys)], folder, "made 1"))
 
 
 def left(folder: Path) -> list[str]:
-    """Names of what is in a folder."""
-    return sorted(path.name for path in folder.iterdir())
+    """Names of what is in a folder, but for the file that says whose it is."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "RELEASE")
 
 
 def test_a_file_comes_whole_with_its_checksum_beside_it(
@@ -174,6 +180,10 @@ def test_what_changes_after_it_came_is_told(publisher: Publisher, tmp_path: Path
     assert SHA256 in str(error.value)
     (tmp_path / NAME).unlink()
     assert fetched(publisher, tmp_path) == [f"{NAME}: downloaded, its sha256 trusted from now on"]
+    (tmp_path / NAME).unlink()
+    publisher.body = BODY[::-1]
+    (words,) = fetched(publisher, tmp_path)
+    assert f"has revised it since it first came, with sha256 {SHA256}" in words
 
 
 def test_a_file_put_there_by_hand_is_entered(publisher: Publisher, tmp_path: Path) -> None:
@@ -291,8 +301,11 @@ def test_a_refusal_is_one_clear_error(
         (NAME, b"\n<html>robots</html>", "text/csv", "taken for a robot"),
         ("a.zip", b'{"error": "no"}', "application/zip", "something else than the file"),
         ("a.tsv.gz", b"freq\tgeo\n", "text/plain", "something else than the file"),
-        ("a.zip", archive()[:-30], "application/zip", "an archive without its end"),
-        (NAME, b"", "text/csv", "came empty"),
+        (NAME, b'{"error": "busy"}', "text/csv", "something else than the file"),
+        (NAME, b'\xef\xbb\xbf<?xml version="1.0"?><fault/>', "text/csv", "something else than"),
+        ("a.tsv.gz", gzip.compress(BODY)[:-30], "text/plain", "is an archive without its end"),
+        ("a.zip", archive()[:-30], "application/zip", "is an archive without its end"),
+        (NAME, b"", "text/csv", "is empty"),
     ],
 )
 def test_what_is_plainly_not_the_file_is_never_kept(
@@ -331,13 +344,68 @@ def test_no_network_and_a_full_disk_are_told(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(FetchError, match="broke off or could not begin") as error:
-        list(fetch([Wanted(NAME, "http://127.0.0.1:9/table")], tmp_path))
+        list(fetch([Wanted(NAME, "http://127.0.0.1:9/table")], tmp_path, "made 1"))
     assert "network" in error.value.remedy
     usage = downloads.shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(FetchError, match="100 are free") as error:
         fetched(publisher, tmp_path)
     assert "free disk space" in error.value.remedy
+
+
+def test_a_server_that_does_not_look_at_if_range_pieces_nothing_together(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revised(seconds: float) -> None:
+        publisher.body, publisher.tag, publisher.heedless = BODY[::-1], '"two"', True
+
+    publisher.cuts = [30_000]
+    monkeypatch.setattr(downloads.time, "sleep", revised)
+    fetched(publisher, tmp_path)
+    assert publisher.asked == ["", "bytes=30000-", ""]
+    assert (tmp_path / NAME).read_bytes() == BODY[::-1]
+
+
+def test_a_redirect_to_what_cannot_be_asked_is_no_wrong_checksum(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.target = "gopher://example.org/table"
+    with pytest.raises(FetchError, match="could not begin"):
+        fetched(publisher, tmp_path, path="/moved")
+    assert left(tmp_path) == []
+
+
+def test_what_comes_without_a_length_is_whole_or_refused(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.lengths, publisher.body = False, archive()
+    fetched(publisher, tmp_path, "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == archive()
+    publisher.cuts = [len(archive()) // 2]
+    with pytest.raises(FetchError, match="without its end"):
+        fetched(publisher, tmp_path, "b.zip")
+    assert left(tmp_path) == [sums.NAME, "a.zip"]
+
+
+def test_a_folder_belongs_to_one_release(publisher: Publisher, tmp_path: Path) -> None:
+    fetched(publisher, tmp_path)
+    with pytest.raises(FetchError, match="holds made 1, and made 2 is wanted") as error:
+        list(fetch([Wanted(NAME, f"{publisher.url}/table")], tmp_path, "made 2"))
+    assert "--to" in error.value.remedy
+
+
+def test_a_page_that_was_saved_by_hand_is_not_entered(publisher: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"<!doctype html><html>log in</html>")
+    with pytest.raises(FetchError, match="something else than the file"):
+        fetched(publisher, tmp_path, "a.zip")
+    assert left(tmp_path) == ["a.zip"]
+
+
+def test_several_at_once_enter_all_their_checksums(publisher: Publisher, tmp_path: Path) -> None:
+    names = [f"{number}.csv" for number in range(12)]
+    with ThreadPoolExecutor(6) as several:
+        list(several.map(lambda name: fetched(publisher, tmp_path, name), names))
+    assert sums.read(tmp_path) == dict.fromkeys(names, SHA256)
 
 
 def test_two_downloads_of_one_file_do_not_mix(publisher: Publisher, tmp_path: Path) -> None:
@@ -347,6 +415,9 @@ def test_two_downloads_of_one_file_do_not_mix(publisher: Publisher, tmp_path: Pa
 
 
 def test_damaged_checksums_are_refused(publisher: Publisher, tmp_path: Path) -> None:
+    (tmp_path / sums.NAME).write_bytes(b"\xff")
+    with pytest.raises(FetchError, match="cannot be read"):
+        fetched(publisher, tmp_path)
     (tmp_path / sums.NAME).write_text(f"{SHA256}  {NAME}\nnonsense\n")
     with pytest.raises(FetchError, match="no line of a checksum") as error:
         fetched(publisher, tmp_path)
@@ -360,21 +431,21 @@ def test_a_repository_tells_address_and_checksum(
     monkeypatch.setattr(
         pooch.downloaders, "doi_to_url", lambda doi, **keys: f"{publisher.url}/dataset"
     )
-    found = list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path))
+    found = list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path, "made 1"))
     assert found == [f"{NAME}: downloaded, md5 as published"]
     assert (tmp_path / NAME).read_bytes() == BODY
     with pytest.raises(FetchError, match="has no such file") as error:
-        list(fetch([Wanted("other.csv", "doi:10.5072/X/other.csv")], tmp_path))
+        list(fetch([Wanted("other.csv", "doi:10.5072/X/other.csv")], tmp_path, "made 1"))
     assert "https://doi.org/10.5072/X" in error.value.where
     publisher.body = BODY[::-1]
     (tmp_path / NAME).unlink()
     with pytest.raises(FetchError, match="checksum"):
-        list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path))
+        list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path, "made 1"))
     for statuses in ([], [403]):  # a page for robots, and a refusal
         downloads._repository.cache_clear()
         publisher.robots, publisher.statuses = True, statuses
         with pytest.raises(FetchError, match="does not say where the file is") as error:
-            list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path))
+            list(fetch([Wanted(NAME, f"doi:10.5072/X/{NAME}")], tmp_path, "made 1"))
         assert "in a browser" in error.value.remedy
     downloads._repository.cache_clear()
 
@@ -389,6 +460,7 @@ def test_the_registry_is_whole() -> None:
         assert bool(database.register) != bool(database.releases)
         for one in database.releases:
             assert one.files
+            assert len({file.name for file in one.files}) == len(one.files)
             years = [year for year in range(1990, 2031) if _has(one, year)] or [2010]
             for file in wanted(one, years, database.name):
                 assert file.url.startswith(("https://", "doi:10."))

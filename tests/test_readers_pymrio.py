@@ -10,9 +10,9 @@ import pytest
 
 from engine.errors import ConfigError, TableError
 from engine.readers import Pymrio, read, years
-from engine.readers.selections import Selection
+from engine.readers.selecting import Rows
 
-AIR = Selection(("emission_type1 - air",), "kg")
+AIR = Rows(("emission_type1 - air",), "kg")
 TEST = Pymrio("emissions", {"air": AIR}, year=2011)
 
 
@@ -36,12 +36,12 @@ def test_the_test_table_is_pymrios_and_says_that_it_is_made_up() -> None:
         ({"extension": "emision"}, "no extension 'emision'.*\n.*did you mean 'emissions'"),
         ({"extension": "meta"}, "no extension 'meta'"),
         (
-            {"stressors": {"air": Selection(("emission_type1",), "kg")}},
+            {"stressors": {"air": Rows(("emission_type1",), "kg")}},
             "mean 'emission_type1 - air'",
         ),
         (
-            {"stressors": {"air": Selection(AIR.rows, "kt")}},
-            "is in kg, the selection takes it for kt",
+            {"stressors": {"air": Rows(AIR.rows, "kt")}},
+            "is in kg, the configuration takes it for kt",
         ),
     ],
 )

@@ -15,8 +15,9 @@ from engine import readers
 from engine.errors import TableError
 from engine.mrio import MRIO
 from engine.question import Consumer, Indicator, Question
+from engine.readers import Aggregated, Aggregation
 from engine.readers.figaro import Figaro, Stressor
-from engine.readers.official import TRAPS
+from engine.readers.official import TRAPS, Official, added_up
 from engine.workflow import table_page
 
 AREAS = ("AT", "GR", "NL", "FIGW1")
@@ -52,16 +53,23 @@ def test_a_sound_table_takes_a_few_lines(source: Figaro) -> None:
     assert "footprints of GHG against those published in ghg.tsv: all 4 agree" in told
     for name, digest in table.provenance.files:
         assert f"file {name}: sha256 {digest[:16]}" in told
-    assert len(told.splitlines()) <= 8
+    assert told.startswith("2020: FIGARO, ind-by-ind, 2025 edition\n")
+    assert "\n  licence: CC BY 4.0 (Eurostat" in told
+    assert "\n  GHG: ghg.tsv\n" in told
+    assert len(told.splitlines()) <= 10
     assert "warning" not in told
 
 
 def test_the_head_tells_the_database_apart_and_its_traps(source: Figaro) -> None:
-    told = table_page.head(readers.read(source, 2020), readers.traps(source))
-    assert told.startswith("FIGARO, ind-by-ind, 2025 edition; licence CC BY 4.0 (Eurostat)")
-    assert "GHG: ghg.tsv\n" in told
+    table = readers.read(source, 2020)
+    told = "\n".join(table_page.head(table, readers.traps(source)))
+    assert told.startswith("12 industries, 4 regions, GHG; million EUR, current basic prices\n")
+    assert "regions: AT, GR, NL, FIGW1\n" in told
     assert "no country, but what is left of the world: FIGW1" in told
     assert "products bear" not in told
+    commas = tuple((area, f"{sector}, n.e.c.") for area, sector in table.labels.industries)
+    renamed = replace(table, labels=replace(table.labels, industries=commas))
+    assert "sectors: A01, n.e.c.; C10T12, n.e.c.; D35, n.e.c." in table_page.head(renamed, ())
     assert any("products bear" in words for words in readers.traps(replace(source, system="pxp")))
 
 
@@ -92,7 +100,7 @@ def test_footprints_that_are_not_the_published_ones_are_warned_of(source: Figaro
     assert "NL -9.1" in told
     assert "AT +0.0" in told
     assert "    two: +0.00 %" in told
-    assert "warning: 1 differ by more than 1%: NL" in told
+    assert "warning: more than 1% apart: NL" in told
 
 
 def test_merged_areas_are_held_against_the_sum_of_their_footprints(
@@ -105,6 +113,69 @@ def test_merged_areas_are_held_against_the_sum_of_their_footprints(
     assert official.footprints["FIGW1"] == pytest.approx((whole[0] + whole[3]) / 1e3, rel=1e-9)
     assert sum(official.footprints.values()) == pytest.approx(whole.sum() / 1e3, rel=1e-9)
     assert "3 of 3 regions, in percent" in told  # aggregation moves footprints
+
+
+def folded(source: Figaro, folder: Path, **maps: str) -> tuple[Official, ...]:
+    """What was published, by maps."""
+    files = {key: folder / f"{key}.csv" for key in maps}
+    for key, text in maps.items():
+        files[key].write_text(text)
+    labels = readers.read(source, 2020).labels
+    return readers.official(Aggregated(source, Aggregation(**files)), 2020, labels)
+
+
+def test_published_footprints_are_added_up_as_regions_are(
+    source: Figaro, world: World, tmp_path: Path
+) -> None:
+    regions = "from,to\nAT,EU\nGR,EU\nNL,NL\nFIGW1,rest\n"
+    (one,) = folded(source, tmp_path, regions=regions)
+    whole = (world.footprints.sum(axis=0) + world.households) / 1e3
+    assert one.footprints == pytest.approx(
+        {"EU": whole[0] + whole[1], "NL": whole[2], "rest": whole[3]}, rel=1e-9
+    )
+    assert one.folded
+    by = Aggregation(regions=tmp_path / "regions.csv")
+    told = "\n".join(table_page.page(readers.read(Aggregated(source, by), 2020), ASKED, (one,)))
+    assert (
+        "ghg.tsv, of more regions or sectors: differences hold the aggregation error, 3 of 3 "
+        "regions, in percent"
+    ) in told
+    assert "one edition?" not in told
+
+
+def test_sums_of_stressors_alone_are_held_against_sums_exactly(
+    source: Figaro, tmp_path: Path
+) -> None:
+    both = replace(
+        source,
+        stressors=source.stressors | {"same": Stressor(("ghg.tsv",), "kt", pollutant="GHG")},
+    )
+    header = "from,from_unit,to,to_unit,factor\n"
+    sums = header + "GHG,Mt,all,kt,1000\nsame,kt,all,kt,1\nsame,kt,half,kt,0.5\n"
+    found = folded(both, tmp_path, stressors=sums)
+    assert [one.stressor for one in found] == ["all", "half"]
+    assert not any(one.folded for one in found)
+    by = Aggregation(stressors=tmp_path / "stressors.csv")
+    told = "\n".join(table_page.page(readers.read(Aggregated(both, by), 2020), ASKED, found))
+    assert told.count("all 4 agree") == 2
+
+
+def test_a_group_or_a_sum_that_is_published_in_part_is_held_against_nothing(
+    source: Figaro, tmp_path: Path
+) -> None:
+    text = "from,to\nAT,EU\nGR,EU\nNL,NL\nFIGW1,rest\n"
+    (tmp_path / "regions.csv").write_text(text)
+    (tmp_path / "s.csv").write_text(
+        "from,from_unit,to,to_unit,factor\nGHG,Mt,both,Mt,1\nCH4,t,both,Mt,1e-6\n"
+    )
+    labels = readers.read(source, 2020).labels
+    known = {"AT": 1.0, "NL": 2.0, "FIGW1": 3.0}
+    by = Aggregation(regions=tmp_path / "regions.csv")
+    (one,) = added_up([Official("GHG", "f", known)], by, labels)
+    assert one.footprints == {"NL": 2.0, "rest": 3.0}
+    two = replace(labels, stressors=("GHG", "CH4"), stressor_units=("Mt", "t"))
+    by = Aggregation(stressors=tmp_path / "s.csv")
+    assert added_up([Official("GHG", "f", known)], by, two) == ()
 
 
 def test_a_value_that_is_missing_leaves_its_area_out(source: Figaro) -> None:

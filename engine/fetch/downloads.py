@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import json
 import os
 import re
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +111,8 @@ def download(address: Address, name: str, folder: Path, progress: Progress) -> N
     with _explained(address.url, name):
         try:
             pooch.retrieve(address.url, address.checksum, name, folder, downloader=downloader)
+        except requests.RequestException:  # some of which are ValueErrors
+            raise
         except ValueError as error:
             raise FetchError(
                 f"does not have the checksum it should have ({address.checksum}), and is deleted",
@@ -144,7 +148,11 @@ class _Resuming:
                     else:
                         attempts, pause = attempts + 1, 2 * pause
                     time.sleep(pause)
-            _refuse_another_file(part, self.part.name.removesuffix(".part"), url)
+            try:
+                refuse_another_file(part, self.part.name.removesuffix(".part"), url)
+            except FetchError:
+                _forget(part)
+                raise
             os.replace(part, output_file)
             _state(part).unlink(missing_ok=True)
 
@@ -159,6 +167,9 @@ class _Resuming:
             if response.status_code in _BUSY:
                 raise _BrokenOffError(f"status {response.status_code}", response=response)
             response.raise_for_status()
+            if response.status_code == 206 and _validator(response) not in ("", validator):
+                _forget(part)  # the server has not looked at If-Range
+                raise _BrokenOffError("the file has changed since it began to come", response=None)
             start, total = _extent(response, start, self.part.name.removesuffix(".part"))
             if "text/html" in response.headers.get("Content-Type", ""):
                 raise _page(self.part.name.removesuffix(".part"), url)
@@ -275,30 +286,46 @@ def _locked(part: Path) -> Iterator[Path]:
         finally:
             if part.exists() and part.stat().st_size == 0:
                 part.unlink()
+                _state(part).unlink(missing_ok=True)
 
 
-def _refuse_another_file(part: Path, name: str, url: str) -> None:
-    """Refuse, and delete, what is plainly not the file: a page, or an archive cut short."""
-    with part.open("rb") as stream:
+def refuse_another_file(path: Path, name: str, url: str) -> None:
+    """Refuse what is plainly not the file `name`: a page, a message, or an archive cut short.
+
+    Raises:
+        FetchError: it is one of these.
+    """
+    with path.open("rb") as stream:
         start = stream.read(1024)
-    expected = _STARTS.get(Path(name).suffix.lower(), b"")
-    page = start.lstrip().lower().startswith((b"<!doctype", b"<html"))
-    if page or not start.startswith(expected) or not start:
-        _forget(part)
-        raise (
-            _page(name, url)
-            if page or start
-            else FetchError(
-                "came empty", where=f"{name}, {url}", remedy=f"run it again later, or {_BROWSER}"
-            )
-        )
-    if expected == b"PK" and not zipfile.is_zipfile(part):
-        _forget(part)
+    if not start:
         raise FetchError(
-            "came as an archive without its end, and is deleted",
-            where=f"{name}, {url}",
-            remedy="run the same command again",
+            "is empty", where=f"{name}, {url}", remedy=f"run it again later, or {_BROWSER}"
         )
+    expected = _STARTS.get(Path(name).suffix.lower(), b"")
+    said = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<", b"{"))  # HTML, XML, JSON
+    if said or not start.startswith(expected):
+        raise _page(name, url)
+    if not _ends(path, expected):
+        raise FetchError(
+            "is an archive without its end",
+            where=f"{name}, {url}",
+            remedy="delete what is there of it and run the same command again",
+        )
+
+
+def _ends(path: Path, kind: bytes) -> bool:
+    """Whether an archive is there to its end; other files have none to tell by."""
+    if kind == b"PK":
+        return zipfile.is_zipfile(path)
+    if kind != _STARTS[".gz"]:
+        return True
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(2**20):
+                pass
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return False
+    return True
 
 
 def _page(name: str, url: str) -> FetchError:

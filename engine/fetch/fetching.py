@@ -7,24 +7,32 @@ from pathlib import Path
 
 from engine.errors import FetchError
 from engine.fetch import sums
-from engine.fetch.downloads import Progress, download, resolved
+from engine.fetch.downloads import Progress, download, refuse_another_file, resolved
 from engine.fetch.registry import Wanted
 from engine.readers.files import sha256
+
+RELEASE = "RELEASE"  # the file that says whose a folder is
 
 
 def _silent(name: str, done: int, total: int | None) -> None:
     """No progress is shown."""
 
 
-def fetch(files: Sequence[Wanted], folder: Path, progress: Progress = _silent) -> Iterator[str]:
+def fetch(
+    files: Sequence[Wanted], folder: Path, release: str, progress: Progress = _silent
+) -> Iterator[str]:
     """Download what is not there yet; yields what was done with each file.
 
     A file that is there is compared with its checksum in `SHA256SUMS`. One that is there and has
-    none, as after a download by hand, is entered.
+    none, as after a download by hand, is entered. Files of several releases may have the same
+    names, so that a folder belongs to the first whose files are fetched to it.
+
+    Args:
+        release: of which database and release the files are, such as "exiobase3 3.8.2-pxp".
 
     Raises:
-        FetchError: a file cannot be had, or one that is there has another checksum than when it
-            came. Files that have come stay.
+        FetchError: a file cannot be had, one that is there has another checksum than when it
+            came, or the folder belongs to another release. Files that have come stay.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,23 +42,58 @@ def fetch(files: Sequence[Wanted], folder: Path, progress: Progress = _silent) -
             where=str(folder),
             remedy="give another folder with --to",
         ) from error
+    _claim(folder, release)
     for file in files:
-        path, known = folder / file.name, sums.read(folder)
+        path, first = folder / file.name, sums.read(folder).get(file.name)
         if path.exists():
-            yield _there(file, path, known)
+            found = sha256(path)
+            done = _there(file, path, first, found)
         else:
             address = resolved(file.url, file.sha256, file.name)
             download(address, file.name, folder, progress)
-            kind = (address.checksum or "").partition(":")[0]
-            yield f"{file.name}: downloaded, " + (
-                f"{kind} as published" if kind else "its sha256 trusted from now on"
-            )
-        sums.write(folder, sums.read(folder) | {file.name: sha256(path)})
+            found = sha256(path)
+            done = _came(address.checksum, first, found)
+        sums.enter(folder, file.name, found)
+        yield f"{file.name}: {done}"
 
 
-def _there(file: Wanted, path: Path, known: dict[str, str]) -> str:
-    found = sha256(path)
-    first = known.get(file.name)
+def _claim(folder: Path, release: str) -> None:
+    """Write whose the folder is, or see that it is this one's."""
+    path = folder / RELEASE
+    try:
+        with sums.alone(folder):
+            if not path.exists():
+                path.write_text(f"{release}\n", encoding="utf-8")
+            whose = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FetchError(
+            f"cannot be written or read ({error})",
+            where=str(path),
+            remedy="see that the folder can be written, or give another one with --to",
+        ) from error
+    if whose != release:
+        raise FetchError(
+            f"holds {whose}, and {release} is wanted",
+            where=str(folder),
+            remedy="give each release a folder of its own with --to: their files may have the same "
+            "names",
+        )
+
+
+def _came(checksum: str | None, first: str | None, found: str) -> str:
+    """What is said of a file that was downloaded."""
+    if first not in (None, found):
+        return f"downloaded; the publisher has revised it since it first came, with sha256 {first}"
+    kind = (checksum or "").partition(":")[0]
+    return (
+        f"downloaded, {kind} as published" if kind else "downloaded, its sha256 trusted from now on"
+    )
+
+
+def _there(file: Wanted, path: Path, first: str | None, found: str) -> str:
+    """What is said of a file that was there."""
+    if first is None:
+        refuse_another_file(path, file.name, str(path))
     if first is not None and first != found:
         raise FetchError(
             f"has changed since it came: its sha256 was {first} and is {found}",
@@ -59,5 +102,5 @@ def _there(file: Wanted, path: Path, known: dict[str, str]) -> str:
             f"{sums.NAME}",
         )
     if file.sha256 and file.sha256 != found:
-        return f"{file.name}: there; its sha256 {found} is not the known one, {file.sha256}"
-    return f"{file.name}: there, " + ("unchanged" if first else "its sha256 trusted from now on")
+        return f"there; its sha256 {found} is not the known one, {file.sha256}"
+    return "there, unchanged" if first else "there, its sha256 trusted from now on"

@@ -6,9 +6,11 @@ against that first one ever after.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import FetchError
@@ -28,6 +30,10 @@ def read(folder: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise FetchError(
+            f"cannot be read ({error})", where=str(path), remedy="mend the file, or delete it"
+        ) from error
     found = {}
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
@@ -41,11 +47,36 @@ def read(folder: Path) -> dict[str, str]:
     return found
 
 
-def write(folder: Path, sums: Mapping[str, str]) -> None:
-    """Replace the checksums of a folder, at once and whole."""
+def enter(folder: Path, name: str, checksum: str) -> None:
+    """Enter a file's checksum, at once and whole, one process after another.
+
+    Raises:
+        FetchError: the checksums are damaged, or cannot be written.
+    """
     path, partial = folder / NAME, folder / f"{NAME}.partial"
-    with partial.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(f"{sums[name]}  {name}\n" for name in sorted(sums))
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with alone(folder):
+            sums = read(folder) | {name: checksum}
+            with partial.open("w", encoding="utf-8", newline="\n") as stream:
+                stream.writelines(f"{sums[one]}  {one}\n" for one in sorted(sums))
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+    except OSError as error:
+        raise FetchError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(path),
+            remedy="see that the folder can be written and the disk is not full; the same command "
+            "then enters what has come",
+        ) from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No other process writes checksums here meanwhile."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

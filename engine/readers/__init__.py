@@ -39,7 +39,7 @@ from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.gloria import Gloria
 from engine.readers.icio import Icio
-from engine.readers.official import TRAPS, Official, rests
+from engine.readers.official import TRAPS, Official, added_up, rests
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 from engine.readers.wiod import Wiod
@@ -176,11 +176,16 @@ def years(source: Source) -> tuple[int, ...]:
 def official(source: Source, year: int, labels: Labels) -> tuple[Official, ...]:
     """The footprints that were published with a year's table, where the files hold any.
 
+    Args:
+        labels: of the table as published; what is published for it is added up where it is folded.
+
     Raises:
         InputError: the files are missing or damaged.
     """
     with addressed():
         match source:
+            case Aggregated():
+                return added_up(official(source.published, year, labels), source.by, labels)
             case Figaro():
                 return figaro.official(source, year, labels)
             case _:

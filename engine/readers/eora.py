@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict
 
-from engine.errors import ConfigError, TableError
+from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.fetched import here, listed
@@ -37,7 +37,7 @@ from engine.readers.folding import Columns
 from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members, opened
-from engine.readers.selecting import Rows, Selected, selected, units_of
+from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
 from engine.stores.places import Place, Remote
 
 DISCREPANCIES = "ROW"
@@ -67,8 +67,7 @@ class Eora26:
     discrepancies: Literal["left out", "kept"] = "left out"
 
     def __post_init__(self) -> None:
-        if not self.stressors:
-            raise ConfigError("no stressors are named", remedy="name at least one")
+        refuse_none(self.stressors, extensions=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def read(source: Eora26, year: int) -> MRIO:
             regions=sides.regions,
             industries=tuple(sides.names.industries[at] for at in kept),
             stressors=tuple(source.stressors),
-            stressor_units=units_of(source.stressors.values()),
+            stressor_units=units_of(source.stressors),
             currency="thousand USD, current basic prices",
         ),
         Z=Z,

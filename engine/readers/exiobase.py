@@ -34,7 +34,7 @@ from engine.readers.exiobase_release import AGAIN, Folder, Release, release
 from engine.readers.fetched import here, listed
 from engine.readers.files import located
 from engine.readers.labelled import Name
-from engine.readers.selections import Selection
+from engine.readers.selecting import Rows, refuse_none, units_of
 from engine.stores.places import Remote
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -56,7 +56,7 @@ class Exiobase3:
 
     path: Path | Remote
     extension: str
-    stressors: Mapping[str, Selection]
+    stressors: Mapping[str, Rows]
     system: Literal["pxp", "ixi"] = "pxp"
 
     def __post_init__(self) -> None:
@@ -64,8 +64,7 @@ class Exiobase3:
             raise ConfigError(
                 f"there is no system {self.system!r}", remedy='system is "pxp" or "ixi"'
             )
-        if not self.stressors:
-            raise ConfigError("no stressors are selected", remedy="select at least one")
+        refuse_none(self.stressors, extensions=True)
 
 
 def years(source: Exiobase3) -> tuple[int, ...]:
@@ -128,12 +127,12 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     E = np.empty((len(source.stressors), len(industries)))
     F_Y = np.zeros((len(source.stressors), len(regions)))
     for name, folder in used.items():
-        places = [
-            place
-            for place, one in enumerate(source.stressors.values())
-            if (one.extension or source.extension) == name
-        ]
-        chosen = [list(source.stressors.values())[place] for place in places]
+        chosen = {
+            stressor: rows
+            for stressor, rows in source.stressors.items()
+            if (rows.extension or source.extension) == name
+        }
+        places = [place for place, stressor in enumerate(source.stressors) if stressor in chosen]
         with located(f"{name} F"):
             values, columns = selected(folder, "F", chosen, units[name])
             E[places] = ordered(values.T, columns, industries).T
@@ -151,7 +150,7 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
             regions=regions,
             industries=industries,
             stressors=tuple(source.stressors),
-            stressor_units=tuple(chosen.unit for chosen in source.stressors.values()),
+            stressor_units=units_of(source.stressors),
             currency=_currency(core, industries),
         ),
         Z=Z,

@@ -8,10 +8,11 @@ import numpy as np
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
+from engine.readers import selecting
 from engine.readers.exiobase_release import AGAIN, Folder
 from engine.readers.files import located
 from engine.readers.labelled import Name
-from engine.readers.selections import Selection
+from engine.readers.selecting import Rows
 
 
 def square(core: Folder, account: str) -> tuple[F64, tuple[tuple[str, str], ...]]:
@@ -41,36 +42,33 @@ def published_output(core: Folder, industries: Sequence[Name]) -> F64:
 
 
 def selected(
-    folder: Folder, account: str, chosen: Sequence[Selection], units: Mapping[str, str]
+    folder: Folder, account: str, chosen: Mapping[str, Rows], units: Mapping[str, str]
 ) -> tuple[F64, tuple[Name, ...]]:
-    """What is selected of an account, (selections, columns), in their units, and its columns.
+    """What is selected of an account, (stressors, columns), in their units, and its columns.
 
     Other rows are read and forgotten.
     """
     columns = folder.columns(account)
-    wanted = {row for selection in chosen for row in selection.rows}
+    wanted = {row for asked in chosen.values() for row in asked.rows}
     names: list[str] = []
-    kept: dict[str, F64] = {}
+    kept: dict[int, F64] = {}
     for found, values in folder.batches(account):
         for name, row in zip((" - ".join(parts) for parts in found), values, strict=True):
-            names.append(name)
             if name in wanted:
-                kept[name] = row.copy()
-    for selection in chosen:
-        selection.refuse_others(names, units)
-    for name, row in kept.items():
+                kept[len(names)] = row.copy()
+            names.append(name)
+    of = selecting.selected(chosen, names, [units.get(name, "") for name in names])
+    total = np.zeros((len(chosen), len(columns)))
+    for at, row in kept.items():
         if np.isnan(row).any():
             place = int(np.isnan(row).argmax())
             raise TableError(
-                f"cell ({name}, {' '.join(columns[place])}) holds no number, nor do "
+                f"cell ({names[at]}, {' '.join(columns[place])}) holds no number, nor do "
                 f"{int(np.isnan(row).sum()) - 1} more",
                 remedy=f"{AGAIN}; a missing value is never read as zero",
             )
-    sums = [
-        selection.factor * np.stack([kept[row] for row in selection.rows]).sum(axis=0)
-        for selection in chosen
-    ]
-    return np.stack(sums), columns
+        of.add(total, at, row[None, :])
+    return total, columns
 
 
 def _pairs(names: Sequence[Name]) -> Sequence[Name]:

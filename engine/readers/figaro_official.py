@@ -45,5 +45,5 @@ def footprints(
                 continue
             found = air_emissions.published(path, year, unit, areas, labels.sectors, merge)
         known = {area: value * factor for area, value in found.items()}
-        return Official(stressor, file, known) if known else None
+        return Official(stressor, file, known, folded=bool(merge)) if known else None
     return None

@@ -38,7 +38,7 @@ import numpy as np
 import scipy.sparse
 from pydantic import ConfigDict
 
-from engine.errors import ConfigError, TableError
+from engine.errors import TableError
 from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of, weighted
@@ -49,7 +49,7 @@ from engine.readers.folding import Columns, add_rows
 from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members
-from engine.readers.selecting import Rows, Selected, selected, units_of
+from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
 from engine.readers.workbooks import Workbook, workbook
 from engine.stores.places import Place, Remote
 
@@ -82,8 +82,7 @@ class Gloria:
     system: Literal["pxp", "ixi"] = "pxp"
 
     def __post_init__(self) -> None:
-        if not self.stressors:
-            raise ConfigError("no stressors are named", remedy="name at least one")
+        refuse_none(self.stressors, extensions=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
         folding = folding_of(
             by, names.regions, [(region, s) for region in names.regions for s in names.sectors]
         )
-        sums = sums_of(by, tuple(source.stressors), units_of(source.stressors.values()))
+        sums = sums_of(by, tuple(source.stressors), units_of(source.stressors))
         sides = _sides(names, folding)
         chosen = selected(source.stressors, names.accounts, names.units)
         U, V, stray = _supply_and_use(sheets["T"], sides, names)

@@ -329,7 +329,8 @@ def _header(first: bytes) -> tuple[str, list[str], Mapping[str, str]]:
 
 
 def _number(text: str, key: Key) -> float:
-    if not _NUMBER.fullmatch(text.strip()):
+    text = text.strip(" ")
+    if not _NUMBER.fullmatch(text):
         raise TableError(
             f"{' '.join(key)} is {text[:40]!r}, no number",
             remedy=f"{_AGAIN}; a missing value is never read as zero",

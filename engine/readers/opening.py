@@ -13,7 +13,14 @@ from typing import IO, cast
 from engine.errors import TableError
 from engine.readers.files import located, refuse_unsafe, unreadable
 
-DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError)
+DAMAGED = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    NotImplementedError,  # of a version or packing that zipfile does not know
+    UnicodeDecodeError,  # of the name of a member
+)
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def members(path: Path) -> list[str]:
             with zipfile.ZipFile(path) as archive:
                 refuse_unsafe(archive, "")
                 return [name for name in archive.namelist() if not name.endswith("/")]
-        except zipfile.BadZipFile as error:
+        except DAMAGED as error:
             raise TableError(
                 f"is no whole zip archive ({error})", remedy="download the file again"
             ) from error

@@ -10,12 +10,12 @@ import numpy as np
 import pymrio
 from pydantic import ConfigDict
 
-from engine.errors import ConfigError, TableError
+from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.files import located
 from engine.readers.nearest import nearest
-from engine.readers.selections import Selection
+from engine.readers.selecting import Rows, refuse_none, selected, units_of
 
 _WHERE = "pymrio's test table"
 
@@ -34,12 +34,11 @@ class Pymrio:
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     extension: str
-    stressors: Mapping[str, Selection]
+    stressors: Mapping[str, Rows]
     year: int
 
     def __post_init__(self) -> None:
-        if not self.stressors:
-            raise ConfigError("no stressors are selected", remedy="select at least one")
+        refuse_none(self.stressors, extensions=True)
 
 
 def years(source: Pymrio) -> tuple[int, ...]:
@@ -58,20 +57,20 @@ def read(source: Pymrio, year: int) -> MRIO:
     with located(_WHERE):
         core = pymrio.load_test()
         regions = tuple(core.get_regions())
-        rows = [_rows(core, source.extension, chosen) for chosen in source.stressors.values()]
+        rows = [_rows(core, source.extension, *chosen) for chosen in source.stressors.items()]
         return MRIO(
             year=year,
             labels=Labels(
                 regions=regions,
                 industries=tuple((region, sector) for region, sector in core.Z.columns),
                 stressors=tuple(source.stressors),
-                stressor_units=tuple(chosen.unit for chosen in source.stressors.values()),
+                stressor_units=units_of(source.stressors),
                 currency=f"{core.unit['unit'].iloc[0]}, current basic prices",
             ),
             Z=core.Z.to_numpy(),
-            Y=_by_region(core.Y, regions),
-            E=np.stack([of_industries.to_numpy() for of_industries, _ in rows]),
-            F_Y=np.concatenate([_by_region(direct, regions) for _, direct in rows]),
+            Y=_by_region(core.Y.to_numpy(), core.Y.columns, regions),
+            E=np.concatenate([of_industries for of_industries, _ in rows]),
+            F_Y=np.concatenate([_by_region(direct, core.Y.columns, regions) for _, direct in rows]),
             provenance=Provenance(
                 source="pymrio's test table, made-up numbers",
                 version=f"pymrio {pymrio.__version__}",
@@ -81,23 +80,31 @@ def read(source: Pymrio, year: int) -> MRIO:
         )
 
 
-def _rows(core: Any, extension: str, chosen: Selection) -> tuple[Any, Any]:
-    """The selected rows' sum over industries, and over columns of final demand."""
+def _rows(core: Any, extension: str, stressor: str, asked: Rows) -> tuple[F64, F64]:
+    """A stressor by industry, (1,n), and by column of final demand, (1,m)."""
     names = list(core.get_extensions())
-    name = chosen.extension or extension
+    name = asked.extension or extension
     if name not in names:
         raise TableError(f"has no extension {name!r}", remedy=nearest(name, names))
     found = getattr(core, name)
-    rows = [" - ".join(row if isinstance(row, tuple) else (row,)) for row in found.F.index]
-    chosen.refuse_others(rows, dict(zip(rows, found.unit["unit"], strict=True)))
-    places = [rows.index(row) for row in chosen.rows]
-    of_industries = found.F.iloc[places].sum() * chosen.factor
+    units = found.unit["unit"]
+    of_industries = _sum(found.F[core.Z.columns], units, stressor, asked)
     if getattr(found, "F_Y", None) is None:
-        return of_industries, 0 * core.Y.iloc[:1]
-    return of_industries, found.F_Y.iloc[places].sum().to_frame().T * chosen.factor
+        return of_industries, np.zeros((1, core.Y.shape[1]))
+    return of_industries, _sum(found.F_Y[core.Y.columns], units, stressor, asked)
 
 
-def _by_region(frame: Any, regions: Sequence[str]) -> F64:
-    """Columns summed by region, (rows, r)."""
-    total: F64 = np.stack([frame[region].to_numpy().sum(axis=1) for region in regions], axis=1)
+def _sum(account: Any, units: Any, stressor: str, asked: Rows) -> F64:
+    """The sum of an account's selected rows, (1, columns)."""
+    names = [" - ".join(row if isinstance(row, tuple) else (row,)) for row in account.index]
+    chosen = selected({stressor: asked}, names, list(units.loc[account.index]))
+    total: F64 = np.zeros((1, account.shape[1]))
+    chosen.add(total, 0, account.to_numpy())
+    return total
+
+
+def _by_region(values: F64, columns: Any, regions: Sequence[str]) -> F64:
+    """Columns of final demand summed by region, (rows, r)."""
+    of = columns.get_level_values(0)
+    total: F64 = np.stack([values[:, of == region].sum(axis=1) for region in regions], axis=1)
     return total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.nearest import nearest
 
 
@@ -19,29 +20,30 @@ class Rows:
     """The rows of satellite accounts that make up one stressor.
 
     Attributes:
-        rows: their names, as the reader writes them.
+        rows: their names, summed; parts of a name that has several are joined by " - ".
         unit: the unit of the stressor.
-        file_unit: the unit of the rows in the files; the stressor's if not given.
-        factor: `unit` per `file_unit`.
+        file_unit: the unit that the rows must have in the files; empty: the same as `unit`.
+        factor: `unit` per `file_unit`; must be given, be it 1, where the two differ.
+        extension: the extension that holds the rows, of databases that have several; empty: the
+            one that the reader is told.
     """
 
+    # For whoever parses these specs from text: a misspelt `factor` must not quietly become 1.
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     rows: tuple[str, ...]
     unit: str
-    file_unit: str | None = None
-    factor: float = 1.0
+    file_unit: str = ""
+    factor: float | None = None
+    extension: str = ""
 
     def __post_init__(self) -> None:
         if not self.rows or len(set(self.rows)) < len(self.rows):
             raise ConfigError(
-                "no rows are named" if not self.rows else "a row is named twice",
+                "a row is named twice" if self.rows else "no rows are named",
                 remedy="name at least one row, each once",
             )
-        if not (np.isfinite(self.factor) and self.factor > 0):
-            raise ConfigError(
-                f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
-            )
+        conversion(self.unit, self.file_unit, self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def selected(stressors: Mapping[str, Rows], names: Sequence[str], units: Sequenc
     of_row: dict[int, list[tuple[int, float]]] = {}
     for place, (stressor, asked) in enumerate(stressors.items()):
         in_file = asked.file_unit or asked.unit
+        factor = conversion(asked.unit, asked.file_unit, asked.factor)
         for row in asked.rows:
             if times[row] != 1:
                 raise TableError(
@@ -100,10 +103,53 @@ def selected(stressors: Mapping[str, Rows], names: Sequence[str], units: Sequenc
                     f"configuration takes it for {in_file}",
                     remedy="state the row's unit as file_unit, and the factor from it to unit",
                 )
-            of_row.setdefault(at, []).append((place, asked.factor))
+            of_row.setdefault(at, []).append((place, factor))
     return Selected(len(stressors), of_row)
 
 
-def units_of(stressors: Iterable[Rows]) -> tuple[str, ...]:
+def units_of(stressors: Mapping[str, Rows]) -> tuple[str, ...]:
     """The unit of each stressor."""
-    return tuple(asked.unit for asked in stressors)
+    return tuple(asked.unit for asked in stressors.values())
+
+
+def refuse_none(stressors: Mapping[str, Rows], extensions: bool) -> None:
+    """Refuse a source of no stressors, or of one in an extension where there are none.
+
+    Args:
+        extensions: whether the database has several of them.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    if not stressors:
+        raise ConfigError("no stressors are named", remedy="name at least one")
+    for name, asked in stressors.items():
+        if asked.extension and not extensions:
+            raise ConfigError(
+                f"{name}: extension is {asked.extension!r}, and this database has no extensions",
+                remedy="leave `extension` out; a row is found by its name",
+            )
+
+
+def conversion(unit: str, file_unit: str, factor: float | None) -> float:
+    """`unit` per unit in the file; 1 where the file's is the same.
+
+    Raises:
+        ConfigError: the factor is not positive, does not go with the units, or has a wrong prefix.
+    """
+    if factor is not None and not (np.isfinite(factor) and factor > 0):
+        raise ConfigError(f"the factor is {factor}", remedy="give a positive number, such as 1e-6")
+    if file_unit in ("", unit):
+        if factor not in (None, 1):
+            raise ConfigError(
+                f"a factor of {factor} from {unit!r} to itself",
+                remedy="state file_unit, the unit in the file, with the factor, or neither",
+            )
+        return 1.0
+    if factor is None:
+        raise ConfigError(
+            f"no factor from {file_unit!r} to {unit!r}",
+            remedy=f"state the factor: how many {unit} one {file_unit} is, 1 if they are the same",
+        )
+    refuse_wrong_prefix(unit, factor, file_unit)
+    return factor

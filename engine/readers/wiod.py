@@ -28,7 +28,7 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.opening import members
-from engine.readers.selections import refuse_factor
+from engine.readers.selecting import conversion
 from engine.readers.wiod_emissions import Emissions, emissions
 from engine.readers.wiod_flows import Flows, flows_of
 from engine.readers.workbooks import Workbook, workbook
@@ -51,7 +51,7 @@ class Stressor:
             `CO2 emissions.xlsx` or the archive in which it comes.
         unit: the unit of the stressor, such as "kt".
         pollutant: as the accounts call it.
-        factor: `unit` per `file_unit`.
+        factor: `unit` per `file_unit`; must be given, be it 1, where the two differ.
         file_unit: the unit of the accounts, kt of CO2 and t of all else; empty: the same as `unit`.
     """
 
@@ -60,11 +60,11 @@ class Stressor:
     accounts: str
     unit: str
     pollutant: str = "CO2"
-    factor: float = 1.0
+    factor: float | None = None
     file_unit: str = ""
 
     def __post_init__(self) -> None:
-        refuse_factor(self.unit, self.factor, self.file_unit)
+        conversion(self.unit, self.file_unit, self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +204,9 @@ def _emissions(
             _refuse_unit(stressor, found)
         E[place] = [found.industries[industry] for industry in flows.industries]
         F_Y[place] = [found.households[region] for region in flows.regions]
-        E[place] *= stressor.factor
-        F_Y[place] *= stressor.factor
+        factor = conversion(stressor.unit, stressor.file_unit, stressor.factor)
+        E[place] *= factor
+        F_Y[place] *= factor
         hashes |= dict(found.files)
         notes += [f"{name}: {words}" for words in (stressor.accounts, *found.notes)]
     return E, F_Y, notes

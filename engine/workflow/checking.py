@@ -35,7 +35,7 @@ def check(config: Config) -> Iterator[str]:
         InputError: the first thing that makes a run impossible.
     """
     tables = Reader(config)
-    question, before = config.question, ""
+    question = config.question
     editions: dict[str, list[int]] = {}
     folded: list[Folded] = []
     exact: dict[str, dict[int, tuple[Exact, ...]]] = {s.name: {} for s in config.scenarios}
@@ -44,16 +44,16 @@ def check(config: Config) -> Iterator[str]:
         question = with_units(question, table.labels)
         if full is not None and isinstance(config.tables, Aggregated):
             folded.append(by_both(full, table, config.tables.by, question))
+        labels = table.labels if full is None else full.labels
         del full  # may be many times as large as the table
         for scenario in config.scenarios:
             seed, r_max = config.sampling.seed, config.r_max
             prepared = prepare(table, scenario, question, seed, r_max=r_max)
             reference(prepared)
             exact[scenario.name][year] = taken_as_exact(prepared, table, question)
-        if (heading := table_page.head(table, readers.traps(config.tables))) != before:
-            before = heading
-            yield before
-        official = readers.official(config.tables, year, table.labels)
+        if not editions:
+            yield from table_page.head(table, readers.traps(config.tables))
+        official = readers.official(config.tables, year, labels)
         yield from table_page.page(table, question, official)
         editions.setdefault(table.provenance.version, []).append(year)
     yield from _mixed(editions)

@@ -15,37 +15,40 @@ from engine.readers import Official, rests
 WORST = 5  # differences named
 LARGE = 0.01  # a difference that is warned of: of a row, or of a footprint
 _ROUNDING, _DAMAGE = 1e-6, 1e-3  # of all output that row sums miss, together
+_EXACT = 1e-12  # of a row: what adding it up in another order may change
 _AGREE = 5e-4  # footprints that differ by less are not listed
 _DIGITS = 16
 _WIDTH = 96
 OUT_OF_BALANCE = "that is more than rounding"
 
 
-def head(table: MRIO, traps: Sequence[str]) -> str:
-    """What the years of a database have in common: whose it is, its labels, and its traps."""
-    labels, provenance = table.labels, table.provenance
-    unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
-    name, *notes = provenance.source.split("; ")
-    left = rests(labels.regions)
-    told = [f"no country, but what is left of the world: {' '.join(left)}"] if left else []
-    return "\n".join(
-        [
-            f"{'SYNTHETIC: ' if unsaid else ''}{name}, {provenance.version or 'no version'}; "
-            f"licence {provenance.licence}",
-            *(f"  {note}" for note in notes),
-            f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
-            f"{', '.join(labels.stressors)}; {labels.currency}",
-            f"regions: {' '.join(labels.regions)}",
-            f"sectors: {', '.join(labels.sectors)}",
-            *(f"beware: {words}" for words in (*told, *traps)),
-        ]
+def head(table: MRIO, traps: Sequence[str]) -> Iterator[str]:
+    """What all years have in common: labels, units, and what is known to mislead."""
+    labels = table.labels
+    yield (
+        f"{len(labels.industries)} industries, {len(labels.regions)} regions, "
+        f"{', '.join(labels.stressors)}; {labels.currency}"
     )
+    yield f"regions: {_listed(labels.regions)}"
+    yield f"sectors: {_listed(labels.sectors)}"
+    if left := rests(labels.regions):
+        yield f"beware: no country, but what is left of the world: {_listed(left)}"
+    for words in traps:
+        yield f"beware: {words}"
 
 
 def page(table: MRIO, question: Question, published: Sequence[Official]) -> Iterator[str]:
     """One year's files, balance, emissions, footprints beside published ones, and oddities."""
-    yield f"{table.year}: sha256 {table.sha256[:_DIGITS]}"
-    for name, digest in table.provenance.files:
+    provenance = table.provenance
+    name, *notes = provenance.source.split("; ")
+    unsaid = provenance.synthetic and "SYNTHETIC" not in provenance.source
+    mark, version = "SYNTHETIC: " if unsaid else "", provenance.version or "no version"
+    yield f"{table.year}: {mark}{name}, {version}"
+    yield f"  licence: {provenance.licence}"
+    for note in notes:
+        yield f"  {note}"
+    yield f"  table: sha256 {table.sha256[:_DIGITS]}"
+    for name, digest in provenance.files:
         yield f"  file {name}: sha256 {digest[:_DIGITS]}"
     yield from _balance(table)
     yield from _emissions(table, question)
@@ -60,6 +63,12 @@ def page(table: MRIO, question: Question, published: Sequence[Official]) -> Iter
             yield f"  {finding.kind}: {finding.count} ({finding.detail})"
 
 
+def _listed(names: Sequence[str]) -> str:
+    """Names in a row, told apart whatever is in them."""
+    between = "; " if any("," in name for name in names) else ", "
+    return between.join(names)
+
+
 def _balance(table: MRIO) -> Iterator[str]:
     """Row sums beside the published output."""
     stated, money = table.published_output, table.labels.currency.partition(",")[0]
@@ -68,6 +77,7 @@ def _balance(table: MRIO) -> Iterator[str]:
         yield f"  output: {total}; the files hold none of their own to compare with"
         return
     gap = np.abs(table.x - stated)
+    gap[gap < _EXACT * np.abs(stated)] = 0
     worst = [at for at in np.argsort(-gap, kind="stable")[:WORST] if gap[at]]
     if gap.sum() <= _ROUNDING * np.abs(stated).sum():
         most = f", by {_amount(gap[worst[0]])} at {_industry(table, worst[0])}" if worst else ""
@@ -85,7 +95,10 @@ def _balance(table: MRIO) -> Iterator[str]:
             f"{_amount(stated[at])} ({_percent(table.x[at], stated[at])})"
         )
     if gap.sum() > _DAMAGE * np.abs(stated).sum():
-        yield f"    warning: {OUT_OF_BALANCE}; compare with another download of the file"
+        yield (
+            f"    warning: {OUT_OF_BALANCE}: the publisher's own imbalance, or a damaged file; "
+            "compare with another download"
+        )
 
 
 def _industry(table: MRIO, at: int) -> str:
@@ -120,6 +133,8 @@ def _beside(
     missing = [region for region in ours if region not in known]
     title = f"footprints of {published.stressor} against those published in {published.file}"
     most = max(map(abs, apart.values()), default=0.0)
+    if published.folded:
+        title += ", of more regions or sectors: differences hold the aggregation error"
     if known and most < _AGREE:
         yield f"  {title}: all {len(known)} agree to {most:.1g} of their size"
     else:
@@ -133,9 +148,14 @@ def _beside(
     if missing:
         yield f"    not published, or not whole: {' '.join(missing)}"
     far = [region for region, gap in apart.items() if abs(gap) > LARGE]
-    if far:
+    if far and published.folded:
         yield (
-            f"    warning: {len(far)} differ by more than {LARGE:.0%}: {' '.join(far)}; are tables "
+            f"    more than {LARGE:.0%} apart: {' '.join(far)}; hold that against "
+            "the aggregation error"
+        )
+    elif far:
+        yield (
+            f"    warning: more than {LARGE:.0%} apart: {' '.join(far)}; are tables "
             "and footprints of one edition?"
         )
 
