@@ -93,6 +93,6 @@ def _published(tables: schema.Tables, path: Path) -> Unfolded:
         spec: Unfolded = TypeAdapter(reader).validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         raise explained(error, f"{path}, tables") from error
-    except ConfigError as error:  # of the spec itself, which knows no file
-        raise ConfigError(error.what, where=f"{path}, tables", remedy=error.remedy) from error
+    except ConfigError as error:  # of the spec itself, which does not know where it stands
+        raise ConfigError(error.what, where=error.where or "tables", remedy=error.remedy) from error
     return spec
