@@ -217,7 +217,8 @@ FLAT = "flatfile_eu-ic-io_ind-by-ind_25ed_2020.csv"
         (r"(\nNL_A01,GR_A01,.*,).*", r"\1inf", "line {}, NL_A01 GR_A01 .* obsV", "'inf' is not"),
         (r"(\nNL_A01,GR_A01,)", r"\1NL,", "line {}, NL_A01 GR_A01 ", "has 8 cells, .* above 7"),
         (r"(\nNL_A01,GR_A01,)", r"\n\1", "line {}", "has 0 cells, the lines above 7"),
-        (r"\nNL_A01,GR_A01,", r"\nNL_A01,GR_D35,", "", r"\(NL_A01, GR_D35\) is there twice"),
+        (r"\nNL_A01,GR_A01,", r"\nNL_A01,GR_D35,", "line {}", "Col is GR_D35, but colIi is A01"),
+        (r"\nNL_A01,GR_A01,(.*)A01,", r"\nNL_A01,GR_D35,\1D35,", "", r"L_A01, GR_D35\) .* twice"),
         (r"\nNL_A01,GR_A01,.*", "", "", r"\(NL_A01, GR_A01\) is missing, and 0 more"),
     ],
 )
@@ -233,6 +234,30 @@ def test_a_flat_file_that_is_not_whole_says_where(
     line = 2 + text.count("\n", 0, text.index("\nNL_A01,GR_A01,"))
     assert re.fullmatch(f".*{FLAT}.*{where.format(line)}.*", caught.value.where)
     assert caught.value.where.count(FLAT) == 1
+
+
+@pytest.mark.parametrize("batch", [200, 2**20])
+@pytest.mark.parametrize("column", ["icioiRow", "icioiCol", "refArea", "rowIi", "counterpartArea"])
+def test_lines_of_a_flat_file_whose_names_contradict_each_other_are_refused(
+    folder: Path, world: World, monkeypatch: pytest.MonkeyPatch, batch: int, column: str
+) -> None:
+    """One column of it has slid down by a line, or two of its cells are swapped."""
+    (folder / MATRIX).unlink()
+    downloads.write_table(folder, 2020, world, layout="flat")
+    head, *lines = [line.split(",") for line in (folder / FLAT).read_text().splitlines()]
+    place = head.index(column)
+    names = [line[place] for line in lines]
+    monkeypatch.setattr(flat, "_BATCH", batch)
+    swapped = [*names]
+    at = names.index("NL" if "Area" in column else "D35" if column == "rowIi" else "NL_D35")
+    swapped[0], swapped[at] = swapped[at], swapped[0]
+    for damaged in ([names[-1], *names[:-1]], swapped):
+        for line, name in zip(lines, damaged, strict=True):
+            line[place] = name
+        text = "".join(",".join(line) + "\n" for line in [head, *lines])
+        (folder / FLAT).write_text(text)
+        with pytest.raises(TableError, match=r"icioi(Row|Col) is \w+, but \w+ is"):
+            readers.read(Figaro(folder, GHG), 2020)
 
 
 @pytest.mark.parametrize("batch", [200, 2**20])

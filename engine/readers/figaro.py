@@ -47,6 +47,7 @@ _FILE = re.compile(
 )
 _SYSTEMS = {"ixi": "ind-by-ind", "pxp": "prod-by-prod"}
 _COLUMNS = ("icioiRow", "icioiCol", "refArea", "rowIi", "counterpartArea", "colIi", "obsValue")
+_PARTS = {"icioiRow": ("refArea", "rowIi"), "icioiCol": ("counterpartArea", "colIi")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def _flows(path: Path, layout: str) -> Flows:
     if layout == "matrix":
         cells = labelled.read(path, Layout())
     else:
-        cells = flat.read(path, _COLUMNS, row="icioiRow", column="icioiCol")
+        cells = flat.read(path, _COLUMNS, row="icioiRow", column="icioiCol", parts=_PARTS)
     with located(str(path)):
         return flows_of(cells)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +22,31 @@ _BATCH = 2**20  # bytes parsed at once
 Places = npt.NDArray[np.int64]
 
 
-def read(path: Path, header: Sequence[str], *, row: str, column: str) -> Labelled:
+def read(
+    path: Path, header: Sequence[str], *, row: str, column: str, parts: Mapping[str, Sequence[str]]
+) -> Labelled:
     """All of a file: plain, .gz or .zip; rows and columns in the order in which they appear.
 
     Args:
         header: names of the columns of the file, the numbers in the last.
         row, column: which of them hold the names of a cell's row and of its column.
+        parts: of each of the two, the columns that say again what its names begin and end with.
 
     Raises:
         TableError: the file is missing, damaged, cut short, or written in another way; a cell is
-            missing, there twice, or no finite number.
+            missing, there twice, or no finite number; a line's names contradict each other.
     """
-    table = _Table()
-    for rows, columns, values in _batches(path, header, [row, column, header[-1]]):
+    table, done = _Table(), 1
+    again = [one for some in parts.values() for one in some]
+    wanted = [row, column, *again, header[-1]]
+    for batch in _batches(path, header, wanted):
+        found = dict(zip(wanted, batch, strict=True))
         with located(str(path)):
-            table.add(rows, columns, values.to_numpy())
+            for name, (start, end) in parts.items():
+                _refuse_others(name, start, found, str.startswith, "{}_", done)
+                _refuse_others(name, end, found, str.endswith, "_{}", done)
+            table.add(found[row], found[column], found[header[-1]].to_numpy())
+        done += len(batch[0])
     with located(str(path)):
         return table.whole()
 
@@ -79,6 +89,35 @@ def _batches(path: Path, header: Sequence[str], wanted: list[str]) -> Iterator[l
         raise labelled.fault(path, "", layout, header[-1:], done, error) from error
     finally:
         labelled.give_back()
+
+
+def _refuse_others(
+    name: str,
+    part: str,
+    found: Mapping[str, pa.DictionaryArray],
+    fits: Callable[[str, str], bool],
+    spelling: str,
+    done: int,
+) -> None:
+    """Refuse lines, after `done` others, that say another part of a name than the name itself."""
+    names, parts = found[name], found[part]
+    at, of = names.indices.to_numpy(), parts.indices.to_numpy()
+    one = np.zeros(len(names.dictionary), dtype=of.dtype)
+    one[at] = of  # of several parts that go with a name, the last
+    wanted = [spelling.format(text) for text in parts.dictionary.to_pylist()]
+    right = [
+        fits(text, wanted[place])
+        for text, place in zip(names.dictionary.to_pylist(), one.tolist(), strict=True)
+    ]
+    if all(right) and (one[at] == of).all():
+        return
+    for line, (text, said) in enumerate(zip(names.to_pylist(), parts.to_pylist(), strict=True)):
+        if not fits(text, spelling.format(said)):
+            raise TableError(
+                f"{name} is {text}, but {part} is {said}",
+                where=f"line {done + line + 1}",
+                remedy="download the file again: a column of it has slid, or was edited",
+            )
 
 
 class _Table:

@@ -214,7 +214,8 @@ def _curve(
 def _data(stage: Stage) -> str:
     """What the tables are called; the worlds themselves are made up in any case."""
     sources = dict.fromkeys(
-        f"{table.provenance.source} {table.provenance.version}".strip() for table in stage.tables
+        ", ".join(filter(None, (table.provenance.source, table.provenance.version)))
+        for table in stage.tables
     )
     named = "; ".join(sources).removeprefix(SYNTHETIC)
     return f"{SYNTHETIC}simulated worlds around {named}"
