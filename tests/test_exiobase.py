@@ -94,6 +94,7 @@ def test_an_archive_as_downloaded_is_read_without_unpacking(tmp_path: Path, insi
         (archive.name, hashlib.sha256(archive.read_bytes()).hexdigest()),
     )
     assert table.provenance.version == "3.8.2"
+    assert table.provenance.licence == "CC BY-SA 4.0"
     assert table.provenance.source == "EXIOBASE 3, pxp, extension satellite"
     assert not table.provenance.synthetic
 

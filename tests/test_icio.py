@@ -170,6 +170,7 @@ def test_the_earlier_account_is_read_by_its_own_codes(folder: Path, world: World
     assert np.allclose(table.E[0], old.emissions * 1e3, rtol=1e-8)
     assert np.allclose(table.F_Y[0], old.households * 1e3, rtol=1e-8)
     assert table.provenance.version == "2021 edition"
+    assert table.provenance.licence == "OECD Terms and Conditions"  # CC BY 4.0 came in 2024
 
 
 def test_industries_that_the_account_spells_otherwise_are_found(folder: Path) -> None:
@@ -438,3 +439,6 @@ def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         Stressor("a", "Mt", file_unit="T_CO2E")
     with pytest.raises(ConfigError, match="the factor is 0"):
         Stressor("a", "kt", factor=0.0)
+    for code, factor in (("T_CO2E", 1e-3), ("TONNE", 1.0)):
+        with pytest.raises(ConfigError, match=f"does not make Mt CO2-eq of {code}"):
+            Stressor("a", "Mt CO2-eq", factor=factor, file_unit=code)

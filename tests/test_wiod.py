@@ -275,22 +275,55 @@ def test_a_blank_is_zero_only_where_the_accounts_total_says_so(
     folders: dict[int, tuple[Wiod, World]],
 ) -> None:
     source, _ = folders[2013]
-    assert isinstance(source.path, Path)
+
+    def blank(row: int) -> Callable[[Rows], None]:
+        def change(rows: Rows) -> None:
+            rows[row][2] = None
+
+        return change
+
     for row, said in ((1, "industry AtB is blank"), (8, "industry FC_HH is blank")):
-        books = {}
-        with zipfile.ZipFile(source.path / "AIR_may12.zip") as archive:
-            for name in archive.namelist():
-                sheet = CalamineWorkbook.from_object(io.BytesIO(archive.read(name)))
-                rows = sheet.get_sheet_by_index(0).to_python(skip_empty_area=False)
-                if name.startswith("NLD"):
-                    rows[row][2] = ""
-                books[name] = {"2004": [[c if c != "" else None for c in r] for r in rows]}
-        (source.path / "blank").mkdir(exist_ok=True)
-        for name, sheets in books.items():
-            (source.path / "blank" / name).write_bytes(written(name, sheets))
-        blank = replace(source, stressors={"CO2": Stressor("blank", "kt")})
         with pytest.raises(TableError, match=rf"NLD, year 2004: {said}"):
-            read(blank, 2004)
+            read(with_air_of_the_netherlands(source, blank(row)), 2004)
+
+
+def with_air_of_the_netherlands(source: Wiod, change: Callable[[Rows], None]) -> Wiod:
+    """The accounts, one country's changed, unpacked beside the others."""
+    assert isinstance(source.path, Path)
+    (source.path / "changed").mkdir(exist_ok=True)
+    with zipfile.ZipFile(source.path / "AIR_may12.zip") as archive:
+        for name in archive.namelist():
+            sheet = CalamineWorkbook.from_object(io.BytesIO(archive.read(name)))
+            rows = sheet.get_sheet_by_index(0).to_python(skip_empty_area=False)
+            cells = [[c if c != "" else None for c in row] for row in rows]
+            if name.startswith("NLD"):
+                change(cells)
+            (source.path / "changed" / name).write_bytes(written(name, {"2004": cells}))
+    return replace(source, stressors={"CO2": Stressor("changed", "kt")})
+
+
+@pytest.mark.parametrize("row", [1, 8])
+def test_a_cell_that_is_lost_shows_in_the_accounts_own_totals(
+    folders: dict[int, tuple[Wiod, World]], row: int
+) -> None:
+    """Methane's number is carbon dioxide's then; of industries, and of households."""
+    source, world = folders[2013]
+    assert "warning" not in read(source, 2004).provenance.source
+
+    def lost(rows: Rows) -> None:
+        rows[4][2] = 0.0  # a blank would need the total, which is not met any more
+        del rows[row][2]
+
+    def thirtyfold(rows: Rows) -> None:
+        rows[4][2], rows[row][2] = 0.0, 30 * rows[row][2]
+
+    emitted, direct = world.emissions.reshape(4, 4)[2], world.households[2]
+    off, of = (emitted[0], emitted.sum()) if row == 1 else (direct, emitted.sum() + direct)
+    said = read(with_air_of_the_netherlands(source, lost), 2004).provenance.source
+    apart = f"warning: the emissions of NLD are {100 * off / of:.2g} % above its own total"
+    assert f"CO2: {apart}" in said
+    with pytest.raises(TableError, match=r"emissions of NLD are .* % above its own total"):
+        read(with_air_of_the_netherlands(source, thirtyfold), 2004)
 
 
 @pytest.mark.parametrize("name", [TABLE[2016], "CO2 emissions.xlsx"])

@@ -218,6 +218,13 @@ def _provenance(
     return Provenance(
         source="; ".join([f"EXIOBASE 3, {system}, {named}", *notes]),
         version=version,
-        licence="CC BY-SA 4.0",
+        licence=_licence(version),
         files=tuple(hashes.items()),
     )
+
+
+def _licence(version: str) -> str:
+    """That of a release; from 3.9 on the record's own text holds, which no archive has in it."""
+    if re.match(r"v?3\.[3-8]", version):
+        return "CC BY-SA 4.0"
+    return "LICENSE.txt of the release's record on Zenodo; CC BY-SA 4.0 to 3.8.2"

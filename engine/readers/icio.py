@@ -35,6 +35,7 @@ from engine.readers import icio_flows, oecd_emissions
 from engine.readers.fetched import here, listed
 from engine.readers.files import located, sha256
 from engine.readers.icio_flows import Flows
+from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.nested import unpacked
 from engine.readers.opening import members
 from engine.stores.places import Place, Remote
@@ -56,6 +57,9 @@ _EDITIONS = {
     "01T02": "2021 edition",
     "A01_02": "2023 edition",
     "A01": "2025 edition",
+}
+_LICENCES = {  # of what was published since July 2024
+    "2025 edition": "OECD Terms and Conditions, by default CC BY 4.0",
 }
 
 
@@ -97,6 +101,8 @@ class Stressor:
             raise ConfigError(
                 f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
             )
+        if self.factor is not None and self.file_unit is not None:
+            refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,7 @@ def read(source: Icio, year: int) -> MRIO:
         provenance=Provenance(
             source="; ".join([f"OECD ICIO, {file}", *flows.notes, *notes]),
             version=edition or "edition not recognised",
-            licence="CC BY 4.0 (OECD)",
+            licence=_LICENCES.get(edition, "OECD Terms and Conditions"),
             files=tuple(hashes.items()),
             lacking=tuple(
                 (name, area) for name, one in source.stressors.items() for area in one.without

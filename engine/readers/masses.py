@@ -8,7 +8,8 @@ from engine.errors import ConfigError
 
 _TONNES = {
     "kg": 1e-3, "t": 1.0, "kt": 1e3, "Gg": 1e3, "Mt": 1e6, "Tg": 1e6, "Gt": 1e9,
-    "T": 1.0, "THS_T": 1e3, "MIO_T": 1e6,  # Eurostat's codes
+    "T": 1.0, "THS_T": 1e3, "MIO_T": 1e6,  # Eurostat's codes, and OECD's:
+    "TONNE": 1.0, "T_CO2E": 1.0, "KG": 1e-3, "KT": 1e3,
 }  # fmt: skip
 
 

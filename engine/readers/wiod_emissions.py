@@ -19,11 +19,12 @@ from engine.errors import TableError
 from engine.readers.files import located, sha256, unreadable
 from engine.readers.nearest import nearest
 from engine.readers.opening import members
+from engine.readers.own_totals import gap, told
 from engine.readers.wiod_flows import RENAMED, Industry
 from engine.readers.workbooks import number, text, workbook
 
 HOUSEHOLDS = "FC_HH"
-_TOTALS = ("TOT", "total")  # of industries; with households, which nothing is checked against
+_TOTALS = ("TOT", "total")  # of industries; with households
 _OUTSIDE = "Q"  # extra-territorial bodies, which no table of release 2013 has
 _OF_TOTAL = 1e-6  # how near the industries' sum must be to the account's own total
 _AGAIN = "download the accounts again, and give them as they are"
@@ -89,9 +90,11 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     of_industries: dict[Industry, float] = {}
     households: dict[str, float] = {}
     blanks, outside = 0, 0.0
+    gaps: dict[str, float] = {}
     for region, codes in needed.items():
         with located(f"{path}, {region}, year {year}"):
             values = _complete(accounts[region], codes)
+            gaps[region] = _off_totals(accounts[region], values)
         blanks += sum(accounts[region][code] is None for code in codes)
         outside += values.get(_OUTSIDE, 0.0) if _OUTSIDE not in codes else 0.0
         of_industries |= {(region, code): values[code] for code in codes}
@@ -99,6 +102,8 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     unit = "kt" if by_year or pollutant == "CO2" else "t"
     notes = [f"{blanks} blank cells are zero by the accounts' own totals"] if blanks else []
     notes += [f"{outside:.6g} {unit} of industry {_OUTSIDE} are in no table"] if outside else []
+    with located(f"{path}, year {year}"):
+        notes += told(gaps, "the emissions of", again=_AGAIN)
     hashed = sorted({file.path for file in files})
     return Emissions(
         unit=unit,
@@ -226,3 +231,15 @@ def _complete(account: Account, codes: Sequence[str]) -> dict[str, float]:
             remedy=f"{_AGAIN}; a missing value is never read as zero",
         )
     return {code: value or 0.0 for code, value in account.items() if code not in _TOTALS}
+
+
+def _off_totals(account: Account, values: Mapping[str, float]) -> float:
+    """How far industries, or these and households, are from the account's own total of them.
+
+    A cell that was lost from a row puts the number of another pollutant in its place.
+    """
+    industries = [value for code, value in values.items() if code != HOUSEHOLDS]
+    parts = {_TOTALS[0]: industries, _TOTALS[1]: [*industries, values[HOUSEHOLDS]]}
+    stated = ((parts[name], account.get(name)) for name in _TOTALS)
+    gaps = (gap(some, total) for some, total in stated if total is not None)
+    return max(gaps, key=abs, default=0.0)
