@@ -70,7 +70,8 @@ class Provenance:
     """Where a table comes from. `synthetic` tables say so wherever they show.
 
     `lacking` holds the (stressor, region) pairs that the accounts do not know and that are taken as
-    emitting nothing; they stay when regions are folded.
+    emitting nothing; they stay when regions are folded. `accounts` holds (stressor, region, file)
+    where a region's emissions may come from one account or another.
     """
 
     source: str
@@ -79,6 +80,7 @@ class Provenance:
     synthetic: bool = False
     files: tuple[tuple[str, str], ...] = ()  # (file name, sha256 of its bytes)
     lacking: tuple[tuple[str, str], ...] = ()
+    accounts: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

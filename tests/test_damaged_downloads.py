@@ -114,11 +114,21 @@ def _wiod(release: Any) -> Callable[[Path], Wiod]:
     return write
 
 
-def _icio(folder: Path) -> Icio:
-    world = icio.economy(YEAR, ("AUS", "CHN", "ROW"), ("A01_02", "C29", "D"))
-    icio.write_table(folder, YEAR, world)
-    icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
-    return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6, "T_CO2E")})
+def _icio(form: str) -> Callable[[Path], Icio]:
+    """A regular table, or an extended one as of 2023: an archive a year in one of several years."""
+
+    def write(folder: Path) -> Icio:
+        nested = form == "nested"
+        world = icio.economy(YEAR, ("AUS", "CHN", "ROW"), ("A01_02", "C29", "D"), extended=nested)
+        inner = icio.write_table(folder, YEAR, world, archive=f"{YEAR}.zip" if nested else "")
+        if nested:
+            with zipfile.ZipFile(folder / "ICIO-2016-2020-extended.zip", "w") as archive:
+                archive.write(inner, inner.name)
+            inner.unlink()
+        icio.write_account(folder / "DF_MAIN.csv", {YEAR: world})
+        return Icio(folder, {"GHG": OfIcio("DF_MAIN.csv", "Mt CO2-eq", "PROD_GHG", 1e-6, "T_CO2E")})
+
+    return write
 
 
 def _eora(form: Any) -> Callable[[Path], Eora26]:
@@ -148,7 +158,8 @@ DOWNLOADS: Mapping[str, Download] = {
     "exiobase": Download(_exiobase),
     "wiod 2013": Download(_wiod(2013), year=WIOD),
     "wiod 2016": Download(_wiod(2016), year=WIOD),
-    "icio": Download(_icio),
+    "icio": Download(_icio("plain")),
+    "icio, nested": Download(_icio("nested")),
     "eora26": Download(_eora("folder"), unnamed=("_bp_",), names=("labels_",)),
     "eora26, zip": Download(_eora("zip"), unnamed=("_bp_",), names=("labels_",)),
     "gloria": Download(_gloria, unnamed=(".csv",), names=("ReadMe",)),
@@ -171,16 +182,17 @@ def _inside(name: str, data: bytes, draw: Draw) -> tuple[str, bytes, Packing]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = {member: archive.read(member) for member in archive.namelist()}
     member = draw(st.sampled_from(sorted(files)))
+    where, text, packed_there = _inside(f"{name}/{member}", files[member], draw)
 
     def packed(new: bytes | None) -> bytes:
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for one, content in (files | {member: new}).items():
+            for one, content in (files | {member: packed_there(new)}).items():
                 if content is not None:
                     archive.writestr(zipfile.ZipInfo(one), content)
         return stream.getvalue()
 
-    return f"{name}/{member}", files[member], packed
+    return where, text, packed
 
 
 _REAL = re.compile(r"-?[0-9]+\.[0-9]+(e[+-]?[0-9]+)?|-?[0-9]+e[+-]?[0-9]+")  # as repr spells it
@@ -400,7 +412,7 @@ CELLS = (
 )  # fmt: skip
 BOOK_CELLS = (
     decimal_commas, no_number, repeated_row, repeated_column, missing_row, missing_rows,
-    missing_column, extra_column, renamed, renamed_everywhere, quoted,
+    missing_column, missing_cell, extra_column, renamed, renamed_everywhere, quoted,
     a_line_of_something_else, thousands,
 )  # fmt: skip
 ORDER = (other_order_of_rows, other_order_of_columns)  # where rows and columns have names

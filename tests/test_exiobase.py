@@ -99,6 +99,15 @@ def test_an_archive_as_downloaded_is_read_without_unpacking(tmp_path: Path, insi
     assert not table.provenance.synthetic
 
 
+@pytest.mark.parametrize("version", ["3.9.6", "v3.10.2", "not stated"])
+def test_later_releases_have_the_licence_of_their_records(tmp_path: Path, version: str) -> None:
+    content = release()
+    content["metadata.json"] = content["metadata.json"].replace("3.8.2", version)
+    table = read(zipped(tmp_path, content), 2015)
+    assert table.provenance.version == version
+    assert table.provenance.licence.startswith("LICENSE.txt of the release's record")
+
+
 def test_an_unpacked_archive_is_read_alike_whatever_the_working_directory_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

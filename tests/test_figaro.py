@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,8 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.leontief import output
 from engine.readers import air_emissions, flat
 from engine.readers.figaro import Figaro, Stressor
+from engine.readers.own_totals import gap
+from engine.workflow.checking import check
 
 AREAS = ("AT", "GR", "NL", "FIGW1")
 INDUSTRIES = ("A01", "C10T12", "C31_32", "D35", "O84")
@@ -54,6 +57,9 @@ def test_a_matrix_is_read_as_it_was_written(folder: Path, world: World) -> None:
     assert np.allclose(table.published_output, table.x, atol=0.02)  # 26 cells, 3 decimals each
     assert table.labels.currency == "million EUR, current basic prices"
     assert table.provenance.version == "2025 edition"
+    assert table.provenance.licence == (
+        "CC BY 4.0 (Eurostat); of the IEA's data in ghg.tsv.gz, CC BY-NC-ND 4.0"
+    )
     assert {name for name, _ in table.provenance.files} == {
         "matrix_eu-ic-io_ind-by-ind_25ed_2020.csv",
         "ghg.tsv.gz",
@@ -200,6 +206,95 @@ def test_an_area_merged_is_taken_whole_from_one_account_or_not_at_all(
         readers.read(part, 2020)
 
 
+def folded(world: World, area: str, other: str) -> World:
+    """The economy in which one area is a part of another."""
+    kept = [name for name in world.areas if name != area]
+    onto = np.zeros((len(kept), len(world.areas)))
+    for at, name in enumerate(world.areas):
+        onto[kept.index(other if name == area else name), at] = 1
+    industries = np.kron(onto, np.eye(len(world.sectors)))
+    uses = np.kron(onto, np.eye(world.Y.shape[1] // len(world.areas)))
+    return replace(
+        world,
+        areas=tuple(kept),
+        Z=industries @ world.Z @ industries.T,
+        Y=industries @ world.Y @ uses.T,
+        added=world.added @ industries.T,
+        emissions=industries @ world.emissions,
+        households=onto @ world.households,
+    )
+
+
+def test_a_country_that_the_table_does_not_know_is_in_its_rest_of_the_world(
+    folder: Path, world: World
+) -> None:
+    """Accounts of a later edition know more areas, which are not in their rest of the world."""
+    fewer = folded(world, "AT", "FIGW1")
+    downloads.write_table(folder, 2020, fewer)
+    table = readers.read(Figaro(folder, GHG), 2020)
+    assert table.labels.regions == ("GR", "NL", "FIGW1")
+    np.testing.assert_allclose(table.E[0], fewer.emissions, rtol=1e-14)
+    np.testing.assert_allclose(table.F_Y[0], fewer.households, rtol=1e-14)
+    assert "AT of ghg.tsv.gz counted with FIGW1" in table.provenance.source
+    (official,) = readers.official(Figaro(folder, GHG), 2020, table.labels)
+    total = sum(official.footprints.values())
+    assert total == pytest.approx(world.emissions.sum() + world.households.sum(), rel=1e-9)
+    text = gzip.decompress((folder / "ghg.tsv.gz").read_bytes()).decode()
+    secret = re.sub(r"(A,AT,WORLD,D,TOTAL,THS_T\t).*", r"\1: c", text)
+    (folder / "ghg.tsv.gz").write_bytes(gzip.compress(secret.encode()))
+    with pytest.raises(TableError, match="no account has all of FIGW1: AT D35 missing or conf"):
+        readers.read(Figaro(folder, GHG), 2020)
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "said"),
+    [
+        (
+            "aea.tsv",
+            "A,GHG,D,THS_T,NL",
+            r"warning: the emissions of NL are ([\d.]+) % above the acc",
+        ),
+        ("aea.tsv", "A,GHG,HH,THS_T,NL", r"the emissions of NL are ([\d.]+) % above the account's"),
+        ("ghg.tsv", "A,NL,WORLD,D,TOTAL,THS_T", r"of NL are ([\d.]+) % above .*, in ghg.tsv"),
+        (
+            "ghg.tsv",
+            "A,WORLD,WORLD,D,TOTAL,THS_T",
+            r"over all areas, those of D35 are ([\d.]+) % be",
+        ),
+    ],
+)
+def test_parts_that_are_not_their_accounts_total_are_told_of_or_refused(
+    folder: Path, world: World, file: str, row: str, said: str
+) -> None:
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, AREAS)
+    downloads.write_footprints(folder / "ghg.tsv", {2020: world})
+    source = Figaro(folder, {"GHG": Stressor((file,), "kt CO2-eq", pollutant="GHG")})
+    assert "warning" not in readers.read(source, 2020).provenance.source
+
+    def times(factor: float) -> None:
+        changed(
+            folder / file,
+            lambda text: re.sub(
+                rf"({row}\t)(\S+)", lambda found: f"{found[1]}{factor * float(found[2])!r}", text
+            ),
+        )
+
+    times(1.001)
+    assert re.search(said, readers.read(source, 2020).provenance.source)
+    times(1e3)
+    with pytest.raises(TableError, match=r"the account's own total"):
+        readers.read(source, 2020)
+
+
+def test_rounding_is_no_difference_from_a_total() -> None:
+    assert gap([0.1, 0.2, 0.3], 0.7) == 0  # 0.05 on each of the four
+    assert gap([0.1, 0.2, 0.3], 0.9) == pytest.approx(-1 / 3)
+    assert gap([0.14, 0.24, 0.34], 0.75) == pytest.approx(-0.04)
+    assert gap([1e9, 2e9], 3e9 * (1 + 1e-7)) == 0
+    assert gap([1.0, 2.0, 3.0], 0.0) == np.inf
+    assert gap([], 0.0) == 0
+
+
 @pytest.mark.parametrize("other", ["26ed", ""])
 def test_editions_are_not_mixed(folder: Path, world: World, other: str) -> None:
     downloads.write_table(folder, 2019, world, edition=other)
@@ -338,16 +433,16 @@ def test_a_full_list_of_the_accounts_codes_is_that_of_the_tables() -> None:
     assert len(downloads.AREAS) == 46
 
 
-def test_a_configuration_reads_it(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "figaro.toml").write_text(
+def configured(folder: Path, years: str, accounts: str) -> engine.Config:
+    (folder / "figaro.toml").write_text(
         f"""
 title = "FIGARO, SYNTHETIC"
 
 [tables]
 reader = "figaro"
 path = "{folder}"
-years = [2020]
-stressors.GHG = {{ accounts = ["ghg.tsv.gz"], unit = "Mt CO2-eq", factor = 1e-3 }}
+years = {years}
+stressors.GHG = {{ accounts = {accounts}, pollutant = "GHG", unit = "Mt CO2-eq", factor = 1e-3 }}
 
 [question]
 consumers = ["NL"]
@@ -367,9 +462,29 @@ source = "assumption"
 components = [{{ name = "own", weight = 1.0, group = "cell", time = "yearly" }}]
 """
     )
-    config = engine.load_config(tmp_path / "figaro.toml")
+    return engine.load_config(folder / "figaro.toml")
+
+
+def test_a_configuration_reads_it(folder: Path) -> None:
+    config = configured(folder, "[2020]", '["ghg.tsv.gz"]')
     assert isinstance(config.tables, Figaro)
     assert readers.read(config.tables, 2020).labels.stressor_units == ("Mt CO2-eq",)
+
+
+def test_check_warns_of_areas_from_another_account_in_another_year(
+    folder: Path, world: World
+) -> None:
+    downloads.write_table(folder, 2021, world)
+    downloads.write_footprints(folder / "ghg.tsv.gz", {2020: world, 2021: world})
+    downloads.write_accounts(folder / "aea.tsv", {2020: world, 2021: world}, ["GR", "NL"])
+    config = configured(folder, "[2020, 2021]", '["aea.tsv", "ghg.tsv.gz"]')
+    assert not any("two accounts" in line for line in check(config))
+    changed(
+        folder / "aea.tsv",
+        lambda text: re.sub(r"(A,GHG,D,THS_T,NL\t\S+ \t).*", r"\1: c", text),
+    )
+    (told,) = [line for line in check(config) if "two accounts" in line]
+    assert told.startswith("warning: GHG of NL is from aea.tsv in 2020; ghg.tsv.gz in 2021: ")
 
 
 def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:

@@ -320,9 +320,13 @@ def test_a_cell_that_is_lost_shows_in_the_accounts_own_totals(
     emitted, direct = world.emissions.reshape(4, 4)[2], world.households[2]
     off, of = (emitted[0], emitted.sum()) if row == 1 else (direct, emitted.sum() + direct)
     said = read(with_air_of_the_netherlands(source, lost), 2004).provenance.source
-    apart = f"warning: the emissions of NLD are {100 * off / of:.2g} % above its own total"
+    apart = (
+        f"warning: the emissions of NLD are {100 * off / of:.2g} % above the account's own total"
+    )
     assert f"CO2: {apart}" in said
-    with pytest.raises(TableError, match=r"emissions of NLD are .* % above its own total"):
+    with pytest.raises(
+        TableError, match=r"emissions of NLD are .* % above the account's own total"
+    ):
         read(with_air_of_the_netherlands(source, thirtyfold), 2004)
 
 

@@ -105,7 +105,10 @@ def _number(value: float) -> str:
 def write_footprints(
     path: Path, worlds: Mapping[int, World], *, form: Literal["tsv", "sdmx"] = "tsv"
 ) -> Path:
-    """`env_ac_ghgfp`: emissions by origin, industry and destination, from the tables themselves."""
+    """`env_ac_ghgfp`: emissions by origin, industry and destination, from the tables themselves.
+
+    What all destinations cause has totals, of industries and of the world.
+    """
     rows: dict[tuple[str, ...], dict[int, float]] = {}
     for year, one in worlds.items():
         traced = one.footprints.reshape(len(one.areas), len(one.sectors), len(one.areas))
@@ -120,6 +123,12 @@ def write_footprints(
             for destination in (origin, "WORLD"):
                 key = ("A", _area(origin), _area(destination), "HH", "TOTAL", "THS_T")
                 rows.setdefault(key, {})[year] = float(one.households[a])
+            key = ("A", _area(origin), "WORLD", "TOTAL", "TOTAL", "THS_T")
+            rows.setdefault(key, {})[year] = float(emitted[a].sum())
+        world = dict(zip(map(_industry, one.sectors), emitted.sum(axis=0).tolist(), strict=True))
+        world |= {"HH": float(one.households.sum()), "TOTAL": float(emitted.sum())}
+        for code, value in world.items():
+            rows.setdefault(("A", "WORLD", "WORLD", code, "TOTAL", "THS_T"), {})[year] = value
     names = ("freq", "c_orig", "c_dest", "nace_r2", "na_item", "unit")
     return write_dataset(path, "ENV_AC_GHGFP", names, rows, form=form)
 
@@ -139,6 +148,7 @@ def write_accounts(
             a = one.areas.index(area)
             values = dict(zip(map(_industry, one.sectors), emitted[a], strict=True))
             values |= {"HH": one.households[a], "TOTAL": emitted[a].sum()}
+            values["TOTAL_HH"] = values["TOTAL"] + values["HH"]
             for code, value in values.items():
                 key = ("A", "GHG", code, "THS_T", _area(area))
                 rows.setdefault(key, {})[year] = float(value)

@@ -22,7 +22,9 @@ from engine.errors import TableError
 from engine.readers.eurostat import Value, dimensions, observations
 
 AREAS = {"EL": "GR", "UK": "GB", "WRL_REST": "FIGW1"}  # Eurostat's codes, and FIGARO's for them
-HOUSEHOLDS, WORLD, TOTAL = "HH", "WORLD", "TOTAL"
+HOUSEHOLDS, WORLD, TOTAL, TOTAL_HH = "HH", "WORLD", "TOTAL", "TOTAL_HH"
+REST = "FIGW1"  # of the world: all countries that a table, or an account, does not know apart
+_COUNTRY = re.compile(r"(?!EU|EA)[A-Z]{2}")  # no union, and no other sum of countries
 _DATASET = re.compile(r"env_ac_([a-z0-9]+)fp", re.IGNORECASE)
 _GASES = {  # of footprints, as the air emission accounts call them
     "ghg": "GHG", "co2": "CO2", "ch4": "CH4_CO2E", "n2o": "N2O_CO2E", "hfc": "HFC_CO2E",
@@ -40,6 +42,16 @@ def code(nace: str) -> str:
         letter, first, sign, last = match.groups()
         return f"{letter}{first}{'T' if sign == '-' else '_'}{last}"
     return nace
+
+
+def not_apart(areas: Collection[str], known: Collection[str]) -> list[str]:
+    """Countries of an account that are in the rest of the world of a table of some areas.
+
+    Its own rest of the world is without them.
+    """
+    if REST not in known:
+        return []
+    return sorted(area for area in known if _COUNTRY.fullmatch(area) and area not in areas)
 
 
 def gas_of(file: str) -> str | None:
@@ -89,7 +101,8 @@ def published(
     """The published footprints of areas: over all origins and industries, with households.
 
     An area is left out where one of its values is missing. With `merge`, what is an area's counts
-    for the other one.
+    for the other one; what is that of a country that is none of the areas, for the rest of the
+    world's.
 
     Raises:
         TableError: the dataset holds no footprints, or no such unit or year.
@@ -101,10 +114,13 @@ def published(
             remedy="give env_ac_ghgfp, env_ac_co2fp or another of their kind",
         )
     totals: dict[str, list[float | None]] = {}
-    wanted, moved = {*industries, HOUSEHOLDS}, merge or {}
     found = _named(path, year, {"unit": [unit], "na_item": [TOTAL]})
+    moved = dict(merge or {})
+    more = not_apart(areas, {origin for origin, _, _ in found}) if REST in areas else []
+    moved |= dict.fromkeys(more, moved.get(REST, REST))
+    wanted, known = {*industries, HOUSEHOLDS}, {*areas, *more}
     for (origin, destination, industry), value in found.items():
-        if origin in areas and destination in areas and industry in wanted:
+        if origin in known and destination in known and industry in wanted:
             totals.setdefault(moved.get(destination, destination), []).append(value.number)
     return {
         area: math.fsum(value for value in values if value is not None)

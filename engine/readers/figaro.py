@@ -29,7 +29,7 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
 from engine.readers.fetched import here, listed
-from engine.readers.figaro_emissions import emitted, notes_of, some, taken
+from engine.readers.figaro_emissions import emitted, notes_of, off_totals, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
 from engine.readers.labelled import Layout
@@ -153,7 +153,7 @@ def read(source: Figaro, year: int) -> MRIO:
         flows = merged(flows, source.merge)
     flows.Z.setflags(write=False)  # so that it need not be copied
     hashes = {name: sha256(path)}
-    E, F_Y, notes = _emissions(source, year, flows, needed, hashes)
+    E, F_Y, notes, accounts = _emissions(source, year, flows, needed, hashes)
     return MRIO(
         year=year,
         labels=Labels(
@@ -171,9 +171,10 @@ def read(source: Figaro, year: int) -> MRIO:
         provenance=Provenance(
             source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}", *notes]),
             version=edition,
-            licence="CC BY 4.0 (Eurostat)",
+            licence=_licence(source, accounts),
             synthetic=MADE_UP in listed(source.path),
             files=tuple(hashes.items()),
+            accounts=tuple(accounts),
         ),
     )
 
@@ -264,8 +265,10 @@ def _emissions(
     flows: Flows,
     needed: Mapping[str, Sequence[str]],
     hashes: dict[str, str],
-) -> tuple[F64, F64, list[str]]:
-    """Emissions of industries (k,n) and of households (k,r), and what must be said of them."""
+) -> tuple[F64, F64, list[str], list[tuple[str, str, str]]]:
+    """Emissions of industries (k,n) and of households (k,r), what must be said of them, and the
+    account of each stressor and area.
+    """
     E = np.empty((len(source.stressors), len(flows.industries)))
     F_Y = np.empty((len(source.stressors), len(flows.areas)))
     notes = ["products bear the emissions of their industries"] if source.system == "pxp" else []
@@ -274,6 +277,8 @@ def _emissions(
         parts[other].append(area)
     notes += [f"{some(more)} counted with {area}" for area, (_, *more) in parts.items() if more]
     households = [(area, HOUSEHOLDS) for area in flows.areas]
+    sectors = list(dict.fromkeys(sector for _, sector in flows.industries))
+    used: list[tuple[str, str, str]] = []
     for place, (name, stressor) in enumerate(source.stressors.items()):
         accounts = {}
         with located(f"stressor {name}"):
@@ -284,8 +289,18 @@ def _emissions(
                     path, year, stressor.file_unit, stressor.pollutant
                 )
             found = taken(accounts, parts, needed, year)
+            off = off_totals(found, sectors)
         E[place] = stressor.factor * emitted(found, flows.industries)
         F_Y[place] = stressor.factor * emitted(found, households)
         said = notes_of(found, [*flows.industries, *households])
-        notes += [f"{name}: {words}" for words in said]
-    return E, F_Y, notes
+        notes += [f"{name}: {words}" for words in (*said, *off)]
+        used += [(name, area, one.file) for area, one in found.items()]
+    return E, F_Y, notes, used
+
+
+def _licence(source: Figaro, accounts: Sequence[tuple[str, str, str]]) -> str:
+    """Eurostat's, which is not that of all it publishes: footprints' emissions outside Europe."""
+    files = list(dict.fromkeys(file for _, _, file in accounts))
+    made = [file for file in files if air_emissions.holds_footprints(here(source.path / file))]
+    iea = f"; of the IEA's data in {', '.join(made)}, CC BY-NC-ND 4.0" if made else ""
+    return f"CC BY 4.0 (Eurostat){iea}"

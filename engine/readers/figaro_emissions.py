@@ -10,7 +10,12 @@ import numpy as np
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
+from engine.readers.air_emissions import HOUSEHOLDS, REST, TOTAL, TOTAL_HH, WORLD, not_apart
 from engine.readers.eurostat import Value, flags_in_words
+from engine.readers.files import located
+from engine.readers.own_totals import gap, told
+
+_AGAIN = "download the dataset again, whole, of the edition of the tables"
 
 Account = Mapping[tuple[str, str], Value]  # by area and industry, or households
 
@@ -23,27 +28,61 @@ class Taken:
         file: its name.
         account: what it holds.
         areas: the area, and those merged into it that the account knows apart.
+        more: countries that the account knows apart, and the table in its rest of the world.
         passed: accounts before this one that name the area, but have not all of it.
     """
 
     file: str
     account: Account
     areas: Sequence[str]
+    more: Sequence[str] = ()
     passed: Sequence[str] = ()
 
     def values(self, code: str) -> list[Value]:
         """Of an industry or of households: all that are there."""
-        found = (self.account.get((area, code)) for area in self.areas)
+        found = (self.account.get((area, code)) for area in (*self.areas, *self.more))
         return [value for value in found if value is not None]
 
     def lacks(self, needed: Mapping[str, Sequence[str]]) -> list[str]:
-        """What has no number; the area's own by their codes alone."""
-        return [
+        """What has no number; the area's own by their codes alone.
+
+        What produces in a country that the table does not know is not known: of it, a row that has
+        no number is missing, and households are.
+        """
+        lacking = [
             code if area == self.areas[0] else f"{area} {code}"
             for area in self.areas
             for code in needed[area]
-            if self.account.get((area, code), Value(None)).number is None
+            if self._number(area, code) is None
         ]
+        return lacking + [
+            f"{area} {code}"
+            for area in self.more
+            for code in needed[self.areas[0]]
+            if ((area, code) in self.account or code == HOUSEHOLDS)
+            and self._number(area, code) is None
+        ]
+
+    def _number(self, area: str, code: str) -> float | None:
+        return self.account.get((area, code), Value(None)).number
+
+    def gaps(self, sectors: Sequence[str]) -> dict[str, float]:
+        """By area, how far its industries, or these and households, are from its own total.
+
+        Whether the total of footprints counts households is not documented: nearer is right.
+        """
+        found = {}
+        for area in (*self.areas, *self.more):
+            numbers = [self._number(area, code) for code in sectors]
+            industries = [number for number in numbers if number is not None]
+            everything = [*industries, self._number(area, HOUSEHOLDS) or 0.0]
+            off = [0.0]
+            if (total := self._number(area, TOTAL)) is not None:
+                off.append(min(gap(industries, total), gap(everything, total), key=abs))
+            if (total := self._number(area, TOTAL_HH)) is not None:
+                off.append(gap(everything, total))
+            found[area] = max(off, key=abs)
+        return found
 
 
 def taken(
@@ -55,7 +94,8 @@ def taken(
     """By area, the first account that has it whole, with all that is merged into it.
 
     A merged area that the account does not know apart is taken to be in the account's own numbers
-    of the area it is merged into, as a country is in those of the rest of the world.
+    of the area it is merged into, as a country is in those of the rest of the world. A country that
+    the table does not know apart is counted with its rest of the world.
 
     Args:
         accounts: by name of the file, in the order in which they are asked.
@@ -72,11 +112,13 @@ def taken(
     for file, account in accounts.items():
         named = {area for area, _ in account}
         known = {area for (area, _), value in account.items() if value.number is not None}
+        apart = not_apart([area for some in parts.values() for area in some], named)
         for area, (_, *merged) in parts.items():
             if area in found:
                 continue
             areas = [area, *(other for other in merged if other in known)]
-            one = Taken(file, account, areas, passed[area])
+            more = apart if REST in parts[area] else []
+            one = Taken(file, account, areas, more, passed[area])
             if lacks := one.lacks(needed):
                 lacking.setdefault(area, lacks)
                 passed[area] += [file] if area in named else []
@@ -114,9 +156,49 @@ def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> l
     notes = [f"{file} for {some(areas)}" for file, areas in used.items()]
     notes = notes if len(used) > 1 else list(used)
     notes += [f"{file} has not all of {some(areas)}" for file, areas in passed.items()]
+    notes += [
+        f"{some(one.more)} of {one.file} counted with {area}, which has them in the tables"
+        for area, one in found.items()
+        if one.more
+    ]
     flags = (value.flags for area, code in wanted for value in found[area].values(code))
     flagged = flags_in_words(flags)
     return [*notes, f"values flagged {flagged}"] if flagged else notes
+
+
+def off_totals(found: Mapping[str, Taken], sectors: Sequence[str]) -> list[str]:
+    """Warnings of accounts in which the parts that are read are not the account's own totals.
+
+    Raises:
+        TableError: they are far from being it.
+    """
+    notes = []
+    files = {one.file: one.account for one in found.values()}
+    for file, account in files.items():
+        mine = [one for one in found.values() if one.file == file]
+        areas = [area for one in mine for area in (*one.areas, *one.more)]
+        gaps = {area: share for one in mine for area, share in one.gaps(sectors).items()}
+        with located(file):
+            said = told(gaps, "the emissions of", again=_AGAIN)
+            if len(mine) == len(found):
+                said += told(
+                    _of_the_world(account, areas, sectors), "over all areas, those of", again=_AGAIN
+                )
+        notes += [f"{words}, in {file}" for words in said]
+    return notes
+
+
+def _of_the_world(
+    account: Account, areas: Sequence[str], sectors: Sequence[str]
+) -> dict[str, float]:
+    """By industry, how far all areas are from the account's own world."""
+    found = {}
+    for code in (*sectors, HOUSEHOLDS):
+        world = account.get((WORLD, code), Value(None)).number
+        parts = [account.get((area, code), Value(0.0)).number for area in areas]
+        if world is not None and None not in parts:
+            found[code] = gap([part for part in parts if part is not None], world)
+    return found
 
 
 def some(names: Sequence[str]) -> str:

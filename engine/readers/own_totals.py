@@ -34,7 +34,7 @@ def told(gaps: Mapping[str, float], what: str, *, again: str) -> list[str]:
 
     Args:
         gaps: by name of the total.
-        what: is added up, such as "industries of".
+        what: is added up, such as "the emissions of".
         again: the remedy if one is gross.
 
     Raises:
@@ -44,7 +44,7 @@ def told(gaps: Mapping[str, float], what: str, *, again: str) -> list[str]:
     if not off:
         return []
     worst = max(off, key=lambda name: abs(off[name]))
-    said = f"{what} {worst} {_apart(off[worst])} its own total"
+    said = f"{what} {worst} {_apart(off[worst])} the account's own total"
     if abs(off[worst]) > GROSS:
         raise TableError(said, remedy=again)
     more = f", and so are those of {len(off) - 1} more" if len(off) > 1 else ""

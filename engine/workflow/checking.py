@@ -37,6 +37,7 @@ def check(config: Config) -> Iterator[str]:
     tables = Reader(config)
     question = config.question
     editions: dict[str, list[int]] = {}
+    accounts: dict[tuple[str, str], dict[str, list[int]]] = {}
     folded: list[Folded] = []
     exact: dict[str, dict[int, tuple[Exact, ...]]] = {s.name: {} for s in config.scenarios}
     for year in config.sampling.years:
@@ -56,7 +57,10 @@ def check(config: Config) -> Iterator[str]:
         official = readers.official(config.tables, year, labels)
         yield from table_page.page(table, question, official)
         editions.setdefault(table.provenance.version, []).append(year)
+        for stressor, region, file in table.provenance.accounts:
+            accounts.setdefault((stressor, region), {}).setdefault(file, []).append(year)
     yield from _mixed(editions)
+    yield from _changing(accounts)
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
     yield "stressors: " + ", ".join(f"{i.name} [{i.unit}]" for i in question.indicators)
     if isinstance(config.tables, Aggregated):
@@ -108,6 +112,20 @@ def _mixed(editions: Mapping[str, Sequence[int]]) -> Iterator[str]:
             for version, years in editions.items()
         )
         yield f"warning: years of several releases ({told}): a revision may look like a change"
+
+
+def _changing(accounts: Mapping[tuple[str, str], Mapping[str, Sequence[int]]]) -> Iterator[str]:
+    """Regions whose emissions come from one account in some years, and from another in others."""
+    by_way: dict[tuple[str, str], list[str]] = {}
+    for (stressor, region), files in accounts.items():
+        if len(files) > 1:
+            way = "; ".join(f"{file} in {', '.join(map(str, at))}" for file, at in files.items())
+            by_way.setdefault((stressor, way), []).append(region)
+    for (stressor, way), regions in by_way.items():
+        yield (
+            f"warning: {stressor} of {', '.join(regions)} is from {way}: a change between years of "
+            "two accounts is one of source too"
+        )
 
 
 def _membership(consumer: Consumer) -> str:
