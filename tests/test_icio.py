@@ -173,6 +173,19 @@ def test_the_earlier_account_is_read_by_its_own_codes(folder: Path, world: World
     assert table.provenance.licence == "OECD Terms and Conditions"  # CC BY 4.0 came in 2024
 
 
+def test_an_account_with_units_and_no_powers_of_ten_is_refused(folder: Path) -> None:
+    """Its numbers may be millions of what they seem."""
+    old = downloads.economy(2018, AREAS, ("01T02", "29", "35"))
+    downloads.write_table(folder, 2018, old, edition="2021")
+    (folder / TABLE).unlink()
+    account = folder / "IO_GHG_2021.csv"
+    downloads.write_account(account, {2018: old}, form="teco2", measure="PROD_CO2", rest="ROW")
+    changed(account, lambda text: re.sub(r"\|(PowerCode Code|6)\n", r"\n", text))
+    stressor = Stressor(account.name, "kt", factor=1e-3, file_unit="TONNE")
+    with pytest.raises(TableError, match="has no column PowerCode Code"):
+        readers.read(Icio(folder, {"CO2": stressor}), 2018)
+
+
 def test_industries_that_the_account_spells_otherwise_are_found(folder: Path) -> None:
     new = downloads.economy(2018, AREAS, ("A01", "C24A", "C24B", "C302T309"))
     downloads.write_table(folder, 2018, new, edition="2025")

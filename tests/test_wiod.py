@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pymrio
 import pytest
+from openpyxl import load_workbook
 from python_calamine import CalamineWorkbook
 
 import engine
@@ -269,6 +270,24 @@ def test_a_country_that_the_accounts_lack_is_named(folders: dict[int, tuple[Wiod
     downloads.write_air(source.path / "AIR_may12.zip", {2005: world})
     with pytest.raises(TableError, match=r"has no sheet '2004'|holds 0 workbooks of ROU"):
         read(source, 2004)
+
+
+def test_rows_that_end_before_the_last_year_are_told_of(
+    folders: dict[int, tuple[Wiod, World]],
+) -> None:
+    """A cell of 2003 is lost: the number of 2005 is in the column of 2004."""
+    source, world = folders[2016]
+    assert isinstance(source.path, Path)
+    path = source.path / "CO2 emissions.xlsx"
+    downloads.write_co2(path, {2003: world, 2004: world, 2005: world})
+    assert "warning" not in read(source, 2004).provenance.source
+    book = load_workbook(path)
+    row = book["NLD"][3]
+    for cell, after in zip(row[1:], [*row[2:], None], strict=True):
+        cell.value = after.value if after else None
+    book.save(path)
+    said = read(source, 2004).provenance.source
+    assert f"warning: NLD {CODES[2016][1]} and 0 rows more end before the last year" in said
 
 
 def test_a_blank_is_zero_only_where_the_accounts_total_says_so(

@@ -264,11 +264,10 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
         first = stream.readline()
         separator, header, names = _header(first)
         places = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
-        if names is _NAMES[0] and not {"unit", "power"} <= places.keys():
+        lacking = [name for name in ("unit", "power") if name not in places]
+        if len(lacking) == 1 or (lacking and names is _NAMES[0]):
             raise TableError(  # SDMX has both; without its power of ten a number has no size
-                f"has no column {names['power'] if 'unit' in places else names['unit']}",
-                where="line 1",
-                remedy=_AGAIN,
+                f"has no column {names[lacking[-1]]}", where="line 1", remedy=_AGAIN
             )
         columns = [str(at) for at in range(len(header))]
         source = Watched(b"", stream)

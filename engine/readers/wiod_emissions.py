@@ -81,8 +81,9 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     for region, code in industries:
         needed.setdefault(region, []).append(code)
     by_year = len(files) == 1 and files[0].name.lower().endswith(".xlsx")
+    short: list[str] = []
     if by_year:
-        accounts = _of_sheets(files[0], year, pollutant, list(needed))
+        accounts, short = _of_sheets(files[0], year, pollutant, list(needed))
     else:
         files = [_file_of(region, files, path) for region in needed]
         pairs = zip(needed, files, strict=True)
@@ -102,6 +103,7 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     unit = "kt" if by_year or pollutant == "CO2" else "t"
     notes = [f"{blanks} blank cells are zero by the accounts' own totals"] if blanks else []
     notes += [f"{outside:.6g} {unit} of industry {_OUTSIDE} are in no table"] if outside else []
+    notes += short
     with located(f"{path}, year {year}"):
         notes += told(gaps, "the emissions of", again=_AGAIN)
     hashed = sorted({file.path for file in files})
@@ -157,13 +159,18 @@ def _of_file(file: _File, year: int, pollutant: str) -> Account:
 
 def _of_sheets(
     file: _File, year: int, pollutant: str, regions: Sequence[str]
-) -> dict[str, Account]:
-    """The accounts of all countries, from a sheet each and the column of the year."""
+) -> tuple[dict[str, Account], list[str]]:
+    """The accounts of all countries, from a sheet each and the column of the year.
+
+    Beside them a warning of rows that end before the last year: they state no total, and where a
+    cell was lost the numbers behind it are in the columns of other years.
+    """
     if pollutant != "CO2":
         raise TableError(
             f"holds CO2, not {pollutant}", where=file.name, remedy='ask for pollutant = "CO2"'
         )
-    accounts = {}
+    accounts: dict[str, Account] = {}
+    short: list[str] = []
     with workbook(file.path, file.member) as book:
         sheet_of = {RENAMED.get(name, name).upper(): name for name in book.sheets}
         for region in regions:
@@ -175,9 +182,18 @@ def _of_sheets(
                 )
             rows = book.rows(sheet_of[region.upper()])
             with located(f"sheet {sheet_of[region.upper()]}"):
-                place = _column(next(rows), str(year), 1)
-                accounts[region] = _account((text(row[0]), row[place]) for row in rows)
-    return accounts
+                header = next(rows)
+                place = _column(header, str(year), 1)
+                last = max(at for at, cell in enumerate(header) if text(cell))
+                named = [row for row in rows if text(row[0])]
+                accounts[region] = _account((text(row[0]), row[place]) for row in named)
+                short += [f"{region} {text(row[0])}" for row in named if not text(row[last])]
+    if not short:
+        return accounts, []
+    return accounts, [
+        f"warning: {short[0]} and {len(short) - 1} rows more end before the last year: where a "
+        "cell was lost, later years are in the place of earlier ones"
+    ]
 
 
 def _column(header: Sequence[object], name: str, first: int) -> int:
