@@ -70,7 +70,7 @@ class Provenance:
     """Where a table comes from. `synthetic` tables say so wherever they show.
 
     `lacking` holds the (stressor, region) pairs that the accounts do not know and that are taken as
-    emitting nothing; they stay when regions are folded. `accounts` holds (stressor, region, file)
+    emitting nothing; they stay when regions are folded. `accounts` holds (stressor, file, regions)
     where a region's emissions may come from one account or another.
     """
 
@@ -80,7 +80,7 @@ class Provenance:
     synthetic: bool = False
     files: tuple[tuple[str, str], ...] = ()  # (file name, sha256 of its bytes)
     lacking: tuple[tuple[str, str], ...] = ()
-    accounts: tuple[tuple[str, str, str], ...] = ()
+    accounts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,6 +130,7 @@ def test_areas_come_from_the_first_account_that_has_them_whole(folder: Path, wor
     assert "GHG: ghg.tsv.gz for GR, NL, FIGW1" in table.provenance.source
     assert "GHG: aea.tsv has not all of GR" in table.provenance.source
     assert "not all of GR," not in table.provenance.source
+    assert "GHG: ghg.tsv.gz is taken for GHG: its name tells no gas" in table.provenance.source
 
 
 def test_confidential_and_missing_values_are_refused_not_zero(folder: Path, world: World) -> None:

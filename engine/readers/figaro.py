@@ -29,7 +29,7 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
 from engine.readers.fetched import here, listed
-from engine.readers.figaro_emissions import emitted, notes_of, off_totals, some, taken
+from engine.readers.figaro_emissions import emitted, files_of, notes_of, off_totals, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
 from engine.readers.labelled import Layout
@@ -48,6 +48,8 @@ _FILE = re.compile(
 _SYSTEMS = {"ixi": "ind-by-ind", "pxp": "prod-by-prod"}
 _COLUMNS = ("icioiRow", "icioiCol", "refArea", "rowIi", "counterpartArea", "colIi", "obsValue")
 _PARTS = {"icioiRow": ("refArea", "rowIi"), "icioiCol": ("counterpartArea", "colIi")}
+
+Used = tuple[str, str, tuple[str, ...]]  # a stressor, an account, and the areas that are from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +267,9 @@ def _emissions(
     flows: Flows,
     needed: Mapping[str, Sequence[str]],
     hashes: dict[str, str],
-) -> tuple[F64, F64, list[str], list[tuple[str, str, str]]]:
+) -> tuple[F64, F64, list[str], list[Used]]:
     """Emissions of industries (k,n) and of households (k,r), what must be said of them, and the
-    account of each stressor and area.
+    accounts that each stressor's areas are from.
     """
     E = np.empty((len(source.stressors), len(flows.industries)))
     F_Y = np.empty((len(source.stressors), len(flows.areas)))
@@ -278,7 +280,7 @@ def _emissions(
     notes += [f"{some(more)} counted with {area}" for area, (_, *more) in parts.items() if more]
     households = [(area, HOUSEHOLDS) for area in flows.areas]
     sectors = list(dict.fromkeys(sector for _, sector in flows.industries))
-    used: list[tuple[str, str, str]] = []
+    used: list[Used] = []
     for place, (name, stressor) in enumerate(source.stressors.items()):
         accounts = {}
         with located(f"stressor {name}"):
@@ -292,15 +294,27 @@ def _emissions(
             off = off_totals(found, sectors)
         E[place] = stressor.factor * emitted(found, flows.industries)
         F_Y[place] = stressor.factor * emitted(found, households)
-        said = notes_of(found, [*flows.industries, *households])
+        said = [*notes_of(found, [*flows.industries, *households]), *_taken_for(source, stressor)]
         notes += [f"{name}: {words}" for words in (*said, *off)]
-        used += [(name, area, one.file) for area, one in found.items()]
+        used += [(name, file, areas) for file, areas in files_of(found).items()]
     return E, F_Y, notes, used
 
 
-def _licence(source: Figaro, accounts: Sequence[tuple[str, str, str]]) -> str:
+def _taken_for(source: Figaro, stressor: Stressor) -> list[str]:
+    """Footprints whose file does not say of which gas they are, beside accounts of one."""
+    if stressor.pollutant is None:
+        return []
+    return [
+        f"{file} is taken for {stressor.pollutant}: its name tells no gas"
+        for file in stressor.accounts
+        if air_emissions.gas_of(file) is None
+        and air_emissions.holds_footprints(here(source.path / file))
+    ]
+
+
+def _licence(source: Figaro, accounts: Sequence[Used]) -> str:
     """Eurostat's, which is not that of all it publishes: footprints' emissions outside Europe."""
-    files = list(dict.fromkeys(file for _, _, file in accounts))
+    files = list(dict.fromkeys(file for _, file, _ in accounts))
     made = [file for file in files if air_emissions.holds_footprints(here(source.path / file))]
     iea = f"; of the IEA's data in {', '.join(made)}, CC BY-NC-ND 4.0" if made else ""
     return f"CC BY 4.0 (Eurostat){iea}"

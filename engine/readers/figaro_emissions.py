@@ -145,12 +145,19 @@ def emitted(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> F6
     return np.array(sums)
 
 
-def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Which areas come from which account, and which do not though it names them; the flags."""
+def files_of(found: Mapping[str, Taken]) -> dict[str, tuple[str, ...]]:
+    """The accounts that are taken, and the areas that are from each."""
     used: dict[str, list[str]] = {}
-    passed: dict[str, list[str]] = {}
     for area, one in found.items():
         used.setdefault(one.file, []).append(area)
+    return {file: tuple(areas) for file, areas in used.items()}
+
+
+def notes_of(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> list[str]:
+    """Which areas come from which account, and which do not though it names them; the flags."""
+    used = files_of(found)
+    passed: dict[str, list[str]] = {}
+    for area, one in found.items():
         for file in one.passed:
             passed.setdefault(file, []).append(area)
     notes = [f"{file} for {some(areas)}" for file, areas in used.items()]

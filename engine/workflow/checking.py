@@ -57,8 +57,9 @@ def check(config: Config) -> Iterator[str]:
         official = readers.official(config.tables, year, labels)
         yield from table_page.page(table, question, official)
         editions.setdefault(table.provenance.version, []).append(year)
-        for stressor, region, file in table.provenance.accounts:
-            accounts.setdefault((stressor, region), {}).setdefault(file, []).append(year)
+        for stressor, file, regions in table.provenance.accounts:
+            for region in regions:
+                accounts.setdefault((stressor, region), {}).setdefault(file, []).append(year)
     yield from _mixed(editions)
     yield from _changing(accounts)
     yield "consumers: " + ", ".join(_membership(consumer) for consumer in question.consumers)
