@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from engine.errors import TableError
 
-_SUMMING, GROSS = 1e-6, 0.5  # of a total: what adding up may change, and what is refused
+_SUMMING, _GROSS = 1e-6, 0.5  # of a total: what adding up may change, and what is refused
 
 
 def gap(parts: Sequence[float], total: float) -> float:
@@ -23,29 +23,29 @@ def gap(parts: Sequence[float], total: float) -> float:
     """
     numbers = [*parts, total]
     rounding = len(numbers) * 0.5 * 10.0 ** min(map(_last_digit, numbers))
-    off = math.fsum(parts) - total
+    off = sum(parts) - total
     if abs(off) <= max(rounding, _SUMMING * abs(total)):
         return 0.0
     return off / abs(total) if total else math.copysign(math.inf, off)
 
 
-def told(gaps: Mapping[str, float], what: str, *, again: str) -> list[str]:
+def told(gaps: Mapping[str, float], what: str, *, again: str = "") -> list[str]:
     """A warning of the gaps there are, the largest by its name.
 
     Args:
         gaps: by name of the total.
         what: is added up, such as "the emissions of".
-        again: the remedy if one is gross.
+        again: the remedy if one is gross; if not given, none is refused.
 
     Raises:
-        TableError: a gap is `GROSS`.
+        TableError: a gap is above `_GROSS`.
     """
     off = {name: share for name, share in gaps.items() if share}
     if not off:
         return []
     worst = max(off, key=lambda name: abs(off[name]))
     said = f"{what} {worst} {_apart(off[worst])} the account's own total"
-    if abs(off[worst]) > GROSS:
+    if again and abs(off[worst]) > _GROSS:
         raise TableError(said, remedy=again)
     more = f", and so are those of {len(off) - 1} more" if len(off) > 1 else ""
     return [f"warning: {said}{more}"]

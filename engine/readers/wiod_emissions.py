@@ -24,7 +24,7 @@ from engine.readers.wiod_flows import RENAMED, Industry
 from engine.readers.workbooks import number, text, workbook
 
 HOUSEHOLDS = "FC_HH"
-_TOTALS = ("TOT", "total")  # of industries; with households
+_TOTALS = ("TOT", "total")  # of industries; with households, which pymrio's mock does not meet
 _OUTSIDE = "Q"  # extra-territorial bodies, which no table of release 2013 has
 _OF_TOTAL = 1e-6  # how near the industries' sum must be to the account's own total
 _AGAIN = "download the accounts again, and give them as they are"
@@ -91,7 +91,7 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     of_industries: dict[Industry, float] = {}
     households: dict[str, float] = {}
     blanks, outside = 0, 0.0
-    gaps: dict[str, float] = {}
+    gaps: dict[str, list[float]] = {}
     for region, codes in needed.items():
         with located(f"{path}, {region}, year {year}"):
             values = _complete(accounts[region], codes)
@@ -105,7 +105,11 @@ def emissions(path: Path, year: int, pollutant: str, industries: Sequence[Indust
     notes += [f"{outside:.6g} {unit} of industry {_OUTSIDE} are in no table"] if outside else []
     notes += short
     with located(f"{path}, year {year}"):
-        notes += told(gaps, "the emissions of", again=_AGAIN)
+        off, with_households = (
+            {region: found[at] for region, found in gaps.items()} for at in range(len(_TOTALS))
+        )
+        notes += told(off, "the emissions of", again=_AGAIN)
+        notes += told(with_households, "with households, those of")
     hashed = sorted({file.path for file in files})
     return Emissions(
         unit=unit,
@@ -249,13 +253,12 @@ def _complete(account: Account, codes: Sequence[str]) -> dict[str, float]:
     return {code: value or 0.0 for code, value in account.items() if code not in _TOTALS}
 
 
-def _off_totals(account: Account, values: Mapping[str, float]) -> float:
-    """How far industries, or these and households, are from the account's own total of them.
+def _off_totals(account: Account, values: Mapping[str, float]) -> list[float]:
+    """How far industries, and these with households, are from the account's own totals of them.
 
     A cell that was lost from a row puts the number of another pollutant in its place.
     """
     industries = [value for code, value in values.items() if code != HOUSEHOLDS]
-    parts = {_TOTALS[0]: industries, _TOTALS[1]: [*industries, values[HOUSEHOLDS]]}
-    stated = ((parts[name], account.get(name)) for name in _TOTALS)
-    gaps = (gap(some, total) for some, total in stated if total is not None)
-    return max(gaps, key=abs, default=0.0)
+    parts = (industries, [*industries, values[HOUSEHOLDS]])
+    stated = zip(parts, map(account.get, _TOTALS), strict=True)
+    return [0.0 if total is None else gap(some, total) for some, total in stated]
