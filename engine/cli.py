@@ -511,9 +511,9 @@ def _years(text: str | None) -> list[int]:
         first, _, last = part.strip().partition("-")
         if not first.isdigit() or not (last or first).isdigit():
             raise click.BadParameter(f"{text!r} is not such as 2010-2021", param_hint="--years")
+        if int(last or first) < int(first):
+            raise click.BadParameter(f"{part!r} ends before it begins", param_hint="--years")
         found += range(int(first), int(last or first) + 1)
-    if text is not None and not found:
-        raise click.BadParameter(f"{text!r} holds no year", param_hint="--years")
     return sorted(set(found))
 
 

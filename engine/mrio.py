@@ -69,6 +69,7 @@ class Labels:
 class Provenance:
     """Where a table comes from. `synthetic` tables say so wherever they show.
 
+    `source` is what the table is called, and after it, each after "; ", what had to be assumed.
     `lacking` holds the (stressor, region) pairs that the accounts do not know and that are taken as
     emitting nothing; they stay when regions are folded. `accounts` holds (stressor, file, regions)
     where a region's emissions may come from one account or another.
@@ -81,6 +82,20 @@ class Provenance:
     files: tuple[tuple[str, str], ...] = ()  # (file name, sha256 of its bytes)
     lacking: tuple[tuple[str, str], ...] = ()
     accounts: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+
+
+def called(tables: Iterable[tuple[str, str]]) -> str:
+    """What tables are called, by their sources and versions, and then what had to be assumed.
+
+    Every year has its own; what years have in common is said once.
+    """
+    names: dict[str, None] = {}
+    assumed: dict[str, None] = {}
+    for source, version in tables:
+        name, *notes = source.split("; ")
+        names[f"{name} {version}".strip()] = None
+        assumed |= dict.fromkeys(notes)
+    return "; ".join([*names, *assumed])
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,7 +314,11 @@ def silent_in(found: Mapping[str, Sequence[Mapping[str, object]]]) -> str:
     of = {
         year: one["detail"] for year, some in found.items() for one in some if one["kind"] == SILENT
     }
-    return f"{SILENT}: {of[max(of)]}, in {max(of)}" if of else ""
+    if not of:
+        return ""
+    others = len(of) - 1
+    also = f" and {others} more year{'s' * (others > 1)}" if others else ""
+    return f"{SILENT}: {of[max(of)]}, in {max(of)}{also}"
 
 
 def _spell(label: object) -> str:

@@ -61,6 +61,7 @@ def test_all_that_shows_a_footprint_says_what_the_accounts_lack(
     run = workflow.run(of_icio, tmp_path / "run", draws=64, cluster=SERIAL)
     assert f"beware: {said}" in workflow.detect(run, of_icio.detection)
     assert said in workflow.report(run).read_text()
+    assert "of all output), in 2022 and 1 more year" in workflow.report(run).read_text()
 
 
 def test_an_account_that_has_the_rest_of_the_world_is_not_left_out(

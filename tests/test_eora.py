@@ -179,7 +179,7 @@ def changed(path: Path, change: Callable[[str], str]) -> None:
         ("labels_T.txt", lambda t: t.replace("\tNLD\t", "\tNED\t"), "regions differ"),
         ("labels_T.txt", lambda t: t.replace("Transport", "Others"), "AUS Others is there twice"),
         ("labels_T.txt", lambda t: t.replace("\t", " "), "has fewer than 4 labels"),
-        ("labels_Q.txt", lambda t: t.replace("(Gg) from", "(kt) from"), "the account has 0 rows"),
+        ("labels_Q.txt", lambda t: t.replace("(Gg) from", "(kt) from"), "the account has no rows"),
         ("labels_Q.txt", lambda t: t + t, "the account has 2 rows"),
     ],
 )

@@ -284,7 +284,7 @@ def without(name: str) -> dict[str, str]:
         (edited("satellite/unit.txt", "\tkg", ""), "is no table with a column `unit`"),
         (
             edited("satellite/F.txt", "combustion", "x"),
-            "0 rows 'CO2 - combustion.*\n.*did you mean",
+            "no rows 'CO2 - combustion.*\n.*did you mean",
         ),
         (edited("satellite/F.txt", "cement", "combustion"), "has 2 rows 'CO2 - combustion"),
         (edited("metadata.json", '"pxp"', '"ixi"'), "metadata say it is ixi, not pxp"),

@@ -247,7 +247,7 @@ def test_a_name_that_is_there_twice_is_refused(
 
 def test_an_account_or_unit_that_is_another_is_refused(folder: Path) -> None:
     for rows, said in (
-        (Rows(("Emissions (EDGAR) - 'GHG'",), "kilotonnes"), "the account has 0 rows"),
+        (Rows(("Emissions (EDGAR) - 'GHG'",), "kilotonnes"), "the account has no rows"),
         (Rows(GHG["GHG"].rows, "kilotonnes"), "is in kilotonnes CO2-equivalent"),
     ):
         with pytest.raises(TableError, match=said):

@@ -23,6 +23,7 @@ from report_world import World, ensemble, subject
 from engine.analysis import Target, target_table, verdict_table
 from engine.errors import StoreError
 from engine.kernels.changes import DetectionRule, Verdict, sigma_of_rho
+from engine.mrio import called
 from engine.report import (
     Assumption,
     Other,
@@ -252,6 +253,13 @@ def test_made_up_tables_are_called_so_everywhere_and_real_ones_nowhere(
     assert "synthetic" not in pages["real"].read_text(encoding="utf-8").lower()
     assert verdicts(pages["real"])["synthetic"] is False
     assert "Sea of Tables release 3" in real.words
+
+
+def test_what_years_have_in_common_is_said_once_in_a_caption() -> None:
+    notes = "GHG: DF_MAIN.csv; ROW taken as emitting nothing"
+    years = [(f"ICIO, {year}_SML.csv; {notes}", "2025 edition") for year in (2021, 2022)]
+    named = "ICIO, 2021_SML.csv 2025 edition; ICIO, 2022_SML.csv 2025 edition"
+    assert called(years) == f"{named}; {notes}"
 
 
 @pytest.mark.parametrize("source", ["toy", "SYNTHETIC: toy"])

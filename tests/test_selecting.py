@@ -60,7 +60,7 @@ def test_rows_are_summed_in_the_unit_asked_for_a_batch_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (Rows(("CO2 - cole",), "kg"), r"S: the account has 0 rows 'CO2 - cole'(.|\n)*'CO2 - coal'"),
+        (Rows(("CO2 - cole",), "kg"), r"account has no rows 'CO2 - cole'(.|\n)*'CO2 - coal'"),
         (Rows(("CH4",), "kg"), "S: row 'CH4' is in t, the configuration takes it for kg"),
         (Rows(("heat",), "TJ"), "S: row 'heat' is in no stated unit"),
     ],

@@ -22,6 +22,8 @@ CHOICES = {
     "weights": "give each stressor its factor, such as { CO2 = 1.0, CH4 = 28.0 }",
 }
 
+_MISSING = "is missing"
+
 
 def explained(error: ValidationError, where: str) -> ConfigError:
     """The first of pydantic's complaints, with the others counted and listed after it."""
@@ -30,11 +32,13 @@ def explained(error: ValidationError, where: str) -> ConfigError:
     for item in sorted(error.errors(), key=lambda item: item["type"] != "value_error"):
         # Branches of a union show in `loc` as class names; a reader of TOML has no use for them.
         place = ".".join(str(part) for part in item["loc"] if not _is_branch(part))
-        complaints.append((place, item["msg"].removeprefix("Value error, ")))
+        said = _MISSING if item["type"] == "missing" else item["msg"]
+        complaints.append((place, said.removeprefix("Value error, ")))
     first, message = complaints[0]
     others = "; ".join(f"{place}: {text}" for place, text in complaints[1:5] if place != first)
     key = first.rpartition(".")[2]
-    remedy = CHOICES.get(key, "correct the value")
+    missing = complaints[0][1] == _MISSING
+    remedy = CHOICES.get(key, f"add `{key}`" if missing else "correct the value")
     return ConfigError(
         message + (f" (also {others})" if others else ""),
         where=f"{where}, {first}" if first else where,

@@ -49,8 +49,9 @@ def resolved_place(text: str, config: Path, where: str) -> Path | Remote:
             where=where,
             remedy="write the path again",
         )
+    filled = re.sub(r"\$\{(\w+)\}", value, text)
     try:
-        found = place(re.sub(r"\$\{(\w+)\}", value, text))
+        found = place(filled)
     except ConfigError as error:
         raise ConfigError(
             error.what, where=f"{where}, {error.where}", remedy=error.remedy

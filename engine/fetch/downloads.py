@@ -381,7 +381,13 @@ def _of_network(error: requests.RequestException) -> tuple[str, str]:
             "do not go on by other means; ask who looks after the network",
         )
     return (
-        f"the download broke off or could not begin ({error})",
+        f"the download broke off or could not begin ({_reason(error)})",
         "see that this machine reaches the network (HTTPS_PROXY, if there is a proxy); the same "
         "command goes on with what has come",
     )
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why a connection failed, without the attempts and objects that urllib3 wraps it in."""
+    inner = getattr(error.args[0], "reason", None) if error.args else None
+    return str(error) if inner is None else str(inner).rpartition("): ")[2]

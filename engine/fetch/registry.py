@@ -250,5 +250,6 @@ def _shown(address: str) -> str:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean `{close[0]}`?" if close else f"there are {', '.join(known)}"
+    listed = f"there are {', '.join(known)}"
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`? {listed}" if close else listed

@@ -138,7 +138,7 @@ def read(source: Eora26, year: int) -> MRIO:
         published_output=columns[kept],
         provenance=Provenance(
             source="; ".join([f"Eora26, {sheets['T'].path.name}", *notes]),
-            version="not stated by the files",
+            version="",
             licence="Eora's licence: academic use with a login, commercial use by agreement",
             files=tuple((path.name, sha256(path)) for path in paths),
         ),

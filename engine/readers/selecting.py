@@ -14,6 +14,8 @@ from engine.kernels.arrays import F64
 from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.nearest import nearest
 
+_AGAIN = "download the account again"
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -93,8 +95,8 @@ def selected(stressors: Mapping[str, Rows], names: Sequence[str], units: Sequenc
         for row in asked.rows:
             if times[row] != 1:
                 raise TableError(
-                    f"{stressor}: the account has {times[row]} rows {row!r}",
-                    remedy=nearest(row, names),
+                    f"{stressor}: the account has {times[row] or 'no'} rows {row!r}",
+                    remedy=f"{_AGAIN}, or name another row" if times[row] else nearest(row, names),
                 )
             at = names.index(row)
             if units[at] != in_file:

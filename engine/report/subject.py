@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from engine.kernels.changes import DetectionRule
-from engine.mrio import silent_in
+from engine.mrio import called, silent_in
 
 SYNTHETIC = "SYNTHETIC: "
 
@@ -84,8 +84,7 @@ class Subject:
     def data(self) -> str:
         """What the tables are called, with the word SYNTHETIC first where they are made up."""
         tables = self.fact("tables").values()
-        names = dict.fromkeys(f"{table['source']} {table['version']}".strip() for table in tables)
-        listed = "; ".join(names)
+        listed = called((table["source"], table["version"]) for table in tables)
         marked = not self.synthetic or listed.startswith(SYNTHETIC)
         return listed if marked else f"{SYNTHETIC}{listed}"
 

@@ -16,6 +16,7 @@ from engine.config import Config
 from engine.errors import InputError
 from engine.kernels.changes import DetectionRule
 from engine.kernels.operating import Scatter, decided
+from engine.mrio import called
 from engine.report.figures.curves import Curve, Panel, curves
 from engine.report.files import as_csv
 from engine.report.subject import SYNTHETIC
@@ -213,9 +214,6 @@ def _curve(
 
 def _data(stage: Stage) -> str:
     """What the tables are called; the worlds themselves are made up in any case."""
-    sources = dict.fromkeys(
-        ", ".join(filter(None, (table.provenance.source, table.provenance.version)))
-        for table in stage.tables
-    )
-    named = "; ".join(sources).removeprefix(SYNTHETIC)
+    seen = (table.provenance for table in stage.tables)
+    named = called((one.source, one.version) for one in seen).removeprefix(SYNTHETIC)
     return f"{SYNTHETIC}simulated worlds around {named}"
