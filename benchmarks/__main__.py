@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         default="all",
         choices=[*SUITES, "all"],
         metavar="SUITE",
-        help=f"{', '.join(SUITES)}; all of them if none is named",
+        help=f"{', '.join(SUITES)}; all of them if none is named. `reading` generates a download "
+        "of full size of every database in benchmarks/results, one after another",
     )
     parser.add_argument("--quick", action="store_true", help="small tables, a minute")
     parser.add_argument("--output", type=Path, default=_RESULTS, help="folder of the report")

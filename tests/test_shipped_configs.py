@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,16 @@ import pytest
 from configs import SERIAL
 from engine import analysis, readers, workflow
 from engine.config import load_config
+from engine.config.schema import Tables
 from engine.draws import reference
 from engine.kernels.leontief import multipliers, per_unit_output
 from engine.prepare import prepare
 from engine.question import with_units
+from engine.readers import figaro, icio, wiod
+from engine.readers.selecting import Rows
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -30,6 +36,23 @@ def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) 
     config = load_config(path)
     assert config.title
     assert all(entry.source for entry in config.errors)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_readme_names_every_configuration(path: Path) -> None:
+    assert f"(configs/{path.name})" in (ROOT / "README.md").read_text()
+
+
+def test_every_reader_and_every_key_of_a_download_is_documented() -> None:
+    page = (ROOT / "docs" / "databases.md").read_text()
+    known = Tables.model_json_schema()["properties"]["reader"]["enum"]
+    specs = (
+        readers.Eora26, readers.Exiobase3, readers.Figaro, readers.Gloria, readers.Icio,
+        readers.Wiod, figaro.Stressor, icio.Stressor, wiod.Stressor, Rows,
+    )  # fmt: skip
+    keys = {field.name for spec in specs for field in dataclasses.fields(spec)}
+    named = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`\n]+)`", page))))
+    assert set(known) | keys <= named
 
 
 def test_the_demonstration_is_a_synthetic_story_of_two_thousand_draws() -> None:
