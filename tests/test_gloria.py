@@ -72,7 +72,7 @@ def test_a_year_of_one_product_an_industry_is_its_use_table(
     assert table.published_output is not None
     assert np.allclose(table.published_output, table.x, rtol=1e-7)
     assert table.labels.currency == "thousand USD, current basic prices"
-    assert table.provenance.version == "059"
+    assert table.provenance.version == "release 059"
 
 
 def test_industry_technology_is_the_manuals_model_b(tmp_path: Path, world: World) -> None:

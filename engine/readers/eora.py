@@ -137,7 +137,7 @@ def read(source: Eora26, year: int) -> MRIO:
         F_Y=sides.finals.of(F_Y),
         published_output=columns[kept],
         provenance=Provenance(
-            source="; ".join([f"Eora26, {sheets['T'].path.name}", *notes]),
+            source="; ".join(["Eora26", *notes]),
             version="",
             licence="Eora's licence: academic use with a login, commercial use by agreement",
             files=tuple((path.name, sha256(path)) for path in paths),

@@ -61,6 +61,10 @@ _FILE = re.compile(
 )
 _README = re.compile(r"GLORIA_ReadMe(?:_0?(\d\d)a?)?.*\.xlsx", re.IGNORECASE)
 _PARTS = ("T", "Y", "TQ", "YQ")
+_SYSTEMS = {
+    "pxp": "product by product, industry technology assumption (model B)",
+    "ixi": "industry by industry, fixed product sales structures (model D)",
+}
 _AGAIN = "download the year again, with the ReadMe of its version"
 
 
@@ -174,18 +178,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
     idle = np.asarray(V.sum(axis=1)).ravel() == 0
     unsold = _unsold(source, idle, U, Q) if source.system == "pxp" else []
     Z, Y, E, output = _symmetric(source.system, U, V, Y, Q)
-    notes = [
-        {
-            "pxp": "product by product, industry technology assumption (model B)",
-            "ixi": "industry by industry, fixed product sales structures (model D)",
-        }[source.system]
-    ]
-    if by.files:
-        notes.append(
-            f"folded while read: {len(names.regions)} regions to {len(folding.regions)}, "
-            f"{len(sides.places) // 2} industries to {len(folding.industries)} "
-            f"({', '.join(file.name for file in by.files)})"
-        )
+    notes = [_SYSTEMS[source.system], *_folded(by, names, folding)]
     if stray + more:
         notes.append(
             f"{stray + more:.6g} thousand USD left out, where neither supply nor use nor final "
@@ -209,12 +202,23 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
         F_Y=weighted(F_Y, sums),
         published_output=output,
         provenance=Provenance(
-            source="; ".join([f"GLORIA, {sheets['T'].member or sheets['T'].path.name}", *notes]),
-            version=readme.stem.removeprefix("GLORIA_ReadMe").strip("_") or version,
+            source="; ".join(["GLORIA", *notes]),
+            version=f"release {readme.stem.removeprefix('GLORIA_ReadMe').strip('_') or version}",
             licence="GLORIA's licence: free for non-commercial use, with a login",
             files=(*((path.name, sha256(path)) for path in files), *hashes(by)),
         ),
     )
+
+
+def _folded(by: Aggregation, names: _Names, folding: Folding) -> list[str]:
+    """What the maps did, where there are any."""
+    if not by.files:
+        return []
+    industries = len(names.regions) * len(names.sectors)
+    return [
+        f"folded while read: {len(names.regions)} regions to {len(folding.regions)}, {industries} "
+        f"industries to {len(folding.industries)} ({', '.join(file.name for file in by.files)})"
+    ]
 
 
 def write_region_map(folder: str | Path, apart: Sequence[str], rest: str = "World") -> Path:

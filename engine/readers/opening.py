@@ -34,29 +34,20 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
     Raises:
         TableError: it is missing, damaged, cut short or unsafe, or has no such member.
     """
-    with located(str(path)):
-        try:
-            if path.suffix.lower() == ".zip":
-                with zipfile.ZipFile(path) as archive:
-                    refuse_unsafe(archive, "")
-                    if member and member not in archive.namelist():
-                        raise TableError(
-                            f"has no file {member}", remedy="download the archive again"
-                        )
-                    with archive.open(member or _only(archive)) as stream:
-                        yield stream
-            elif path.suffix.lower() == ".gz":
-                with cast(IO[bytes], gzip.open(path, "rb")) as stream:
+    with _explained(path):
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                refuse_unsafe(archive, "")
+                if member and member not in archive.namelist():
+                    raise TableError(f"has no file {member}", remedy="download the archive again")
+                with archive.open(member or _only(archive)) as stream:
                     yield stream
-            else:
-                with path.open("rb") as stream:
-                    yield stream
-        except DAMAGED as error:
-            raise TableError(
-                f"is damaged or cut short ({error})", remedy="download the file again"
-            ) from error
-        except OSError as error:
-            raise unreadable(path, error) from error
+        elif path.suffix.lower() == ".gz":
+            with cast(IO[bytes], gzip.open(path, "rb")) as stream:
+                yield stream
+        else:
+            with path.open("rb") as stream:
+                yield stream
 
 
 def members(path: Path) -> list[str]:
@@ -65,14 +56,20 @@ def members(path: Path) -> list[str]:
     Raises:
         TableError: it is missing, damaged or unsafe.
     """
+    with _explained(path), zipfile.ZipFile(path) as archive:
+        refuse_unsafe(archive, "")
+        return [name for name in archive.namelist() if not name.endswith("/")]
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What is wrong with a file's bytes as one clear error."""
     with located(str(path)):
         try:
-            with zipfile.ZipFile(path) as archive:
-                refuse_unsafe(archive, "")
-                return [name for name in archive.namelist() if not name.endswith("/")]
+            yield
         except DAMAGED as error:
             raise TableError(
-                f"is no whole zip archive ({error})", remedy="download the file again"
+                f"is damaged or cut short ({error})", remedy="download the file again"
             ) from error
         except OSError as error:
             raise unreadable(path, error) from error
