@@ -468,9 +468,15 @@ def characterise(
 
 @main.command()
 @click.argument("database", required=False)
-@click.option("--years", help="Such as 2010-2021, or 2010,2015; where files are of years.")
-@click.option("--release", help="Edition and classification; the newest if not given.")
-@click.option("--to", type=click.Path(path_type=Path), help="Folder; DATABASE-RELEASE.")
+@click.option("--years", help="Such as 2010-2021, or 2010,2015; not needed where one file has all.")
+@click.option(
+    "--release", help="Edition and classification, as --list has them; the first if not given."
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="Folder for the files; DATABASE-RELEASE here if not given.",
+)
 @click.option("--list", "listed", is_flag=True, help="Every database, release and licence.")
 @click.option("--accept-licence", is_flag=True, help="The licence has been read; do not ask.")
 @_speaks_plainly

@@ -75,8 +75,8 @@ def _claim(folder: Path, release: str) -> None:
         raise FetchError(
             f"holds {whose}, and {release} is wanted",
             where=str(folder),
-            remedy="give each release a folder of its own with --to: their files may have the same "
-            "names",
+            remedy="give each release a folder of its own with --to, for their files may have the "
+            f"same names; or, if no file of {whose} has come, delete {RELEASE} there",
         )
 
 
