@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -107,6 +108,18 @@ def test_every_mistake_is_named(tmp_path: Path, old: str, new: str, message: str
 
 PURCHASES = '[purchases.acme]\nfile = "acme.csv"\nhome = ["R0"]\n'
 INDICATOR = '[indicators.GHG]\nunit = "kt"\nweights = { S0 = 1.0 }\nsource = "assumption"\n'
+
+
+def test_what_is_missing_or_misspelt_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="seed: is missing") as caught:
+        load(tmp_path, re.sub("(?m)^seed.*\n", "", SMALL))
+    assert "reproducible" in caught.value.remedy
+    with pytest.raises(ConfigError, match="title: is missing") as caught:
+        load(tmp_path, re.sub("(?m)^title.*\n", "", SMALL))
+    assert caught.value.remedy == "add `title`"
+    with pytest.raises(ConfigError, match=r"tables\.reader") as caught:
+        load(tmp_path, SMALL.replace('reader = "toy"', 'reader = "exiobase"'))
+    assert caught.value.remedy == "did you mean `exiobase3`?"
 
 
 def test_every_name_has_one_meaning(tmp_path: Path) -> None:

@@ -85,6 +85,14 @@ def test_eora26_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert SILENT not in told
 
 
+def test_a_year_that_is_missing_is_told_before_any_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Eora26_2014_bp.zip").write_bytes(b"damaged")
+    with pytest.raises(TableError, match="holds no Eora26 of 2015"):
+        list(workflow.check(loaded("eora26", "[2014, 2015]", tmp_path, monkeypatch)))
+
+
 def test_gloria_is_folded_by_a_map_from_its_readme_and_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

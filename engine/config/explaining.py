@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
+
 from pydantic import ValidationError
 
 from engine.config import schema
@@ -27,23 +30,32 @@ _MISSING = "is missing"
 
 def explained(error: ValidationError, where: str) -> ConfigError:
     """The first of pydantic's complaints, with the others counted and listed after it."""
-    complaints = []
+    near = ""
+    complaints: list[tuple[str, str]] = []
     # Of a union's branches, the one that understood the value best speaks first.
     for item in sorted(error.errors(), key=lambda item: item["type"] != "value_error"):
         # Branches of a union show in `loc` as class names; a reader of TOML has no use for them.
         place = ".".join(str(part) for part in item["loc"] if not _is_branch(part))
         said = _MISSING if item["type"] == "missing" else item["msg"]
+        if not complaints and item["type"] == "literal_error":
+            near = _nearest(str(item["input"]), item["ctx"]["expected"])
         complaints.append((place, said.removeprefix("Value error, ")))
     first, message = complaints[0]
     others = "; ".join(f"{place}: {text}" for place, text in complaints[1:5] if place != first)
     key = first.rpartition(".")[2]
-    missing = complaints[0][1] == _MISSING
-    remedy = CHOICES.get(key, f"add `{key}`" if missing else "correct the value")
+    default = f"add `{key}`" if message == _MISSING else near or "correct the value"
+    remedy = CHOICES.get(key, default)
     return ConfigError(
         message + (f" (also {others})" if others else ""),
         where=f"{where}, {first}" if first else where,
         remedy="use a key that exists" if "unknown key" in message else remedy,
     )
+
+
+def _nearest(given: str, expected: str) -> str:
+    """The choice that a word is most like, as a remedy; none where none is alike."""
+    close = get_close_matches(given.lower(), re.findall(r"'([^']+)'", expected), n=1, cutoff=0.5)
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def _is_branch(part: object) -> bool:

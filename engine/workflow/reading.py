@@ -12,22 +12,32 @@ class Reader:
     """Reads tables and refuses years that do not belong together."""
 
     def __init__(self, config: Config) -> None:
-        self._tables = config.tables
+        self._tables, self._years = config.tables, config.sampling.years
         self._first: tuple[int, Labels] | None = None
         self.synthetic = False  # whether a table read so far is
         self.silent = ""  # regions of the last one without emissions, in words
 
     def read(self, year: int) -> MRIO:
+        self._refuse_missing()
         return self._held(readers.read(self._tables, year))
 
     def read_both(self, year: int) -> tuple[MRIO, MRIO | None]:
         """The table, and the full one where it is folded and that fits into memory."""
+        self._refuse_missing()
         full = None
         if isinstance(self._tables, Aggregated):
             full = readers.full(self._tables, year)
         if full is None or not isinstance(self._tables, Aggregated):
             return self.read(year), None
         return self._held(readers.aggregated(full, self._tables.by)), full
+
+    def _refuse_missing(self) -> None:
+        """Before the first table is read, which may take minutes: are there all the others?"""
+        if self._first is None:
+            there = readers.years(self._tables)
+            for year in self._years:
+                if year not in there:
+                    readers.read(self._tables, year)  # which says so in its own words
 
     def _held(self, table: MRIO) -> MRIO:
         self.synthetic |= table.provenance.synthetic
