@@ -40,6 +40,7 @@ from engine.errors import InputError
 from engine.mrio import MRIO
 from engine.question import Question
 from engine.readers import Eora26, Exiobase3, Figaro, Gloria, Icio, Source, Wiod
+from engine.readers.fetched import MADE_UP
 from engine.readers.figaro import Stressor
 from engine.readers.icio import Stressor as OfIcio
 from engine.readers.selecting import Rows
@@ -167,6 +168,15 @@ DOWNLOADS: Mapping[str, Download] = {
     "eora26, zip": Download(_eora("zip"), unnamed=("_bp_",), names=("labels_",)),
     "gloria": Download(_gloria, unnamed=(".csv",), names=("ReadMe",)),
 }
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_a_folder_may_say_that_it_is_made_up(name: str, tmp_path: Path) -> None:
+    download = DOWNLOADS[name]
+    source = download.write(tmp_path)
+    assert not readers.read(source, download.year).provenance.synthetic
+    (tmp_path / MADE_UP).touch()
+    assert readers.read(source, download.year).provenance.synthetic
 
 
 # --- a file, its text, and its cells ------------------------------------------------------------

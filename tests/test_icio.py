@@ -165,7 +165,7 @@ def test_the_earlier_account_is_read_by_its_own_codes(folder: Path, world: World
         folder / "IO_GHG_2021.csv", {2018: old, 2017: world}, form="teco2", measure="PROD_CO2",
         rest="ROW",
     )  # fmt: skip
-    stressor = Stressor("IO_GHG_2021.csv", "kt", factor=1e-3, file_unit="TONNE")
+    stressor = Stressor("IO_GHG_2021.csv", "kt", "PROD_CO2", 1e-3, "TONNE")
     table = readers.read(Icio(folder, {"CO2": stressor}), 2018)
     assert np.allclose(table.E[0], old.emissions * 1e3, rtol=1e-8)
     assert np.allclose(table.F_Y[0], old.households * 1e3, rtol=1e-8)
@@ -181,7 +181,7 @@ def test_an_account_with_units_and_no_powers_of_ten_is_refused(folder: Path) -> 
     account = folder / "IO_GHG_2021.csv"
     downloads.write_account(account, {2018: old}, form="teco2", measure="PROD_CO2", rest="ROW")
     changed(account, lambda text: re.sub(r"\|(PowerCode Code|6)\n", r"\n", text))
-    stressor = Stressor(account.name, "kt", factor=1e-3, file_unit="TONNE")
+    stressor = Stressor(account.name, "kt", "PROD_CO2", 1e-3, "TONNE")
     with pytest.raises(TableError, match="has no column PowerCode Code"):
         readers.read(Icio(folder, {"CO2": stressor}), 2018)
 
@@ -364,7 +364,6 @@ def test_an_archive_in_an_archive_is_read(tmp_path: Path, extended: World) -> No
     assert readers.years(Icio(outer.parent, GHG)) == (2018,)
     assert table.sha256 == plain.sha256
     assert (outer.name, sha256(outer)) in table.provenance.files
-    assert "ICIO-2016-2020-extended.zip, 2018.zip" in table.provenance.source
 
 
 def test_a_damaged_archive_in_an_archive_is_named_by_both(tmp_path: Path, extended: World) -> None:
@@ -449,9 +448,9 @@ def test_specs_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no stressors"):
         Icio(tmp_path, {})
     with pytest.raises(ConfigError, match="no factor from 'T_CO2E' to 'Mt'"):
-        Stressor("a", "Mt", file_unit="T_CO2E")
+        Stressor("a", "Mt", "PROD_GHG", file_unit="T_CO2E")
     with pytest.raises(ConfigError, match="the factor is 0"):
-        Stressor("a", "kt", factor=0.0)
+        Stressor("a", "kt", "PROD_GHG", factor=0.0)
     for code, factor in (("T_CO2E", 1e-3), ("TONNE", 1.0)):
         with pytest.raises(ConfigError, match=f"does not make Mt CO2-eq of {code}"):
-            Stressor("a", "Mt CO2-eq", factor=factor, file_unit=code)
+            Stressor("a", "Mt CO2-eq", "PROD_GHG", factor, code)

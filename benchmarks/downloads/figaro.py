@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.downloads.worlds import World, followed, world
 from engine.readers.air_emissions import AREAS as RENAMED
-from engine.readers.figaro import MADE_UP
+from engine.readers.fetched import MADE_UP
 from engine.readers.figaro_flows import FINAL_USES, VALUE_ADDED
 
 _AREAS = (

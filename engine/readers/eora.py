@@ -31,7 +31,7 @@ from pydantic import ConfigDict
 from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns
 from engine.readers.nameless import Sheet, Size, numbers
@@ -140,6 +140,7 @@ def read(source: Eora26, year: int) -> MRIO:
             source="; ".join(["Eora26", *notes]),
             version="",
             licence="Eora's licence: academic use with a login, commercial use by agreement",
+            synthetic=made_up(source.path),
             files=tuple((path.name, sha256(path)) for path in paths),
         ),
     )

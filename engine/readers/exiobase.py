@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ from engine.readers.exiobase_accounts import (
     square,
 )
 from engine.readers.exiobase_release import AGAIN, Folder, Release, release
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located
 from engine.readers.labelled import Name
 from engine.readers.selecting import Rows, refuse_none, units_of
@@ -158,8 +158,11 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
         E=E,
         F_Y=F_Y,
         published_output=output,
-        provenance=_provenance(
-            core, source.system, flows, used, str(metadata.get("version") or "not stated")
+        provenance=replace(
+            _provenance(
+                core, source.system, flows, used, str(metadata.get("version") or "not stated")
+            ),
+            synthetic=made_up(source.path),
         ),
     )
 

@@ -20,6 +20,7 @@ from engine.readers.files import sha256, unreadable
 from engine.stores import nearby, objects
 from engine.stores.places import Place, Remote
 
+MADE_UP = "SYNTHETIC"  # a file of this name says that what lies beside it is
 _HASH = "sha256.txt"
 _READ = ("time", "atime")  # when a file was last read: of sftp and others, and no other version
 _REMEDIES = {
@@ -62,6 +63,15 @@ def listed(folder: Place) -> list[str]:
         return sorted(file.name for file in folder.iterdir())
     except OSError as error:
         raise unreadable(folder, error) from error
+
+
+def made_up(folder: Place) -> bool:
+    """Whether a file `SYNTHETIC` in a folder says that what lies there is.
+
+    Raises:
+        TableError: it cannot be listed.
+    """
+    return MADE_UP in listed(folder)
 
 
 def all_below(folder: Remote) -> list[str]:

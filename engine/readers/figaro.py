@@ -28,7 +28,7 @@ from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import air_emissions, figaro_official, flat, labelled
 from engine.readers.air_emissions import HOUSEHOLDS
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.figaro_emissions import emitted, files_of, notes_of, off_totals, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
 from engine.readers.files import located, sha256
@@ -36,8 +36,6 @@ from engine.readers.labelled import Layout
 from engine.readers.masses import refuse_wrong_prefix
 from engine.readers.official import Official
 from engine.stores.places import Remote
-
-MADE_UP = "SYNTHETIC"  # a file of this name in a folder says that its tables are
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _FILE = re.compile(
@@ -174,7 +172,7 @@ def read(source: Figaro, year: int) -> MRIO:
             source="; ".join([f"FIGARO, {_SYSTEMS[source.system]}", *notes]),
             version=edition,
             licence=_licence(source, accounts),
-            synthetic=MADE_UP in listed(source.path),
+            synthetic=made_up(source.path),
             files=tuple(hashes.items()),
             accounts=tuple(accounts),
         ),

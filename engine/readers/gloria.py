@@ -43,7 +43,7 @@ from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of, weighted
 from engine.readers.aggregation import Fold as Folding
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns, add_rows
 from engine.readers.nameless import Sheet, Size, numbers
@@ -205,6 +205,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             source="; ".join(["GLORIA", *notes]),
             version=f"release {readme.stem.removeprefix('GLORIA_ReadMe').strip('_') or version}",
             licence="GLORIA's licence: free for non-commercial use, with a login",
+            synthetic=made_up(source.path),
             files=(*((path.name, sha256(path)) for path in files), *hashes(by)),
         ),
     )

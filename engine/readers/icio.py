@@ -32,7 +32,7 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import icio_flows, oecd_emissions
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.icio_flows import Flows
 from engine.readers.masses import refuse_wrong_prefix
@@ -85,7 +85,7 @@ class Stressor:
 
     account: str
     unit: str
-    measure: str = "PROD_CO2"
+    measure: str
     factor: float | None = None
     file_unit: str | None = None
     households: str | None = None
@@ -191,9 +191,10 @@ def read(source: Icio, year: int) -> MRIO:
         F_Y=F_Y,
         published_output=flows.output,
         provenance=Provenance(
-            source="; ".join([f"OECD ICIO, {file}", *flows.notes, *notes]),
+            source="; ".join(["OECD ICIO", *flows.notes, *notes]),
             version=edition or "edition not recognised",
             licence=_LICENCES.get(edition, "OECD Terms and Conditions"),
+            synthetic=made_up(source.path),
             files=tuple(hashes.items()),
             lacking=tuple(
                 (name, area) for name, one in source.stressors.items() for area in one.without

@@ -150,8 +150,11 @@ def matched(
         )
     for area in without:
         if area not in areas or ours[area] in known:
-            fault = "in the account" if area in areas else "not in the table"
-            raise TableError(f"{area} of `without` is {fault}", remedy=nearest(area, areas))
+            there = area in areas
+            raise TableError(
+                f"{area} of `without` is {'in the account' if there else 'not in the table'}",
+                remedy="delete it from `without`" if there else nearest(area, areas),
+            )
     spelt = _spelling(account, flows)
     code = _households(account, households)
     E, F_Y = np.zeros(len(flows.industries)), np.zeros(len(flows.areas))

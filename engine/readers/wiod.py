@@ -25,7 +25,7 @@ from pydantic import ConfigDict
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
-from engine.readers.fetched import here, listed
+from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.opening import members
 from engine.readers.selecting import conversion
@@ -50,7 +50,7 @@ class Stressor:
         accounts: the download in the folder: `AIR_may12.zip` or the folder unpacked from it,
             `CO2 emissions.xlsx` or the archive in which it comes.
         unit: the unit of the stressor, such as "kt".
-        pollutant: as the accounts call it.
+        pollutant: as the accounts call it; empty: as the stressor is called.
         factor: `unit` per `file_unit`; must be given, be it 1, where the two differ.
         file_unit: the unit of the accounts, kt of CO2 and t of all else; empty: the same as `unit`.
     """
@@ -59,7 +59,7 @@ class Stressor:
 
     accounts: str
     unit: str
-    pollutant: str = "CO2"
+    pollutant: str = ""
     factor: float | None = None
     file_unit: str = ""
 
@@ -137,6 +137,7 @@ def read(source: Wiod, year: int) -> MRIO:
             source="; ".join(["WIOD", *notes]),
             version=f"release {source.release}",
             licence="CC BY 4.0",
+            synthetic=made_up(source.path),
             files=tuple(hashes.items()),
         ),
     )
@@ -200,23 +201,26 @@ def _emissions(
     for place, (name, stressor) in enumerate(source.stressors.items()):
         with located(f"stressor {name}"):
             path = here(source.path / stressor.accounts)
-            found = emissions(path, year, stressor.pollutant, flows.industries)
-            _refuse_unit(stressor, found)
+            pollutant = stressor.pollutant or name
+            found = emissions(path, year, pollutant, flows.industries)
+            _refuse_unit(stressor, pollutant, found)
         E[place] = [found.industries[industry] for industry in flows.industries]
         F_Y[place] = [found.households[region] for region in flows.regions]
         factor = conversion(stressor.unit, stressor.file_unit, stressor.factor)
         E[place] *= factor
         F_Y[place] *= factor
         hashes |= dict(found.files)
-        notes += [f"{name}: {words}" for words in (stressor.accounts, *found.notes)]
+        notes += [
+            f"{name}: {words}" for words in (f"{pollutant} of {stressor.accounts}", *found.notes)
+        ]
     return E, F_Y, notes
 
 
-def _refuse_unit(stressor: Stressor, found: Emissions) -> None:
+def _refuse_unit(stressor: Stressor, pollutant: str, found: Emissions) -> None:
     in_file = stressor.file_unit or stressor.unit
     if in_file != found.unit:
         raise TableError(
-            f"{stressor.pollutant} is in {found.unit}, the stressor takes it for {in_file}",
+            f"{pollutant} is in {found.unit}, the stressor takes it for {in_file}",
             where=stressor.accounts,
             remedy="state the accounts' unit as file_unit, and the factor from it to unit",
         )

@@ -171,7 +171,7 @@ def _of_sheets(
     """
     if pollutant != "CO2":
         raise TableError(
-            f"holds CO2, not {pollutant}", where=file.name, remedy='ask for pollutant = "CO2"'
+            f"holds CO2, not {pollutant}", where=file.name, remedy='state pollutant = "CO2"'
         )
     accounts: dict[str, Account] = {}
     short: list[str] = []
