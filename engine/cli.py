@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 import signal
 import sys
 import time
@@ -514,12 +515,13 @@ def _years(text: str | None) -> list[int]:
     """Years as ranges or a list; none where none are given."""
     found: list[int] = []
     for part in [] if text is None else text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
+        match = re.fullmatch(r"([0-9]{4})(?:-([0-9]{4}))?", part.strip())
+        if match is None:
             raise click.BadParameter(f"{text!r} is not such as 2010-2021", param_hint="--years")
-        if int(last or first) < int(first):
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
             raise click.BadParameter(f"{part!r} ends before it begins", param_hint="--years")
-        found += range(int(first), int(last or first) + 1)
+        found += range(first, last + 1)
     return sorted(set(found))
 
 

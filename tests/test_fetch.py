@@ -414,6 +414,36 @@ def test_two_downloads_of_one_file_do_not_mix(publisher: Publisher, tmp_path: Pa
         fetched(publisher, tmp_path)
 
 
+def test_a_file_put_there_by_hand_must_be_the_releases(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives of several releases have the same names; a repository tells them apart."""
+    path, there = tmp_path / NAME, [Wanted(NAME, f"doi:10.5072/X/{NAME}")]
+    monkeypatch.setattr(
+        pooch.downloaders, "doi_to_url", lambda doi, **keys: f"{publisher.url}/dataset"
+    )
+    path.write_bytes(BODY)
+    with pytest.raises(FetchError, match=f"its sha256 is {SHA256}, published 1111"):
+        fetched(publisher, tmp_path, sha256="1" * 64)
+    for body, robots, words in (
+        (BODY, False, "there, md5 as published"),
+        (BODY[:-1], False, ""),
+        (BODY, True, "there, its sha256 trusted from now on, since its publisher cannot be asked"),
+    ):
+        downloads._repository.cache_clear()
+        path.write_bytes(body)
+        (tmp_path / sums.NAME).unlink(missing_ok=True)
+        publisher.robots = robots
+        if words:
+            assert list(fetch(there, tmp_path, "made 1")) == [f"{NAME}: {words}"]
+            assert sums.read(tmp_path) == {NAME: SHA256}
+        else:
+            with pytest.raises(FetchError, match="is not the file of this release: its md5 is"):
+                list(fetch(there, tmp_path, "made 1"))
+            assert sums.read(tmp_path) == {}
+    downloads._repository.cache_clear()
+
+
 def test_damaged_checksums_are_refused(publisher: Publisher, tmp_path: Path) -> None:
     (tmp_path / sums.NAME).write_bytes(b"\xff")
     with pytest.raises(FetchError, match="cannot be read"):
@@ -563,6 +593,8 @@ def test_the_command_lists_and_refuses(tmp_path: Path) -> None:
         (["closed", "--years", "2019"], "needs a registration"),
         (["made"], "say which with --years; it has 2019-2021"),
         (["made", "--years", "2021-2019"], "ends before it begins"),
+        (["made", "--years", "2021-"], "is not such as 2010-2021"),
+        (["made", "--years", "²"], "is not such as 2010-2021"),
         (["oecd"], "there are "),
         (["made", "--years", "20x"], "is not such as 2010-2021"),
     ]:

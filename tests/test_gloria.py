@@ -144,16 +144,21 @@ def test_folding_while_reading_is_folding_afterwards(folder: Path, maps: Aggrega
     assert readers.full(Aggregated(full, maps), 2020) is None
 
 
-@pytest.mark.parametrize("form", ["zip", "folder", "flat"])
+@pytest.mark.parametrize("form", ["zip", "folder", "flat", "deep"])
 def test_every_way_of_keeping_a_year_holds_the_same(
     folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
     world: World,
-    form: Literal["zip", "folder", "flat"],
+    form: Literal["zip", "folder", "flat", "deep"],
 ) -> None:
     other = tmp_path_factory.mktemp("other")
     downloads.write_readme(other, REGIONS, SECTORS)
-    downloads.write_year(other, 2020, world, form=form)
+    downloads.write_year(other, 2020, world, form="folder" if form == "deep" else form)
+    if form == "deep":  # as some keep a folder for each kind of prices
+        for kind in ("T", "Y"):
+            file = file_of(other, kind)
+            (deeper := file.parent / "Basic prices").mkdir(exist_ok=True)
+            file.rename(deeper / file.name)
     one, two = readers.read(Gloria(folder, GHG), 2020), readers.read(Gloria(other, GHG), 2020)
     assert one.labels == two.labels
     for name in ("Z", "Y", "E", "F_Y", "published_output"):

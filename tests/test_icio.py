@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -379,6 +381,19 @@ def test_a_damaged_archive_in_an_archive_is_named_by_both(tmp_path: Path, extend
         archive.writestr("older.zip", whole)
     with pytest.raises(TableError, match=r"holds the archive older\.zip, whose name is of no year"):
         readers.years(Icio(tmp_path, GHG))
+
+
+def test_no_room_to_unpack_an_inner_archive_is_no_damage(
+    tmp_path: Path, extended: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    nested(tmp_path, extended)
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(TableError, match=r"cannot be unpacked \(No space left") as caught:
+        readers.read(Icio(tmp_path, GHG), 2018)
+    assert "TMPDIR" in caught.value.remedy
 
 
 def test_a_folder_without_tables_says_what_they_are_called(tmp_path: Path) -> None:

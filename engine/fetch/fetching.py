@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pooch
+
 from engine.errors import FetchError
 from engine.fetch import sums
 from engine.fetch.downloads import Progress, download, refuse_another_file, resolved
 from engine.fetch.registry import Wanted
 from engine.readers.files import sha256
 
+_TRUSTED = "there, its sha256 trusted from now on"
 RELEASE = "RELEASE"  # the file that says whose a folder is
 
 
@@ -24,7 +27,8 @@ def fetch(
     """Download what is not there yet; yields what was done with each file.
 
     A file that is there is compared with its checksum in `SHA256SUMS`. One that is there and has
-    none, as after a download by hand, is entered. Files of several releases may have the same
+    none, as after a download by hand, is compared with the published one if there is any, and
+    entered. Files of several releases may have the same
     names, so that a folder belongs to the first whose files are fetched to it.
 
     Args:
@@ -47,7 +51,7 @@ def fetch(
         path, first = folder / file.name, sums.read(folder).get(file.name)
         if path.exists():
             found = sha256(path)
-            done = _there(file, path, first, found)
+            done = _by_hand(file, path) if first is None else _there(file, path, first, found)
         else:
             address = resolved(file.url, file.sha256, file.name)
             download(address, file.name, folder, progress)
@@ -90,11 +94,32 @@ def _came(checksum: str | None, first: str | None, found: str) -> str:
     )
 
 
-def _there(file: Wanted, path: Path, first: str | None, found: str) -> str:
-    """What is said of a file that was there."""
-    if first is None:
-        refuse_another_file(path, file.name, str(path))
-    if first is not None and first != found:
+def _by_hand(file: Wanted, path: Path) -> str:
+    """What is said of a file that was put there; it must be the release's, where that can be told.
+
+    Files of several releases may have the same names, so that a repository is asked first.
+    """
+    refuse_another_file(path, file.name, str(path))
+    try:
+        checksum = resolved(file.url, file.sha256, file.name).checksum
+    except FetchError:
+        return f"{_TRUSTED}, since its publisher cannot be asked"
+    if checksum is None:
+        return _TRUSTED
+    kind, _, known = checksum.partition(":")
+    found = pooch.file_hash(str(path), kind)
+    if found != known:
+        raise FetchError(
+            f"is not the file of this release: its {kind} is {found}, published {known}",
+            where=str(path),
+            remedy="take it away, and run the same command; or name the release it is of",
+        )
+    return f"there, {kind} as published"
+
+
+def _there(file: Wanted, path: Path, first: str, found: str) -> str:
+    """What is said of a file that came before."""
+    if first != found:
         raise FetchError(
             f"has changed since it came: its sha256 was {first} and is {found}",
             where=str(path),
@@ -103,4 +128,4 @@ def _there(file: Wanted, path: Path, first: str | None, found: str) -> str:
         )
     if file.sha256 and file.sha256 != found:
         return f"there; its sha256 {found} is not the known one, {file.sha256}"
-    return "there, unchanged" if first else "there, its sha256 trusted from now on"
+    return "there, unchanged"

@@ -48,7 +48,7 @@ from engine.kernels.arrays import F64
 from engine.kernels.leontief import required_output
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import labelled
-from engine.readers.fetched import all_below, here
+from engine.readers.fetched import below, here
 from engine.readers.files import located, read_bytes, sha256
 from engine.readers.labelled import Layout
 from engine.readers.manifest import (
@@ -155,7 +155,7 @@ def _years(source: Arrays, manifest: Manifest) -> dict[int, int]:
     before, after = files.file.split("{year}")
     name = re.compile(f"{re.escape(before)}([0-9]{{4}}){re.escape(after)}")
     if isinstance(source.root, Remote):
-        names = all_below(source.root)
+        names = below(source.root)
     else:
         found = source.root.glob(f"{glob.escape(before)}[0-9][0-9][0-9][0-9]{glob.escape(after)}")
         names = [file.relative_to(source.root).as_posix() for file in found]

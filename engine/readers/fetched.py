@@ -74,14 +74,20 @@ def made_up(folder: Place) -> bool:
     return MADE_UP in listed(folder)
 
 
-def all_below(folder: Remote) -> list[str]:
-    """Names, from `folder` on, of every object below it.
+def below(folder: Place) -> list[str]:
+    """Names, from `folder` on, of every file below it, however deep.
 
     Raises:
         TableError: it cannot be listed.
     """
-    with _explained(folder):
-        return [path.removeprefix(f"{folder.path}/") for path in objects.below(folder)]
+    if isinstance(folder, Remote):
+        with _explained(folder):
+            return [path.removeprefix(f"{folder.path}/") for path in objects.below(folder)]
+    try:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 @contextmanager

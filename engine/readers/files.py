@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from engine.errors import TableError
 
-BOMB_SIZE = 256 * 2**20  # bytes a member may expand to, however small its compressed form
+BOMB_SIZE = 2**30  # bytes a member may expand to, however small: sparse accounts shrink to little
 BOMB_RATIO = 100  # and the expansion allowed above that; tables reach about 20
 
 
@@ -66,10 +66,16 @@ def located(where: str) -> Iterator[None]:
         raise TableError(error.what, where=place, remedy=error.remedy) from error
 
 
-def refuse_unsafe(archive: zipfile.ZipFile, where: str) -> None:
+def refuse_unsafe(
+    archive: zipfile.ZipFile, where: str, wanted: Collection[str] | None = None
+) -> None:
     """Refuse an archive that no publisher makes, from its directory alone; nothing is unpacked.
 
     Python reads at most a member's declared size, so bounding that bounds what reading can cost.
+
+    Args:
+        wanted: the members that will be read, whose size counts; all of them if not given. Others
+            may be what they like: sheets of zeros shrink to nothing.
 
     Raises:
         TableError: a name leaves its folder, a name appears twice, a member is encrypted, or it
@@ -85,7 +91,7 @@ def refuse_unsafe(archive: zipfile.ZipFile, where: str) -> None:
             fault = "appears twice"
         elif member.flag_bits & 0x1:
             fault = "is encrypted"
-        elif member.file_size > max(BOMB_SIZE, BOMB_RATIO * member.compress_size):
+        elif (wanted is None or name in wanted) and _is_bomb(member):
             fault = f"would expand from {member.compress_size} to {member.file_size} bytes"
         if fault:
             raise TableError(
@@ -94,3 +100,7 @@ def refuse_unsafe(archive: zipfile.ZipFile, where: str) -> None:
                 remedy="fetch the archive again from its publisher; do not use this one",
             )
         seen.add(name)
+
+
+def _is_bomb(member: zipfile.ZipInfo) -> bool:
+    return member.file_size > max(BOMB_SIZE, BOMB_RATIO * member.compress_size)

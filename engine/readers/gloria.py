@@ -43,7 +43,7 @@ from engine.kernels.arrays import F64, I64, Bool
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of, weighted
 from engine.readers.aggregation import Fold as Folding
-from engine.readers.fetched import here, listed, made_up
+from engine.readers.fetched import below, here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.folding import Columns, add_rows
 from engine.readers.nameless import Sheet, Size, numbers
@@ -427,8 +427,9 @@ def _sheets(folder: Place, year: int) -> tuple[dict[str, Sheet], str]:
             for member in members(path):
                 add(PurePosixPath(member).name, Sheet(path, member))
         elif match and int(match[3]) == year:
-            for inner in listed(place):
-                add(inner, Sheet(here(place / inner)))
+            for inner in below(place):  # some keep a folder for each kind of prices
+                if _FILE.fullmatch(file := PurePosixPath(inner).name):
+                    add(file, Sheet(here(place / inner)))
         elif _FILE.fullmatch(name):
             add(name, Sheet(here(place)))
     if missing := [kind for kind in _PARTS if kind not in found]:

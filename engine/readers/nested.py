@@ -7,11 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from engine.errors import TableError
 from engine.readers.opening import opened
 
 _AT_ONCE = 2**20
+
+
+def _copy(stream: IO[bytes], copy: Path) -> None:
+    try:
+        with copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, _AT_ONCE)
+    except OSError as error:
+        raise TableError(
+            f"cannot be unpacked ({error.strerror or error})",
+            where=str(copy.parent),
+            remedy="free disk space there, or name another folder with TMPDIR",
+        ) from error
 
 
 @contextmanager
@@ -30,8 +43,8 @@ def unpacked(archive: Path, inner: str) -> Iterator[Path]:
     """
     with TemporaryDirectory(prefix="footfall-") as folder:
         copy = Path(folder, PurePosixPath(inner).name)
-        with opened(archive, inner) as stream, copy.open("wb") as file:
-            shutil.copyfileobj(stream, file, _AT_ONCE)
+        with opened(archive, inner) as stream:
+            _copy(stream, copy)
         try:
             yield copy
         except TableError as error:

@@ -37,10 +37,11 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
     with _explained(path):
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
-                refuse_unsafe(archive, "")
                 if member and member not in archive.namelist():
                     raise TableError(f"has no file {member}", remedy="download the archive again")
-                with archive.open(member or _only(archive)) as stream:
+                name = member or _only(archive)
+                refuse_unsafe(archive, "", [name])
+                with archive.open(name) as stream:
                     yield stream
         elif path.suffix.lower() == ".gz":
             with cast(IO[bytes], gzip.open(path, "rb")) as stream:
@@ -57,7 +58,7 @@ def members(path: Path) -> list[str]:
         TableError: it is missing, damaged or unsafe.
     """
     with _explained(path), zipfile.ZipFile(path) as archive:
-        refuse_unsafe(archive, "")
+        refuse_unsafe(archive, "", wanted=[])
         return [name for name in archive.namelist() if not name.endswith("/")]
 
 
