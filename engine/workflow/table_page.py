@@ -155,8 +155,8 @@ def _beside(
         )
     elif far:
         yield (
-            f"    warning: more than {LARGE:.0%} apart: {' '.join(far)}; are tables "
-            "and footprints of one edition?"
+            f"    warning: more than {LARGE:.0%} apart: {' '.join(far)}; a few per cent in single "
+            "areas occur, many areas mean that tables and footprints are of different editions"
         )
 
 
