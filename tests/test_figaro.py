@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ import pytest
 
 import engine
 from benchmarks.downloads import figaro as downloads
-from benchmarks.downloads.worlds import World
+from benchmarks.downloads.worlds import World, folded
 from engine import readers
 from engine.errors import ConfigError, TableError
 from engine.kernels.leontief import output
@@ -114,7 +113,10 @@ def test_published_footprints_are_those_of_the_table(folder: Path, world: World)
     A = table.Z / output(table.Z, table.Y)
     multipliers = table.E[0] / table.x @ np.linalg.inv(np.eye(20) - A)
     expected = multipliers @ table.Y + table.F_Y[0]
-    published = air_emissions.published(folder / "ghg.tsv.gz", 2020, "THS_T", AREAS, INDUSTRIES)
+    published, summed = air_emissions.published(
+        folder / "ghg.tsv.gz", 2020, "THS_T", AREAS, INDUSTRIES
+    )
+    assert not summed
     assert [published[area] for area in AREAS] == pytest.approx(list(expected), rel=1e-12)
 
 
@@ -207,23 +209,61 @@ def test_an_area_merged_is_taken_whole_from_one_account_or_not_at_all(
         readers.read(part, 2020)
 
 
-def folded(world: World, area: str, other: str) -> World:
-    """The economy in which one area is a part of another."""
-    kept = [name for name in world.areas if name != area]
-    onto = np.zeros((len(kept), len(world.areas)))
-    for at, name in enumerate(world.areas):
-        onto[kept.index(other if name == area else name), at] = 1
-    industries = np.kron(onto, np.eye(len(world.sectors)))
-    uses = np.kron(onto, np.eye(world.Y.shape[1] // len(world.areas)))
-    return replace(
-        world,
-        areas=tuple(kept),
-        Z=industries @ world.Z @ industries.T,
-        Y=industries @ world.Y @ uses.T,
-        added=world.added @ industries.T,
-        emissions=industries @ world.emissions,
-        households=onto @ world.households,
-    )
+def test_what_an_account_does_not_know_is_in_its_rest_of_the_world_and_nowhere_else(
+    folder: Path, world: World
+) -> None:
+    """AT of the tables is within WRL_REST of the account: with GR it would emit nothing."""
+    downloads.write_footprints(folder / "fewer.tsv", {2020: folded(world, "AT", "FIGW1")})
+    fewer = {"GHG": Stressor(("fewer.tsv",), "kt")}
+    with pytest.raises(TableError, match="no account has all of GR: AT A01, AT C10T12") as caught:
+        readers.read(Figaro(folder, fewer, merge={"AT": "GR"}), 2020)
+    assert 'under [tables.merge] AT = "FIGW1"' in caught.value.remedy
+    table = readers.read(Figaro(folder, fewer, merge={"AT": "GR", "FIGW1": "GR"}), 2020)
+    assert table.E.sum() == pytest.approx(world.emissions.sum(), rel=1e-12)
+    whole = readers.read(Figaro(folder, GHG, merge={"AT": "GR"}), 2020)
+    assert whole.E[0, :5] == pytest.approx(world.emissions[:5] + world.emissions[5:10])
+
+
+def test_a_merged_area_that_an_account_names_without_values_is_not_lost(
+    folder: Path, world: World
+) -> None:
+    text = gzip.decompress((folder / "ghg.tsv.gz").read_bytes()).decode()
+    blank = re.sub(r"(?m)^(A,AT,\w+,.*\t).*$", r"\1: ", text)
+    (folder / "blank.tsv").write_text(blank)
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, ["GR"])
+    stressor = Stressor(("aea.tsv", "blank.tsv"), "kt", pollutant="GHG")
+    for other in ("GR", "FIGW1"):
+        with pytest.raises(TableError, match=f"no account has all of {other}: AT A01"):
+            readers.read(Figaro(folder, {"GHG": stressor}, merge={"AT": other}), 2020)
+
+
+def test_the_remedy_names_all_areas_that_no_account_knows(folder: Path, world: World) -> None:
+    fewer = folded(folded(world, "AT", "FIGW1"), "NL", "FIGW1")
+    downloads.write_footprints(folder / "fewer.tsv", {2020: fewer})
+    with pytest.raises(TableError, match=r"no account has all of AT: .* nor of NL") as caught:
+        readers.read(Figaro(folder, {"GHG": Stressor(("fewer.tsv",), "kt")}), 2020)
+    assert 'under [tables.merge] AT = "FIGW1", NL = "FIGW1"' in caught.value.remedy
+    downloads.write_accounts(folder / "aea.tsv", {2020: world}, ["GR"])
+    stressor = Stressor(("aea.tsv",), "kt", pollutant="GHG")
+    with pytest.raises(TableError) as caught:
+        readers.read(Figaro(folder, {"GHG": stressor}), 2020)
+    assert "merge" not in caught.value.remedy
+
+
+def test_lines_for_a_later_edition_leave_an_earlier_one_as_it_is(
+    folder: Path, world: World
+) -> None:
+    downloads.write_table(folder, 2020, folded(world, "AT", "FIGW1"))
+    downloads.write_footprints(folder / "ghg.tsv.gz", {2020: folded(world, "AT", "FIGW1")})
+    plain, lines = Figaro(folder, GHG), Figaro(folder, GHG, merge={"AT": "FIGW1"})
+    one, two = readers.read(plain, 2020), readers.read(lines, 2020)
+    for name in ("Z", "Y", "E", "F_Y", "published_output"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
+    assert "; AT not apart in the tables: in their FIGW1 already" in two.provenance.source
+    assert readers.official(plain, 2020, one.labels) == readers.official(lines, 2020, two.labels)
+    for merge in ({"AT": "GR"}, {"EL": "FIGW1"}, {"AUT": "FIGW1"}):
+        with pytest.raises(TableError, match=r"has no area '.*' to merge"):
+            readers.read(Figaro(folder, GHG, merge=merge), 2020)
 
 
 def test_a_country_that_the_table_does_not_know_is_in_its_rest_of_the_world(
@@ -301,6 +341,22 @@ def test_editions_are_not_mixed(folder: Path, world: World, other: str) -> None:
     downloads.write_table(folder, 2019, world, edition=other)
     with pytest.raises(TableError, match="are of different editions"):
         readers.years(Figaro(folder, GHG))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".zip"])
+def test_a_flat_file_of_products_has_columns_of_its_own(
+    tmp_path: Path, world: World, suffix: Literal[".csv", ".zip"]
+) -> None:
+    path = downloads.write_table(
+        tmp_path, 2020, world, layout="flat", system="prod-by-prod", suffix=suffix
+    )
+    downloads.write_footprints(tmp_path / "ghg.tsv.gz", {2020: world})
+    table = readers.read(Figaro(tmp_path, GHG, "pxp"), 2020)
+    assert table.labels.sectors == INDUSTRIES
+    assert np.array_equal(table.Z, world.Z)
+    if suffix == ".csv":
+        head = "iciopRow,iciopCol,refArea,rowPp,counterpartArea,colPp,obsValue\n"
+        assert path.read_text().startswith(head)
 
 
 FLAT = "flatfile_eu-ic-io_ind-by-ind_25ed_2020.csv"

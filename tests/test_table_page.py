@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.downloads import figaro as downloads
+from benchmarks.downloads import worlds
 from benchmarks.downloads.worlds import World
 from engine import readers
 from engine.errors import TableError
@@ -116,6 +117,26 @@ def test_merged_areas_are_held_against_the_sum_of_their_footprints(
     assert official.footprints["FIGW1"] == pytest.approx((whole[0] + whole[3]) / 1e3, rel=1e-9)
     assert sum(official.footprints.values()) == pytest.approx(whole.sum() / 1e3, rel=1e-9)
     assert "3 of 3 regions, in percent" in told  # aggregation moves footprints
+
+
+def test_what_was_published_within_the_rest_of_the_world_is_held_against_nothing(
+    source: Figaro, world: World
+) -> None:
+    fewer = downloads.write_footprints(
+        source.path / "fewer.tsv",  # type: ignore[operator]
+        {2020: worlds.folded(world, "AT", "FIGW1")},
+    )
+    stressor = replace(source.stressors["GHG"], footprints=fewer.name)
+    into = {
+        other: replace(source, stressors={"GHG": stressor}, merge={"AT": other})
+        for other in ("GR", "FIGW1")
+    }
+    labels = readers.read(into["GR"], 2020).labels
+    assert set(readers.official(into["GR"], 2020, labels)[0].footprints) == {"NL"}
+    (one,) = readers.official(into["FIGW1"], 2020, labels)
+    assert set(one.footprints) == {"GR", "NL", "FIGW1"}
+    assert not one.folded
+    assert "all 3 agree" in page(into["FIGW1"])
 
 
 def folded(source: Figaro, folder: Path, **maps: str) -> tuple[Official, ...]:

@@ -1,7 +1,8 @@
 """FIGARO's tables and Eurostat's emission accounts, SYNTHETIC, in the layouts of the downloads.
 
-`python -m benchmarks.downloads.figaro FOLDER` writes a small one: all areas with six industries,
-2019 to 2022, and `env_ac_ghgfp`.
+`python -m benchmarks.downloads.figaro FOLDER` writes a small one of the 2026 edition: all its areas
+with six industries, 2019 to 2022, and `env_ac_ghgfp` of 46 areas, which has the others in its rest
+of the world.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Literal, TextIO
 
 import numpy as np
 
-from benchmarks.downloads.worlds import World, followed, world
+from benchmarks.downloads.worlds import World, folded, followed, world
 from engine.readers.air_emissions import AREAS as RENAMED
+from engine.readers.air_emissions import REST
 from engine.readers.fetched import MADE_UP
 from engine.readers.figaro_flows import FINAL_USES, VALUE_ADDED
 
@@ -27,6 +29,7 @@ _AREAS = (
     "LU LV MT MX NL NO PL PT RO RU SA SE SI SK TR US ZA "
 )
 AREAS = tuple(_AREAS.split())
+NEWER = ("AL", "ME", "MK", "RS")  # areas of the tables from the 2026 edition on
 _INDUSTRIES = (
     "A01 A02 A03 B C10T12 C13T15 C16 C17 C18 C19 C20 C21 C22 C23 C24 C25 C26 C27 C28 C29 C30 "
     "C31_32 C33 D35 E36 E37T39 F G45 G46 G47 H49 H50 H51 H52 H53 I J58 J59_60 J61 J62_63 K64 "
@@ -90,7 +93,8 @@ def _matrix(world: World, prefix: str) -> Iterator[str]:
 
 def _flat(world: World, prefix: str) -> Iterator[str]:
     rows, columns, values = _names(world, prefix)
-    yield "icioiRow,icioiCol,refArea,rowIi,counterpartArea,colIi,obsValue"
+    kind, end = ("p", "Pp") if prefix else ("i", "Ii")
+    yield f"icio{kind}Row,icio{kind}Col,refArea,row{end},counterpartArea,col{end},obsValue"
     for name, row in zip(rows, values, strict=True):
         area, _, industry = name.partition("_")
         for column, value in zip(columns, row, strict=True):
@@ -219,13 +223,16 @@ def main(folder: Path) -> None:
     """A small download of four years, one after the other, in a folder that says it is made up."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MADE_UP).write_text("The tables and accounts in this folder are made up.\n")
-    worlds = {2019: economy(2019, industries=("A01", "C10T12", "C24", "D35", "H49", "Q86"))}
+    industries = ("A01", "C10T12", "C24", "D35", "H49", "Q86")
+    worlds = {2019: economy(2019, sorted((*AREAS, *NEWER)), industries)}
     for year, growth in ((2020, -0.04), (2021, 0.05), (2022, 0.02)):
         worlds[year] = followed(
             worlds[year - 1], seed=year, decimals=3, growth=growth, cleaner=0.03
         )
     for year, one in worlds.items():
-        write_table(folder, year, one)
+        write_table(folder, year, one, edition="26ed")
+        for area in NEWER:
+            worlds[year] = folded(worlds[year], area, REST)
     write_footprints(folder / "env_ac_ghgfp.tsv.gz", worlds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -100,6 +100,25 @@ def followed(before: World, *, seed: int, decimals: int, growth: float, cleaner:
         _added(rng, x - Z.sum(axis=0), len(before.added), decimals),
         np.round(before.emissions * less, 3),
         np.round(before.households * rng.lognormal(-cleaner, 0.02, len(before.areas)), 3),
+    )
+
+
+def folded(world: World, area: str, other: str) -> World:
+    """The economy in which one area is a part of another."""
+    kept = [name for name in world.areas if name != area]
+    onto = np.zeros((len(kept), len(world.areas)))
+    for at, name in enumerate(world.areas):
+        onto[kept.index(other if name == area else name), at] = 1
+    industries = np.kron(onto, np.eye(len(world.sectors)))
+    uses = np.kron(onto, np.eye(world.Y.shape[1] // len(world.areas)))
+    return replace(
+        world,
+        areas=tuple(kept),
+        Z=industries @ world.Z @ industries.T,
+        Y=industries @ world.Y @ uses.T,
+        added=world.added @ industries.T,
+        emissions=industries @ world.emissions,
+        households=onto @ world.households,
     )
 
 

@@ -51,7 +51,12 @@ def not_apart(areas: Collection[str], known: Collection[str]) -> list[str]:
     """
     if REST not in known:
         return []
-    return sorted(area for area in known if _COUNTRY.fullmatch(area) and area not in areas)
+    return sorted(area for area in known if is_country(area) and area not in areas)
+
+
+def is_country(area: str) -> bool:
+    """Whether a code is a country's in FIGARO's spelling, which has GR for EL."""
+    return bool(_COUNTRY.fullmatch(area)) and area not in AREAS
 
 
 def gas_of(file: str) -> str | None:
@@ -97,12 +102,14 @@ def published(
     areas: Collection[str],
     industries: Collection[str],
     merge: Mapping[str, str] | None = None,
-) -> dict[str, float]:
-    """The published footprints of areas: over all origins and industries, with households.
+) -> tuple[dict[str, float], bool]:
+    """The published footprints of areas: over all origins and industries, with households; and
+    whether some of them are sums of several areas.
 
     An area is left out where one of its values is missing. With `merge`, what is an area's counts
     for the other one; what is that of a country that is none of the areas, for the rest of the
-    world's.
+    world's. An area that the dataset has in its rest of the world cannot be counted with another
+    one: both are left out.
 
     Raises:
         TableError: the dataset holds no footprints, or no such unit or year.
@@ -122,11 +129,16 @@ def published(
     for (origin, destination, industry), value in found.items():
         if origin in known and destination in known and industry in wanted:
             totals.setdefault(moved.get(destination, destination), []).append(value.number)
-    return {
+    rest, named = moved.get(REST, REST), {destination for _, destination, _ in found}
+    for area, other in (merge or {}).items():
+        if area not in named and other != rest:
+            totals |= {other: [None], rest: [None]}
+    sums = {
         area: math.fsum(value for value in values if value is not None)
         for area, values in totals.items()
         if None not in values
     }
+    return sums, not named.isdisjoint(moved)
 
 
 def _named(

@@ -4,7 +4,8 @@ One folder holds the years, of one edition, in either of the published layouts, 
 
 - a matrix, `matrix_eu-ic-io_ind-by-ind_25ed_2020.csv`: rows AREA_INDUSTRY and six of value added
   and taxes (`W2_D1`, ...), columns AREA_INDUSTRY and AREA_P3_S13, P3_S14, P3_S15, P51G, P5M;
-- a flat file, `flatfile_eu-ic-io_ind-by-ind_25ed_2020.zip`: a row a cell.
+- a flat file, `flatfile_eu-ic-io_ind-by-ind_25ed_2020.zip`: a row a cell; how the columns of that
+  of products are called rests on one public program.
 
 Areas and industries are read from the names, so that editions of 46 and of 50 areas are read
 alike. The layouts are those of several public programs that read them; neither was tried on a
@@ -27,7 +28,7 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import air_emissions, figaro_official, flat, labelled
-from engine.readers.air_emissions import HOUSEHOLDS
+from engine.readers.air_emissions import HOUSEHOLDS, REST
 from engine.readers.fetched import here, listed, made_up
 from engine.readers.figaro_emissions import emitted, files_of, notes_of, off_totals, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
@@ -44,8 +45,10 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _SYSTEMS = {"ixi": "ind-by-ind", "pxp": "prod-by-prod"}
-_COLUMNS = ("icioiRow", "icioiCol", "refArea", "rowIi", "counterpartArea", "colIi", "obsValue")
-_PARTS = {"icioiRow": ("refArea", "rowIi"), "icioiCol": ("counterpartArea", "colIi")}
+_COLUMNS = {  # of flat files
+    "ixi": ("icioiRow", "icioiCol", "refArea", "rowIi", "counterpartArea", "colIi", "obsValue"),
+    "pxp": ("iciopRow", "iciopCol", "refArea", "rowPp", "counterpartArea", "colPp", "obsValue"),
+}
 
 Used = tuple[str, str, tuple[str, ...]]  # a stressor, an account, and the areas that are from it
 
@@ -102,7 +105,8 @@ class Figaro:
         stressors: the accounts of each stressor, by name.
         system: industry by industry, or product by product.
         merge: areas that are counted with another one, such as AL with FIGW1, where the accounts
-            know fewer areas than the tables.
+            know fewer areas than the tables. A country that a table does not know apart is in its
+            FIGW1 already.
     """
 
     __pydantic_config__ = _STRICT
@@ -147,13 +151,17 @@ def read(source: Figaro, year: int) -> MRIO:
         )
     name, layout, edition = files[year]
     path = here(source.path / name)
-    flows = _flows(path, layout)
+    flows = _flows(path, layout, source.system)
     needed = _producing(flows)
+    already = _in_the_rest(source.merge, flows.areas)
+    merge = {area: other for area, other in source.merge.items() if area not in already}
     with located(str(path)):
-        flows = merged(flows, source.merge)
+        flows = merged(flows, merge)
     flows.Z.setflags(write=False)  # so that it need not be copied
     hashes = {name: sha256(path)}
-    E, F_Y, notes, accounts = _emissions(source, year, flows, needed, hashes)
+    E, F_Y, notes, accounts = _emissions(source, year, flows, merge, needed, hashes)
+    if already:
+        notes.append(f"{some(already)} not apart in the tables: in their {REST} already")
     return MRIO(
         year=year,
         labels=Labels(
@@ -241,12 +249,24 @@ def _files(source: Figaro) -> dict[int, tuple[str, str, str]]:
     return found
 
 
-def _flows(path: Path, layout: str) -> Flows:
+def _in_the_rest(merge: Mapping[str, str], areas: Sequence[str]) -> list[str]:
+    """Countries to count with the rest of the world, of which a table does so itself."""
+    return [
+        area
+        for area, other in merge.items()
+        if other == REST and REST in areas
+        if area not in areas and air_emissions.is_country(area)
+    ]
+
+
+def _flows(path: Path, layout: str, system: str) -> Flows:
     """The monetary part, from either layout; the numbers by AREA_INDUSTRY are let go."""
     if layout == "matrix":
         cells = labelled.read(path, Layout())
     else:
-        cells = flat.read(path, _COLUMNS, row="icioiRow", column="icioiCol", parts=_PARTS)
+        row, column, seller, sold, buyer, bought, _ = _COLUMNS[system]
+        parts = {row: (seller, sold), column: (buyer, bought)}
+        cells = flat.read(path, _COLUMNS[system], row=row, column=column, parts=parts)
     with located(str(path)):
         return flows_of(cells)
 
@@ -263,6 +283,7 @@ def _emissions(
     source: Figaro,
     year: int,
     flows: Flows,
+    merge: Mapping[str, str],
     needed: Mapping[str, Sequence[str]],
     hashes: dict[str, str],
 ) -> tuple[F64, F64, list[str], list[Used]]:
@@ -273,7 +294,7 @@ def _emissions(
     F_Y = np.empty((len(source.stressors), len(flows.areas)))
     notes = ["products bear the emissions of their industries"] if source.system == "pxp" else []
     parts = {area: [area] for area in flows.areas}
-    for area, other in source.merge.items():
+    for area, other in merge.items():
         parts[other].append(area)
     notes += [f"{some(more)} counted with {area}" for area, (_, *more) in parts.items() if more]
     households = [(area, HOUSEHOLDS) for area in flows.areas]

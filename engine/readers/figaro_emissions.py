@@ -93,8 +93,8 @@ def taken(
 ) -> dict[str, Taken]:
     """By area, the first account that has it whole, with all that is merged into it.
 
-    A merged area that the account does not know apart is taken to be in the account's own numbers
-    of the area it is merged into, as a country is in those of the rest of the world. A country that
+    A country that an account does not name is in the account's rest of the world, if it has one,
+    and in no other area: merged into another one, it must be in the account itself. A country that
     the table does not know apart is counted with its rest of the world.
 
     Args:
@@ -111,16 +111,16 @@ def taken(
     passed: dict[str, list[str]] = {area: [] for area in parts}
     for file, account in accounts.items():
         named = {area for area, _ in account}
-        known = {area for (area, _), value in account.items() if value.number is not None}
         apart = not_apart([area for some in parts.values() for area in some], named)
         for area, (_, *merged) in parts.items():
             if area in found:
                 continue
-            areas = [area, *(other for other in merged if other in known)]
-            more = apart if REST in parts[area] else []
+            in_rest = REST in parts[area] and REST in named
+            areas = [area, *(other for other in merged if other in named or not in_rest)]
+            more = apart if in_rest else []
             one = Taken(file, account, areas, more, passed[area])
             if lacks := one.lacks(needed):
-                lacking.setdefault(area, lacks)
+                lacking[area] = min(lacking.get(area, lacks), lacks, key=len)
                 passed[area] += [file] if area in named else []
             else:
                 found[area] = one
@@ -130,10 +130,22 @@ def taken(
             f"no account has all of {unmet[0]}: {some(lacking[unmet[0]])} missing or confidential"
             + (f"; nor of {some(unmet[1:])}" if unmet[1:] else ""),
             where=f"{', '.join(accounts)}, year {year}",
-            remedy="add an account that has them (env_ac_ghgfp has most areas), or count areas "
-            f'that it does not know apart with another: [tables.merge] {unmet[0]} = "FIGW1"',
+            remedy="add an account that has them (env_ac_ghgfp has most areas)"
+            + _or_merge([part for area in unmet for part in parts[area]], accounts),
         )
     return {area: found[area] for area in parts}
+
+
+def _or_merge(areas: Sequence[str], accounts: Mapping[str, Account]) -> str:
+    """The lines that count areas with the rest of the world, which are in that of the accounts."""
+    named = {area for account in accounts.values() for area, _ in account}
+    if REST not in named or not (unknown := [area for area in areas if area not in named]):
+        return ""
+    lines = ", ".join(f'{area} = "{REST}"' for area in unknown)
+    return (
+        ", or count areas that no account knows apart with the rest of the world, which has them "
+        f"there: under [tables.merge] {lines}"
+    )
 
 
 def emitted(found: Mapping[str, Taken], wanted: Sequence[tuple[str, str]]) -> F64:

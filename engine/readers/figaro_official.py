@@ -43,7 +43,7 @@ def footprints(
         with located(f"stressor {stressor}"):
             if not air_emissions.holds_footprints(path):
                 continue
-            found = air_emissions.published(path, year, unit, areas, labels.sectors, merge)
+            found, folded = air_emissions.published(path, year, unit, areas, labels.sectors, merge)
         known = {area: value * factor for area, value in found.items()}
-        return Official(stressor, file, known, folded=bool(merge)) if known else None
+        return Official(stressor, file, known, folded=folded) if known else None
     return None
