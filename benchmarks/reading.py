@@ -37,7 +37,6 @@ from engine.readers.selecting import Rows
 from engine.readers.wiod import Stressor as Account
 
 YEAR = 2020
-_NEWER = ("AL", "ME", "MK", "RS")  # stand for the four areas that newer editions have
 _SMALL = 3  # areas of a quick look
 
 
@@ -59,11 +58,11 @@ def _figaro_46(folder: Path, most: int | None) -> Figaro:
 
 
 def _figaro_50(folder: Path, most: int | None) -> Figaro:
-    return _figaro(folder, (*figaro.AREAS, *_NEWER)[:most], "26ed", "matrix", ".csv")
+    return _figaro(folder, (*figaro.AREAS, *figaro.NEWER)[:most], "26ed", "matrix", ".csv")
 
 
 def _figaro_flat(folder: Path, most: int | None) -> Figaro:
-    return _figaro(folder, (*figaro.AREAS, *_NEWER)[:most], "26ed", "flat", ".zip")
+    return _figaro(folder, (*figaro.AREAS, *figaro.NEWER)[:most], "26ed", "flat", ".zip")
 
 
 def _figaro(folder: Path, areas: Any, edition: str, layout: Any, suffix: Any) -> Figaro:

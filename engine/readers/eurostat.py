@@ -214,7 +214,10 @@ class _Sdmx:
 
 
 def _no_year(year: int, others: Collection[str]) -> TableError:
-    return TableError(f"holds no {year}", remedy=nearest(str(year), sorted(others)))
+    held = f"{min(others)} to {max(others)}" if others else "no year"
+    return TableError(
+        f"holds no {year}", remedy=f"it holds {held}: ask for fewer years, or download it again"
+    )
 
 
 def _value(text: str, flags: str, line: int) -> Value:
