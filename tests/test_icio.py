@@ -284,6 +284,18 @@ def test_a_table_that_is_not_whole_is_refused(
     assert TABLE in caught.value.where
 
 
+def test_a_table_whose_numbers_lost_their_points_is_refused(folder: Path) -> None:
+    """A known corruption of `2020_SML.csv`; the row of output is as it was."""
+    readers.read(Icio(folder, GHG), 2018)
+    lines = [line.split(",") for line in (folder / TABLE).read_text().splitlines()]
+    body = [[name, *(cell.replace(".", "") for cell in cells)] for name, *cells in lines[1:-1]]
+    text = "\n".join(map(",".join, [lines[0], *body, lines[-1]])) + "\n"
+    (folder / TABLE).write_text(text)
+    with pytest.raises(TableError, match=r"does not balance: the row of .* output is st") as caught:
+        readers.read(Icio(folder, GHG), 2018)
+    assert TABLE in caught.value.where
+
+
 def test_a_blank_cell_is_refused_not_zero(folder: Path) -> None:
     lines = (folder / TABLE).read_text().splitlines()
     cells = lines[3].split(",")

@@ -32,6 +32,7 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import icio_flows, oecd_emissions
+from engine.readers.balance import refuse_unbalanced
 from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.icio_flows import Flows
@@ -172,6 +173,13 @@ def read(source: Icio, year: int) -> MRIO:
     path = here(source.path / file.name)
     with located(f"{path}, year {year}"):
         flows = file.flows(path, keep_split=source.split == "kept")
+        refuse_unbalanced(
+            flows.Z.sum(axis=1) + flows.Y.sum(axis=1),
+            flows.output,
+            flows.industries,
+            "its output is stated as",
+            icio_flows.AGAIN,
+        )
     hashes = {file.name: sha256(path)}
     E, F_Y, notes = _emissions(source, year, flows, hashes)
     edition = next((name for code, name in _EDITIONS.items() if code in flows.codes), "")
