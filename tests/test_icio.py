@@ -222,6 +222,23 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
         folded = Aggregated(Icio(folder, {"GHG": stressor}), Aggregation(folder / "map.csv"))
         (found,) = (one for one in findings(readers.read(folded, 2018)) if one.kind == SILENT)
         assert found.detail == "GHG: ROW, before it was folded with others"
+
+
+def test_an_area_without_account_that_sells_nothing_is_no_finding(
+    folder: Path, world: World
+) -> None:
+    busy = np.arange(20) < 16
+    idle = replace(world, Z=world.Z * busy * busy[:, None], Y=world.Y * busy[:, None])
+    left = idle.Z.sum(axis=1) + idle.Y.sum(axis=1) - idle.Z.sum(axis=0)
+    idle = replace(idle, added=np.stack([0.1 * left, 0.9 * left]))
+    downloads.write_table(folder, 2018, idle)
+    changed(
+        folder / "DF_MAIN.csv",
+        lambda text: "".join(li + "\n" for li in text.splitlines() if ",WXD," not in li),
+    )
+    table = readers.read(Icio(folder, {"GHG": replace(GHG["GHG"], without=("ROW",))}), 2018)
+    assert table.provenance.lacking == (("GHG", "ROW"),)
+    assert all(one.kind != SILENT for one in findings(table))
     for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
         stressor = replace(GHG["GHG"], without=("ROW", area))
         with pytest.raises(TableError, match=f"{area} of `without` is {said}"):
