@@ -286,7 +286,8 @@ def silent(table: MRIO) -> Finding | None:
     """Regions whose industries produce and emit none of a stressor, None where there are none.
 
     An account that lacks a region makes the footprints of all who buy from it too small, which no
-    draw can tell: whatever shows a footprint shows this.
+    draw can tell: whatever shows a footprint shows this. A region that is lacking and sells nothing
+    does no harm.
     """
     regions = table.labels.regions
     place = {region: at for at, region in enumerate(regions)}
@@ -302,8 +303,9 @@ def silent(table: MRIO) -> Finding | None:
             share = output[found].sum() / output.sum()
             names = " ".join(regions[at] for at in found[:_NAMED])
             told.append(f"{stressor}: {names}{more} ({share:.2%} of all output)")
+    idle = {region for region, made in zip(regions, output, strict=True) if made <= 0}
     for stressor, region in table.provenance.lacking:
-        if (stressor, region) not in seen:
+        if (stressor, region) not in seen and region not in idle:
             seen.add((stressor, region))
             told.append(f"{stressor}: {region}, before it was folded with others")
     return Finding(SILENT, len(seen), "; ".join(told)) if told else None

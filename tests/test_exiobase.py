@@ -237,6 +237,30 @@ def test_what_is_not_selected_may_be_empty(tmp_path: Path) -> None:
     check_is_the_release(read(zipped(tmp_path, content), 2015))
 
 
+@pytest.mark.parametrize("flows", ["Z", "A"])
+def test_blanks_of_an_industry_without_output_are_zero_and_told(tmp_path: Path, flows: str) -> None:
+    """As in release 3.10: its emissions are in no footprint. Those of all others are refused."""
+    idle = np.arange(4) != 3
+    world = replace(WORLD, Z=Z * idle * idle[:, None], Y=Y * idle[:, None])
+    whole = {name: "".join(b) for name, b in downloads.contents(
+        world, flows=flows, extensions={"satellite": SATELLITE}, uses=USES)}  # fmt: skip
+    name = "satellite/F.txt"
+    lines = whole[name].splitlines()
+    blank = [line.rpartition("\t")[0] + "\t" for line in lines[3:]]
+    content = {**whole, name: "\n".join([*lines[:3], *blank]) + "\n"}
+    one, two = (read(zipped(tmp_path / at, c), 2015) for at, c in (("a", whole), ("b", content)))
+    assert np.array_equal(two.E, one.E * idle)
+    assert np.array_equal(two.Z, one.Z)
+    said = "satellite is blank for 1 industry without output, taken as zero"
+    assert said in two.provenance.source
+    assert "blank" not in one.provenance.source
+    with pytest.raises(TableError, match=r"CO2 - combustion - air, WA Steel\) holds no number"):
+        read(zipped(tmp_path / "c", {**content, "Y.txt": release()["Y.txt"]}), 2015)
+    active = {**release(), name: content[name]}
+    with pytest.raises(TableError, match=r"CO2 - combustion - air, WA Steel\) holds no number"):
+        read(zipped(tmp_path / "d", active), 2015)
+
+
 def edited(name: str, old: str, new: str, flows: str = "Z") -> dict[str, str]:
     content = release(flows)
     assert old in content[name]
@@ -413,7 +437,7 @@ def test_the_shipped_configuration_reads_a_download(
     names = [row for chosen in config.tables.stressors.values() for row in chosen.rows]
     satellite = downloads.satellite(world, len(names))
     renamed = Extension(dict.fromkeys(names, "kg"), satellite.F, satellite.F_Y)
-    downloads.write_table(tmp_path, 2010, world, extensions={"satellite": renamed})
+    downloads.write_table(tmp_path, 2010, world, extensions={"air_emissions": renamed})
     table = read(config.tables, 2010)
     np.testing.assert_allclose(table.E[0], 1e-6 * satellite.F.sum(axis=0), rtol=1e-14)
 

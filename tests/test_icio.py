@@ -222,6 +222,23 @@ def test_an_area_without_account_is_refused_or_named(folder: Path) -> None:
         folded = Aggregated(Icio(folder, {"GHG": stressor}), Aggregation(folder / "map.csv"))
         (found,) = (one for one in findings(readers.read(folded, 2018)) if one.kind == SILENT)
         assert found.detail == "GHG: ROW, before it was folded with others"
+
+
+def test_an_area_without_account_that_sells_nothing_is_no_finding(
+    folder: Path, world: World
+) -> None:
+    busy = np.arange(20) < 16
+    idle = replace(world, Z=world.Z * busy * busy[:, None], Y=world.Y * busy[:, None])
+    left = idle.Z.sum(axis=1) + idle.Y.sum(axis=1) - idle.Z.sum(axis=0)
+    idle = replace(idle, added=np.stack([0.1 * left, 0.9 * left]))
+    downloads.write_table(folder, 2018, idle)
+    changed(
+        folder / "DF_MAIN.csv",
+        lambda text: "".join(li + "\n" for li in text.splitlines() if ",WXD," not in li),
+    )
+    table = readers.read(Icio(folder, {"GHG": replace(GHG["GHG"], without=("ROW",))}), 2018)
+    assert table.provenance.lacking == (("GHG", "ROW"),)
+    assert all(one.kind != SILENT for one in findings(table))
     for area, said in (("NLD", "in the account"), ("RWO", "not in the table")):
         stressor = replace(GHG["GHG"], without=("ROW", area))
         with pytest.raises(TableError, match=f"{area} of `without` is {said}"):
@@ -284,6 +301,18 @@ def test_a_table_that_is_not_whole_is_refused(
     assert TABLE in caught.value.where
 
 
+def test_a_table_whose_numbers_lost_their_points_is_refused(folder: Path) -> None:
+    """A known corruption of `2020_SML.csv`; the row of output is as it was."""
+    readers.read(Icio(folder, GHG), 2018)
+    lines = [line.split(",") for line in (folder / TABLE).read_text().splitlines()]
+    body = [[name, *(cell.replace(".", "") for cell in cells)] for name, *cells in lines[1:-1]]
+    text = "\n".join(map(",".join, [lines[0], *body, lines[-1]])) + "\n"
+    (folder / TABLE).write_text(text)
+    with pytest.raises(TableError, match=r"does not balance: the row of .* output is st") as caught:
+        readers.read(Icio(folder, GHG), 2018)
+    assert TABLE in caught.value.where
+
+
 def test_a_blank_cell_is_refused_not_zero(folder: Path) -> None:
     lines = (folder / TABLE).read_text().splitlines()
     cells = lines[3].split(",")
@@ -331,6 +360,45 @@ def test_the_unit_of_an_account_must_be_the_one_stated(folder: Path, world: Worl
         readers.read(Icio(folder, {"GHG": stressor}), 2018)
     table = readers.read(Icio(folder, {"GHG": replace(stressor, factor=None)}), 2018)
     assert np.allclose(table.E[0], world.emissions * 1e6, rtol=1e-8)
+
+
+def test_an_account_without_units_is_taken_for_the_unit_stated(tmp_path: Path) -> None:
+    old = downloads.economy(2018, AREAS, ("01T02", "29", "35"))
+    downloads.write_table(tmp_path, 2018, old, edition="2021")
+    account = tmp_path / "IO_GHG_2021.csv"
+    downloads.write_account(account, {2018: old}, form="teco2", measure="PROD_CO2", rest="ROW")
+    changed(account, lambda text: re.sub(r"\|(Unit Code\|PowerCode Code|TONNE\|6)\n", r"\n", text))
+    own = Stressor(account.name, "kt", "PROD_CO2")
+    table = readers.read(Icio(tmp_path, {"CO2": own}), 2018)
+    assert np.allclose(table.E[0], old.emissions, rtol=1e-8)
+    assert "PROD_CO2 in no stated unit, taken for kt" in table.provenance.source
+    stated = replace(own, file_unit="Mt", factor=1e3)
+    table = readers.read(Icio(tmp_path, {"CO2": stated}), 2018)
+    assert np.allclose(table.E[0], old.emissions * 1e3, rtol=1e-8)
+    assert "PROD_CO2 in no stated unit, taken for Mt" in table.provenance.source
+    with pytest.raises(TableError, match=r"in no stated unit, taken for kt, .* factor is 1000"):
+        readers.read(Icio(tmp_path, {"CO2": replace(own, factor=1e3)}), 2018)
+    with pytest.raises(ConfigError, match="Mt"):
+        replace(own, file_unit="Mt", factor=1.0)
+
+
+def test_the_account_by_scope_has_the_rest_of_the_world_and_no_consumers(
+    tmp_path: Path, world: World
+) -> None:
+    downloads.write_table(tmp_path, 2018, world)
+    downloads.write_account(tmp_path / "DF_SCOPE.csv", {2018: world}, form="scope")
+    stressor = Stressor("DF_SCOPE.csv", "Mt CO2-eq", "S1", 1e-6, "T_CO2E")
+    with pytest.raises(TableError, match="has 0 of the codes HH"):
+        readers.read(Icio(tmp_path, {"GHG": stressor}), 2018)
+    stressor = replace(stressor, households="none")
+    table = readers.read(Icio(tmp_path, {"GHG": stressor}), 2018)
+    assert np.allclose(table.E[0], world.emissions, rtol=1e-8)
+    assert not table.F_Y.any()
+    assert "no direct emissions of final consumers, taken as zero" in table.provenance.source
+    assert all(one.kind != SILENT for one in findings(table))
+    changed(tmp_path / "DF_SCOPE.csv", lambda text: text.replace(",UNIT_MULT,", ",MULT,", 1))
+    with pytest.raises(TableError, match="has no column UNIT_MULT"):
+        readers.read(Icio(tmp_path, {"GHG": stressor}), 2018)
 
 
 def test_per_head_values_beside_the_totals_are_not_taken(folder: Path, world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,7 +17,9 @@ from engine.mrio import MRIO
 from engine.question import Consumer, Indicator, Question
 from engine.readers import Aggregated, Aggregation
 from engine.readers.figaro import Figaro, Stressor
-from engine.readers.official import TRAPS, Official, added_up
+from engine.readers.icio import Icio
+from engine.readers.icio import Stressor as OfIcio
+from engine.readers.official import Official, added_up
 from engine.workflow import table_page
 
 AREAS = ("AT", "GR", "NL", "FIGW1")
@@ -239,5 +240,7 @@ def test_a_file_that_ends_within_a_number_is_refused(source: Figaro) -> None:
         readers.read(source, 2020)
 
 
-def test_traps_are_told_of_sources_that_there_are() -> None:
-    assert set(TRAPS) < {kind.__name__ for kind in get_args(readers.Unfolded)}
+def test_traps_are_those_of_the_database_folded_or_not(tmp_path: Path) -> None:
+    icio = Icio(tmp_path, {"GHG": OfIcio("DF_MAIN.csv", "t", "PROD_GHG")})
+    assert any("China and Mexico" in trap for trap in readers.traps(icio))
+    assert readers.traps(Aggregated(icio, Aggregation(tmp_path / "map.csv"))) == readers.traps(icio)

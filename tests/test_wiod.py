@@ -207,6 +207,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(
         (cut(12, 99), r"row NLD A01 is missing, and 9 more"),
         (cut(0, 99), r"is empty"),
         (lambda rows: rows.append(rows[8]), r"row AUS Q is there twice"),
+        (cell(8, 7, 1e7), r"does not balance: the row of AUS_Q .* its output is stated as"),
     ],
 )
 def test_a_table_that_is_not_whole_is_refused(

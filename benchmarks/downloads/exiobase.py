@@ -144,7 +144,8 @@ def contents(
         _texts(["region", "sector", "unit"], [(*name, "M.EUR") for name in industries]),
     )
     x = world.x
-    rows: Iterable[F64] = world.Z if flows == "Z" else (row / x for row in world.Z)
+    per = 1.0 if flows == "Z" else np.where(x > 0, x, 1.0)
+    rows: Iterable[F64] = (row / per for row in world.Z)
     yield f"{flows}.txt", _numbers(rows, industries, industries, "sector")
     yield "Y.txt", _numbers(world.Y, industries, demand, "category")
     if flows == "Z":

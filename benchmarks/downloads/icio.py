@@ -138,38 +138,51 @@ def _number(value: float) -> str:
     return "0" if value == 0 else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
+_ACCOUNTS = {  # how each of them begins
+    "sdmx": "TIME_PERIOD,MEASURE,REF_AREA,ACTIVITY,UNIT_MEASURE,UNIT_MULT,OBS_VALUE\n",
+    "scope": "TIME_PERIOD,MEASURE,EMISSIONS_ORIGIN_AREA,ACTIVITY,EMISSIONS_SCOPE,UNIT_MEASURE,"
+    "UNIT_MULT,OBS_VALUE\n",
+    "teco2": "\ufeffVAR|COU|PAR|IND|TIME|Value|Unit Code|PowerCode Code\n",
+}
+
+
 def write_account(
     path: Path,
     worlds: Mapping[int, World],
     *,
-    form: Literal["sdmx", "teco2"] = "sdmx",
+    form: Literal["sdmx", "scope", "teco2"] = "sdmx",
     measure: str = "PROD_GHG",
     rest: str = "WXD",
 ) -> Path:
     """Production-based emissions, in million tonnes, of areas as the accounts know them."""
     with _open(path, path.with_suffix(".csv").name) as stream:
-        if form == "sdmx":
-            stream.write("TIME_PERIOD,MEASURE,REF_AREA,ACTIVITY,UNIT_MEASURE,UNIT_MULT,OBS_VALUE\n")
-        else:
-            stream.write("\ufeffVAR|COU|PAR|IND|TIME|Value|Unit Code|PowerCode Code\n")
+        stream.write(_ACCOUNTS[form])
         for year, one in worlds.items():
             for area, values in _by_area(one).items():
                 named = rest if area == "ROW" else area
                 values["TOTAL"] = sum(values.values())
                 for industry, value in values.items():
-                    number = f"{value:.9g}"
-                    if form == "sdmx":
-                        code = {"TOTAL": "_T"}.get(industry, industry)
-                        stream.write(f"{year},{measure},{named},{code},T_CO2E,6,{number}\n")
-                        stream.write(f"{year},FD_GHG,{named},{code},T_CO2E,6,{2 * value:.9g}\n")
-                    else:
-                        code = {"HH": "DMHH"}.get(industry, f"D{industry}")
-                        for partner, times in (("WLD", 1.0), ("AUS", 0.5)):
-                            stream.write(
-                                f"{measure}|{named}|{partner}|{code}|{year}|{times * value:.9g}"
-                                "|TONNE|6\n"
-                            )
+                    stream.writelines(_emitted(form, year, measure, named, industry, value))
     return path
+
+
+def _emitted(
+    form: str, year: int, measure: str, area: str, industry: str, value: float
+) -> Iterator[str]:
+    """The lines of one number, and of others beside it."""
+    if form == "sdmx":
+        code = {"TOTAL": "_T"}.get(industry, industry)
+        yield f"{year},{measure},{area},{code},T_CO2E,6,{value:.9g}\n"
+        yield f"{year},FD_GHG,{area},{code},T_CO2E,6,{2 * value:.9g}\n"
+    elif form == "teco2":
+        code = {"HH": "DMHH"}.get(industry, f"D{industry}")
+        for partner, times in (("WLD", 1.0), ("AUS", 0.5)):
+            number = f"{times * value:.9g}"
+            yield f"{measure}|{area}|{partner}|{code}|{year}|{number}|TONNE|6\n"
+    elif industry not in ("HH", "TOTAL"):
+        for scope, times in (("S1", 1.0), ("S2", 0.2), ("S3U", 0.5), ("S3D", 0.4), ("_T", 2.1)):
+            number = f"{times * value:.9g}"
+            yield f"{year},{measure},{area},{industry},{scope},T_CO2E,6,{number}\n"
 
 
 def _by_area(world: World) -> dict[str, dict[str, float]]:

@@ -39,7 +39,16 @@ from engine.readers.fetched import addressed
 from engine.readers.figaro import Figaro
 from engine.readers.gloria import Gloria
 from engine.readers.icio import Icio
-from engine.readers.official import TRAPS, Official, added_up, rests
+from engine.readers.official import (
+    TRAPS_OF_EORA26,
+    TRAPS_OF_EXIOBASE3,
+    TRAPS_OF_GLORIA,
+    TRAPS_OF_ICIO,
+    TRAPS_OF_WIOD,
+    Official,
+    added_up,
+    rests,
+)
 from engine.readers.pymrio_tables import Pymrio
 from engine.readers.toy import Toy
 from engine.readers.wiod import Wiod
@@ -197,10 +206,20 @@ def traps(source: Source) -> tuple[str, ...]:
     match source:
         case Aggregated():
             return traps(source.published)
+        case Eora26():
+            return TRAPS_OF_EORA26
+        case Exiobase3():
+            return TRAPS_OF_EXIOBASE3
         case Figaro():
             return figaro.traps(source)
-        case _:
-            return TRAPS.get(type(source).__name__, ())
+        case Gloria():
+            return TRAPS_OF_GLORIA
+        case Icio():
+            return TRAPS_OF_ICIO
+        case Wiod():
+            return TRAPS_OF_WIOD
+        case Arrays() | Pymrio() | Toy():
+            return ()
 
 
 def refuse_mixed(first: int, labels: Labels, second: int, others: Labels) -> None:

@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
-from engine.kernels.leontief import output_by_rounds
+from engine.kernels.leontief import output, output_by_rounds
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.exiobase_accounts import (
     by_region,
@@ -47,7 +47,7 @@ class Exiobase3:
     Attributes:
         path: the folder with the downloads. In an object store only the archives are read.
         extension: the extension that holds the stressors, such as "satellite" (to release 3.8) or
-            "air_emissions" (from 3.9); a stressor may name another, such as "impacts".
+            "air_emissions" (from 3.9); a stressor may name another, such as "impacts" (to 3.8).
         stressors: the rows that make up each stressor, by name.
         system: classification, product by product or industry by industry.
     """
@@ -124,6 +124,10 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
     flows = "Z" if core.has("Z") else "A"
     Z, industries = square(core, flows)
     Y, regions = demand(core, industries)
+    if flows == "A":
+        Z *= _output(Z, Y)
+    inactive = {industries[at] for at in np.flatnonzero(output(Z, Y) <= 0)}
+    notes = []
     E = np.empty((len(source.stressors), len(industries)))
     F_Y = np.zeros((len(source.stressors), len(regions)))
     for name, folder in used.items():
@@ -134,15 +138,14 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
         }
         places = [place for place, stressor in enumerate(source.stressors) if stressor in chosen]
         with located(f"{name} F"):
-            values, columns = selected(folder, "F", chosen, units[name])
+            values, columns, filled = selected(folder, "F", chosen, units[name], inactive)
             E[places] = ordered(values.T, columns, industries).T
+            notes += [_filled(name, len(filled))] if filled else []
         if direct := folder.direct():
             with located(f"{name} {direct}"):
-                values, columns = selected(folder, direct, chosen, units[name])
+                values, columns, _ = selected(folder, direct, chosen, units[name])
                 F_Y[places] = by_region(values, columns, regions)
-    output = published_output(core, industries) if core.has("x") else None
-    if flows == "A":
-        Z *= _output(Z, Y)
+    published = published_output(core, industries) if core.has("x") else None
     Z.setflags(write=False)  # so that it need not be copied
     return MRIO(
         year=year,
@@ -157,13 +160,27 @@ def _table(source: Exiobase3, year: int, found: Release) -> MRIO:
         Y=Y,
         E=E,
         F_Y=F_Y,
-        published_output=output,
+        published_output=published,
         provenance=replace(
             _provenance(
-                core, source.system, flows, used, str(metadata.get("version") or "not stated")
+                core,
+                source.system,
+                flows,
+                used,
+                notes,
+                str(metadata.get("version") or "not stated"),
             ),
             synthetic=made_up(source.path),
         ),
+    )
+
+
+def _filled(extension: str, count: int) -> str:
+    """What is said of blanks that were read as zero."""
+    some = "1 industry" if count == 1 else f"{count} industries"
+    return (
+        f"{extension} is blank for {some} without output, taken as zero: what an industry emits "
+        "that sells nothing is in no footprint, unless it is folded with others"
     )
 
 
@@ -202,7 +219,12 @@ def _currency(core: Folder, industries: Sequence[Name]) -> str:
 
 
 def _provenance(
-    core: Folder, system: str, flows: str, used: Mapping[str, Folder], version: str
+    core: Folder,
+    system: str,
+    flows: str,
+    used: Mapping[str, Folder],
+    filled: Sequence[str],
+    version: str,
 ) -> Provenance:
     """Where it comes from, the same of all years, and what was assumed."""
     hashes = core.hashes([flows, "Y", "unit", *(["x"] if core.has("x") else [])])
@@ -210,7 +232,7 @@ def _provenance(
         direct = [folder.direct()] if folder.direct() else []
         hashes |= folder.hashes(["F", "unit", *direct])
     named = f"extension{'s' if len(used) > 1 else ''} {', '.join(used)}"
-    notes = []
+    notes = list(filled)
     if flows == "A":
         notes.append("Z = A diag(x) with (I - A) x = Y 1, since Z is not given")
     notes += [

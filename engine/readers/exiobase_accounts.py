@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -42,11 +42,19 @@ def published_output(core: Folder, industries: Sequence[Name]) -> F64:
 
 
 def selected(
-    folder: Folder, account: str, chosen: Mapping[str, Rows], units: Mapping[str, str]
-) -> tuple[F64, tuple[Name, ...]]:
+    folder: Folder,
+    account: str,
+    chosen: Mapping[str, Rows],
+    units: Mapping[str, str],
+    inactive: Collection[Name] = (),
+) -> tuple[F64, tuple[Name, ...], frozenset[Name]]:
     """What is selected of an account, (stressors, columns), in their units, and its columns.
 
-    Other rows are read and forgotten.
+    Other rows are read and forgotten. The last are the columns that had blanks, which are zero: of
+    the `inactive` ones, as in release 3.10, since what they emit is in no footprint.
+
+    Raises:
+        TableError: a row is missing, there twice or in another unit, or another column is blank.
     """
     columns = folder.columns(account)
     wanted = {row for asked in chosen.values() for row in asked.rows}
@@ -59,16 +67,19 @@ def selected(
             names.append(name)
     of = selecting.selected(chosen, names, [units.get(name, "") for name in names])
     total = np.zeros((len(chosen), len(columns)))
+    idle = np.array([name in inactive for name in columns])
+    filled: set[Name] = set()
     for at, row in kept.items():
-        if np.isnan(row).any():
-            place = int(np.isnan(row).argmax())
+        blank = np.isnan(row)
+        if (wanted := blank & ~idle).any():
             raise TableError(
-                f"cell ({names[at]}, {' '.join(columns[place])}) holds no number, nor do "
-                f"{int(np.isnan(row).sum()) - 1} more",
+                f"cell ({names[at]}, {' '.join(columns[int(wanted.argmax())])}) holds no number, "
+                f"nor do {int(wanted.sum()) - 1} more",
                 remedy=f"{AGAIN}; a missing value is never read as zero",
             )
-        of.add(total, at, row[None, :])
-    return total, columns
+        filled |= {columns[place] for place in np.flatnonzero(blank)}
+        of.add(total, at, np.where(blank, 0.0, row)[None, :])
+    return total, columns, frozenset(filled)
 
 
 def _pairs(names: Sequence[Name]) -> Sequence[Name]:

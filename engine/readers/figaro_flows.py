@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.errors import TableError
 from engine.kernels.arrays import F64
+from engine.readers.balance import refuse_unbalanced
 from engine.readers.labelled import Labelled
 from engine.readers.nearest import nearest
 
@@ -17,7 +18,6 @@ FINAL_USES = ("P3_S13", "P3_S14", "P3_S15", "P51G", "P5M")
 ADDED = "W2"  # what is added to inputs until they make output, in these rows
 VALUE_ADDED = ("B2A3G", "D1", "D21X31", "D29X39", "OP_NRES", "OP_RES")
 _PRODUCT = "CPA_"
-_BALANCE = 0.01  # of all output; FIGARO's tables balance to rounding, so that more is damage
 _AGAIN = "download the table again, and give it its own name"
 
 
@@ -61,7 +61,7 @@ def flows_of(table: Labelled) -> Flows:
     values = table.values
     with np.errstate(over="ignore", invalid="ignore"):  # of all rows: a copy of some is large
         sold, made = values.sum(axis=1)[row_places], values.sum(axis=0)[column_places]
-    _refuse_unbalanced(sold, made, industries)
+    refuse_unbalanced(sold, made, industries, "its column to", _AGAIN)
     Y = [
         values[np.ix_(row_places, [at[area, use] for use in FINAL_USES])].sum(axis=1)
         for area in areas
@@ -121,20 +121,6 @@ def _refuse_others(
                 f"{nearest('_'.join(odd[0]), ['_'.join(name) for name in sorted(wanted | uses)])}",
                 remedy=_AGAIN,
             )
-
-
-def _refuse_unbalanced(sold: F64, made: F64, industries: Sequence[tuple[str, str]]) -> None:
-    """Names that are swapped, industries that are gone, numbers that lost their point: all show."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        gap = np.abs(sold - made)
-        if gap.sum() <= _BALANCE * np.abs(sold).sum() < np.inf:
-            return
-    worst = int(np.nan_to_num(gap, nan=np.inf).argmax())
-    raise TableError(
-        f"does not balance: the row of {'_'.join(industries[worst])} adds up to {sold[worst]:.6g}, "
-        f"its column to {made[worst]:.6g}, and others differ too",
-        remedy=_AGAIN,
-    )
 
 
 def merged(flows: Flows, merge: Mapping[str, str]) -> Flows:

@@ -32,6 +32,7 @@ from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import icio_flows, oecd_emissions
+from engine.readers.balance import refuse_unbalanced
 from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.icio_flows import Flows
@@ -68,10 +69,11 @@ class Stressor:
     """Where the emissions of one stressor come from.
 
     Attributes:
-        account: OECD's download: `DF_MAIN.csv` of the greenhouse gas footprints or its archive, or
-            the bulk file of an earlier dataset (TECO2, `IO_GHG_2021`).
+        account: OECD's download: `DF_MAIN.csv` or `DF_SCOPE.csv` of the greenhouse gas footprints,
+            or its archive, or the bulk file of an earlier dataset (TECO2, `IO_GHG_2021`).
         unit: the unit of the stressor, such as "Mt CO2-eq".
-        measure: OECD's code of production-based emissions: PROD_GHG, PROD_CO2, ...
+        measure: OECD's code of production-based emissions: PROD_GHG, PROD_CO2, ...; S1 of
+            `DF_SCOPE.csv`.
         factor: `unit` per `file_unit`, after the account's own power of ten; must be given where
             the two differ, be it 1.
         file_unit: OECD's code of the account's unit, such as T_CO2E; `unit` itself if left out. An
@@ -172,6 +174,13 @@ def read(source: Icio, year: int) -> MRIO:
     path = here(source.path / file.name)
     with located(f"{path}, year {year}"):
         flows = file.flows(path, keep_split=source.split == "kept")
+        refuse_unbalanced(
+            flows.Z.sum(axis=1) + flows.Y.sum(axis=1),
+            flows.output,
+            flows.industries,
+            "its output is stated as",
+            icio_flows.AGAIN,
+        )
     hashes = {file.name: sha256(path)}
     E, F_Y, notes = _emissions(source, year, flows, hashes)
     edition = next((name for code, name in _EDITIONS.items() if code in flows.codes), "")
@@ -254,15 +263,16 @@ def _emissions(
                 path, year, stressor.measure, stressor.file_unit, stressor.unit
             )
             factor = 1.0 if stressor.factor is None else stressor.factor
-            if account.unit == stressor.unit and factor != 1:
+            unit = account.unit or stressor.file_unit or stressor.unit
+            told = unit if account.unit else f"no stated unit, taken for {unit}"
+            if unit == stressor.unit and factor != 1:
                 raise TableError(
-                    f"is in {account.unit}, the stressor's own unit, and the factor is {factor}",
+                    f"is in {told}, the stressor's own unit, and the factor is {factor}",
                     remedy="state the account's unit as `file_unit` beside the factor, or neither",
                 )
             found = oecd_emissions.matched(account, flows, stressor.households, stressor.without)
         E[place] = found.industries * factor
         F_Y[place] = found.households * factor
-        unit = account.unit or f"no stated unit, taken for {stressor.unit}"
-        notes += [f"{name}: {stressor.account}, {stressor.measure} in {unit}"]
+        notes += [f"{name}: {stressor.account}, {stressor.measure} in {told}"]
         notes += [f"{name}: {words}" for words in found.notes]
     return E, F_Y, notes

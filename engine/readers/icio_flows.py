@@ -24,7 +24,7 @@ TOTALS = ("OUT", "TOTAL", "OUTPUT")
 _ADDED = ("VA", "VALU", "TLS", "VA+TAXSUB", "TAXSUB")
 _WHOLE = {"CN": "CHN", "MX": "MEX"}
 _PART = re.compile(r"(CN|MX)\d")
-_AGAIN = "download the table again, and give it its own name"
+AGAIN = "download the table again, and give it its own name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
         for at, name in enumerate(found):
             if name in TOTALS:
                 if np.isfinite(output).any():
-                    raise TableError(f"has two rows of output, {name} the second", remedy=_AGAIN)
+                    raise TableError(f"has two rows of output, {name} the second", remedy=AGAIN)
                 output = inputs.of(values[at : at + 1])[0]
                 stated = values[at, inputs.taken].tolist()
                 _refuse_doubled(dict(zip(sides.industries, stated, strict=True)), areas)
@@ -116,13 +116,13 @@ def read(path: Path, member: str, *, keep_split: bool) -> Flows:
                 raise TableError(
                     f"row {name} belongs to no area and industry of the table; "
                     f"{nearest(name, row_to)}",
-                    remedy=_AGAIN,
+                    remedy=AGAIN,
                 )
     missing = sorted(set(row_to) - seen)
     if missing:
-        raise TableError(f"row {missing[0]} is missing, and {len(missing) - 1} more", remedy=_AGAIN)
+        raise TableError(f"row {missing[0]} is missing, and {len(missing) - 1} more", remedy=AGAIN)
     if not np.isfinite(output).all():
-        raise TableError("the row of output is missing or has blanks", remedy=_AGAIN)
+        raise TableError("the row of output is missing or has blanks", remedy=AGAIN)
     return Flows(
         areas=areas,
         industries=industries,
@@ -146,7 +146,7 @@ def _sides(names: Sequence[str]) -> _Sides:
         if name == DISCREPANCY:
             uses[name] = (DISCREPANCY, DISCREPANCY)
         elif not (first and sign and second):
-            raise TableError(f"column {name!r} is no AREA_INDUSTRY", remedy=_AGAIN)
+            raise TableError(f"column {name!r} is no AREA_INDUSTRY", remedy=AGAIN)
         elif second in FINAL_USES:
             uses[name] = (first, second)
         elif first in FINAL_USES:
@@ -171,7 +171,7 @@ def _refuse_gaps(kind: str, pairs: Iterable[tuple[str, str]]) -> None:
     if missing or not found:
         name = "_".join(missing[0]) if missing else f"of every {kind}"
         raise TableError(
-            f"column {name} is missing, and {max(len(missing) - 1, 0)} more", remedy=_AGAIN
+            f"column {name} is missing, and {max(len(missing) - 1, 0)} more", remedy=AGAIN
         )
 
 
@@ -204,7 +204,7 @@ def _refuse_doubled(output: Mapping[tuple[str, str], float], areas: Sequence[str
         if any(own) and np.allclose(own, list(of_code.values()), rtol=1e-3):
             raise TableError(
                 f"the industries of {whole} are the sum of its parts', which are there as well",
-                remedy=f"{_AGAIN}, or the regular table: both together count {whole} twice",
+                remedy=f"{AGAIN}, or the regular table: both together count {whole} twice",
             )
 
 
@@ -238,7 +238,7 @@ def _is_added(name: str) -> bool:
 def _refuse_repeats(kind: str, names: Iterable[str], seen: set[str]) -> None:
     for name in names:
         if name in seen:
-            raise TableError(f"{kind} {name} is there twice", remedy=_AGAIN)
+            raise TableError(f"{kind} {name} is there twice", remedy=AGAIN)
         seen.add(name)
 
 
@@ -247,5 +247,5 @@ def _refuse_blank(values: F64, names: Sequence[str]) -> None:
     if blank.any():
         raise TableError(
             f"row {names[int(blank.argmax())]} has blank cells",
-            remedy=f"{_AGAIN}; a missing value is never read as zero",
+            remedy=f"{AGAIN}; a missing value is never read as zero",
         )

@@ -1,9 +1,12 @@
 """Production-based emissions of OECD's accounts for its ICIO tables: one file, all measures.
 
-Two layouts, told apart by their headers and read by the names of their columns:
+Three layouts, told apart by their headers and read by the names of their columns:
 
 - SDMX-CSV of the greenhouse gas footprints (`DF_MAIN.csv`): TIME_PERIOD, MEASURE, REF_AREA,
   ACTIVITY, UNIT_MEASURE, UNIT_MULT, OBS_VALUE;
+- SDMX-CSV of the same footprints by scope (`DF_SCOPE.csv`): EMISSIONS_ORIGIN_AREA in the place of
+  REF_AREA, and EMISSIONS_SCOPE, of which S1 is what industries emit themselves. It has the rest of
+  the world, which `DF_MAIN.csv` of 2025 lacks, and no final consumers;
 - the bulk file of OECD.Stat (TECO2, `IO_GHG_2021`): VAR, COU, PAR, IND, TIME, Value, and mostly
   units and powers of ten.
 
@@ -42,6 +45,10 @@ _NAMES = (
         "year": "TIME_PERIOD", "measure": "MEASURE", "area": "REF_AREA", "industry": "ACTIVITY",
         "value": "OBS_VALUE", "unit": "UNIT_MEASURE", "power": "UNIT_MULT",
         "partner": "COUNTERPART_AREA",
+    },
+    {
+        "year": "TIME_PERIOD", "measure": "EMISSIONS_SCOPE", "area": "EMISSIONS_ORIGIN_AREA",
+        "industry": "ACTIVITY", "value": "OBS_VALUE", "unit": "UNIT_MEASURE", "power": "UNIT_MULT",
     },
     {
         "year": "TIME", "measure": "VAR", "area": "COU", "industry": "IND", "value": "Value",
@@ -84,8 +91,8 @@ def production(path: Path, year: int, measure: str, file_unit: str | None, unit:
     Args:
         path: a download, plain, .gz or .zip.
         year: of which.
-        measure: OECD's code, such as PROD_CO2 or PROD_GHG.
-        file_unit: OECD's code of the unit, as stated; must be None where the file has no units.
+        measure: OECD's code, such as PROD_CO2 or PROD_GHG, or a scope, S1.
+        file_unit: OECD's code of the unit, as stated; a file without units is not asked for it.
         unit: the stressor's, which the account is in if no other is stated.
 
     Raises:
@@ -99,8 +106,6 @@ def production(path: Path, year: int, measure: str, file_unit: str | None, unit:
         )
     units = sorted({row["unit"] for row in rows})
     if units == [""]:
-        if file_unit is not None:
-            raise TableError("has no units", remedy="leave `file_unit` out")
         wanted = ""
     elif (wanted := file_unit or unit) not in units:
         raise TableError(
@@ -268,7 +273,7 @@ def _rows(path: Path, asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]
         separator, header, names = _header(first)
         places = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
         lacking = [name for name in ("unit", "power") if name not in places]
-        if len(lacking) == 1 or (lacking and names is _NAMES[0]):
+        if len(lacking) == 1 or (lacking and names is not _NAMES[-1]):
             raise TableError(  # SDMX has both; without its power of ten a number has no size
                 f"has no column {names[lacking[-1]]}", where="line 1", remedy=_AGAIN
             )
@@ -326,7 +331,8 @@ def _header(first: bytes) -> tuple[str, list[str], Mapping[str, str]]:
     raise TableError(
         f"its first line begins with {text[:80]!r}",
         where="line 1",
-        remedy="give DF_MAIN.csv of the greenhouse gas footprints, or the bulk file of TECO2",
+        remedy="give DF_MAIN.csv or DF_SCOPE.csv of the greenhouse gas footprints, or the bulk "
+        "file of TECO2",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a publisher says of its tables: footprints to hold ours against, and regions of rest."""
+"""What is known of publishers' tables: their footprints, regions of rest, what to beware of."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ _RESTS = {
     "FIGW1", "ROW", "RoW", "WA", "WE", "WF", "WL", "WM", "WXD", "XAF", "XAM", "XAS", "XEU",
 }  # fmt: skip
 _TERRITORY = "accounts may follow territory where tables follow residents: bunkers differ"
-TRAPS: Mapping[str, tuple[str, ...]] = {
-    "Eora26": (
-        "ROW, where it is kept, holds statistical discrepancies and is no economy",
-        "rows and columns do not balance, least of all in small economies",
-        "prices are basic, in thousand USD: a margin is bought from trade and transport",
-    ),
-    "Exiobase3": (
-        "the newest years are extrapolated from few data, and are revised from release to release",
-        "releases revise all years: a difference between two of them is no change",
-        "ixi and pxp of a year are two estimates of one economy",
-    ),
-    "Gloria": (
-        "supply and use do not balance: what is left over is in no industry",
-        "regions of rest hold many countries with little data of their own",
-    ),
-    "Icio": (
-        "the split industries of China and Mexico have the emissions per output of the whole",
-        "editions differ in areas and industries and revise all years",
-        _TERRITORY,
-    ),
-    "Wiod": (
-        "releases 2013 and 2016 differ in classification and concepts: never one series",
-        "values are rounded, and changes of inventories make some rows of final demand negative",
-        _TERRITORY,
-    ),
-}  # by the name of the source
+# What to beware of in the tables of a publisher, one sentence each.
+TRAPS_OF_EORA26 = (
+    "ROW, where it is kept, holds statistical discrepancies and is no economy",
+    "rows and columns do not balance, least of all in small economies",
+    "prices are basic, in thousand USD: a margin is bought from trade and transport",
+)
+TRAPS_OF_EXIOBASE3 = (
+    "the newest years are extrapolated from few data, and are revised from release to release",
+    "releases revise all years: a difference between two of them is no change",
+    "ixi and pxp of a year are two estimates of one economy",
+)
+TRAPS_OF_GLORIA = (
+    "supply and use do not balance: what is left over is in no industry",
+    "regions of rest hold many countries with little data of their own",
+)
+TRAPS_OF_ICIO = (
+    "the split industries of China and Mexico have the emissions per output of the whole",
+    "editions differ in areas and industries and revise all years",
+    _TERRITORY,
+)
+TRAPS_OF_WIOD = (
+    "releases 2013 and 2016 differ in classification and concepts: never one series",
+    "values are rounded, and changes of inventories make some rows of final demand negative",
+    _TERRITORY,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,13 @@ from pydantic import ConfigDict
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
+from engine.readers.balance import refuse_unbalanced
 from engine.readers.fetched import here, listed, made_up
 from engine.readers.files import located, sha256
 from engine.readers.opening import members
 from engine.readers.selecting import conversion
 from engine.readers.wiod_emissions import Emissions, emissions
-from engine.readers.wiod_flows import Flows, flows_of
+from engine.readers.wiod_flows import AGAIN, Flows, flows_of
 from engine.readers.workbooks import Workbook, workbook
 from engine.stores.places import Remote
 
@@ -116,6 +117,13 @@ def read(source: Wiod, year: int) -> MRIO:
     path = here(source.path / name)
     with workbook(path, member) as book, located(f"year {year}"):
         flows = flows_of(book.rows(_sheet(book, year)), source.release)
+        refuse_unbalanced(
+            flows.Z.sum(axis=1) + flows.Y.sum(axis=1),
+            flows.output,
+            flows.industries,
+            "its output is stated as",
+            AGAIN,
+        )
     hashes = {name: sha256(path)}
     E, F_Y, notes = _emissions(source, year, flows, hashes)
     notes += [f"region {name} of the file is ROU" for name in flows.renamed]

@@ -29,7 +29,7 @@ RENAMED = {"ROM": "ROU"}  # Romania in the early years of release 2013, and late
 _HEADER, _INDEX = 6, 4
 _CODES, _NAMES, _REGIONS, _NUMBERS, _PRICES, _UNIT = 2, 3, 4, 5, 1, 3
 _WORLD = ("", "TOT")  # in the place of a country: the total, and what is below the industries
-_AGAIN = "download the table again, and give it as it is"
+AGAIN = "download the table again, and give it as it is"
 
 Industry = tuple[str, str]
 
@@ -67,7 +67,7 @@ def flows_of(rows: Iterator[list[Any]], release: int) -> Flows:
     head = list(islice(rows, _HEADER))
     if len(head) < _HEADER or not text(head[_UNIT][0]).startswith("("):
         raise TableError(
-            "has not the six rows of names that a table of WIOD begins with", remedy=_AGAIN
+            "has not the six rows of names that a table of WIOD begins with", remedy=AGAIN
         )
     if "current prices" not in (prices := text(head[_PRICES][0])):
         raise TableError(
@@ -108,12 +108,12 @@ def _columns(head: Sequence[list[Any]]) -> tuple[dict[Industry, int], int]:
             continue
         key = (RENAMED.get(region, region), code or number)
         if key in columns:
-            raise TableError(f"column {' '.join(key)} is there twice", remedy=_AGAIN)
+            raise TableError(f"column {' '.join(key)} is there twice", remedy=AGAIN)
         columns[key] = place
     if len(totals) != 1:
-        raise TableError(f"has {len(totals)} columns of total output, not one", remedy=_AGAIN)
+        raise TableError(f"has {len(totals)} columns of total output, not one", remedy=AGAIN)
     if not columns:
-        raise TableError("has no columns of a country", remedy=_AGAIN)
+        raise TableError("has no columns of a country", remedy=AGAIN)
     return columns, totals[0]
 
 
@@ -133,7 +133,7 @@ def _body(
         name = (RENAMED.get(region, region), code)
         if name in names or len(names) == most:
             said = "there twice" if name in names else "one more than there are columns"
-            raise TableError(f"row {' '.join(name)} is {said}", where=f"row {line}", remedy=_AGAIN)
+            raise TableError(f"row {' '.join(name)} is {said}", where=f"row {line}", remedy=AGAIN)
         cells = row[_INDEX : _INDEX + width]
         if not set(map(type, cells)) <= {int, float}:
             for place in kept:
@@ -141,7 +141,7 @@ def _body(
                     raise TableError(
                         f"{cells[place]!r} is no number",
                         where=f"row {line}, {' '.join(name)}, column {spelt[place]}",
-                        remedy=f"{_AGAIN}; a missing value is never read as zero",
+                        remedy=f"{AGAIN}; a missing value is never read as zero",
                     )
             cells = [cell if type(cell) in (int, float) else 0.0 for cell in cells]
         values[len(names)] = cells
@@ -166,11 +166,11 @@ def _refuse_others(
         if missing:
             raise TableError(
                 f"{kind} {' '.join(missing[0])} is missing, and {len(missing) - 1} more",
-                remedy=_AGAIN,
+                remedy=AGAIN,
             )
         if odd:
             raise TableError(
                 f"{kind} {' '.join(odd[0])} belongs to no region and industry of the table; "
                 f"{nearest(' '.join(odd[0]), map(' '.join, sorted(whole)))}",
-                remedy=_AGAIN,
+                remedy=AGAIN,
             )
