@@ -122,6 +122,7 @@ def test_other_pollutants_are_in_tonnes(folders: dict[int, tuple[Wiod, World]]) 
     gas = Stressor("AIR_may12.zip", "kt", "CH4", 1e-3, "t")
     table = read(replace(source, stressors={"CH4": gas}), 2004)
     np.testing.assert_allclose(table.E[0], 2e-3 * world.emissions, rtol=1e-15)
+    np.testing.assert_allclose(table.F_Y[0], 2e-3 * world.households, rtol=1e-15)
     with pytest.raises(TableError, match="CH4 is in t, the stressor takes it for kt"):
         read(replace(source, stressors={"CH4": Stressor("AIR_may12.zip", "kt")}), 2004)
     with pytest.raises(TableError, match=r"0 columns 'NOx'.*\n.*mean 'NOX'"):
