@@ -32,12 +32,19 @@ from engine.errors import TableError
 from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.fetched import here, listed, made_up
-from engine.readers.files import located, sha256
+from engine.readers.files import located, refuse_absent, sha256
 from engine.readers.folding import Columns
 from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members, opened
-from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
+from engine.readers.selecting import (
+    Rows,
+    Selected,
+    refuse_extensions,
+    refuse_none,
+    selected,
+    units_of,
+)
 from engine.stores.places import Place, Remote
 
 DISCREPANCIES = "ROW"
@@ -67,7 +74,8 @@ class Eora26:
     discrepancies: Literal["left out", "kept"] = "left out"
 
     def __post_init__(self) -> None:
-        refuse_none(self.stressors, extensions=False)
+        refuse_none(self.stressors)
+        refuse_extensions(self.stressors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +311,7 @@ def _holders(folder: Place) -> dict[int, str]:
 
 def _holder(folder: Place, year: int) -> str:
     holders = _holders(folder)
-    if year not in holders:
-        raise TableError(
-            f"holds no Eora26 of {year}",
-            remedy=f"use one of {', '.join(map(str, sorted(holders)))}",
-        )
+    refuse_absent(year, holders, what="Eora26")
     return holders[year]
 
 

@@ -64,7 +64,7 @@ class Exiobase3:
             raise ConfigError(
                 f"there is no system {self.system!r}", remedy='system is "pxp" or "ixi"'
             )
-        refuse_none(self.stressors, extensions=True)
+        refuse_none(self.stressors)
 
 
 def years(source: Exiobase3) -> tuple[int, ...]:

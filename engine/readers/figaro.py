@@ -32,10 +32,11 @@ from engine.readers.air_emissions import HOUSEHOLDS, REST
 from engine.readers.fetched import here, listed, made_up
 from engine.readers.figaro_emissions import emitted, files_of, notes_of, off_totals, some, taken
 from engine.readers.figaro_flows import Flows, flows_of, merged
-from engine.readers.files import located, sha256
+from engine.readers.files import located, refuse_absent, sha256
 from engine.readers.labelled import Layout
-from engine.readers.masses import refuse_wrong_prefix
+from engine.readers.masses import refuse_not_positive, refuse_wrong_prefix
 from engine.readers.official import Official
+from engine.readers.selecting import refuse_none
 from engine.stores.places import Remote
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -80,10 +81,7 @@ class Stressor:
     def __post_init__(self) -> None:
         if not self.accounts:
             raise ConfigError("no accounts are named", remedy="name at least one download")
-        if not (np.isfinite(self.factor) and self.factor > 0):
-            raise ConfigError(
-                f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
-            )
+        refuse_not_positive(self.factor)
         refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
         files = filter(None, [*self.accounts, self.footprints])
         gases = {self.pollutant, *map(air_emissions.gas_of, files)} - {None}
@@ -117,8 +115,7 @@ class Figaro:
     merge: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.stressors:
-            raise ConfigError("no stressors are named", remedy="name at least one")
+        refuse_none(self.stressors)
         for area, other in self.merge.items():
             if other in self.merge:
                 raise ConfigError(
@@ -143,12 +140,7 @@ def read(source: Figaro, year: int) -> MRIO:
         TableError: the table or an account is missing, damaged or incomplete.
     """
     files = _files(source)
-    if year not in files:
-        raise TableError(
-            f"holds no table of {year}",
-            where=str(source.path),
-            remedy=f"use one of {', '.join(map(str, sorted(files)))}",
-        )
+    refuse_absent(year, files, where=source.path)
     name, layout, edition = files[year]
     path = here(source.path / name)
     flows = _flows(path, layout, source.system)

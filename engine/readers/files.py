@@ -27,6 +27,27 @@ def sha256(path: Path) -> str:
         raise unreadable(path, error) from error
 
 
+def refuse_absent(
+    year: int, held: Collection[int], *, where: object = "", what: str = "table"
+) -> None:
+    """Refuse a year that a folder does not hold.
+
+    Args:
+        held: the years it holds.
+        where: the folder, if whoever calls does not add it.
+        what: would be of that year.
+
+    Raises:
+        TableError: it is none of them.
+    """
+    if year not in held:
+        raise TableError(
+            f"holds no {what} of {year}",
+            where=str(where),
+            remedy=f"use one of {', '.join(map(str, sorted(held)))}",
+        )
+
+
 def read_bytes(path: Path) -> bytes:
     """The file's bytes.
 

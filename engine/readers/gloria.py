@@ -44,12 +44,19 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.aggregation import Aggregation, folding_of, hashes, sums_of, weighted
 from engine.readers.aggregation import Fold as Folding
 from engine.readers.fetched import below, here, listed, made_up
-from engine.readers.files import located, sha256
+from engine.readers.files import located, refuse_absent, sha256
 from engine.readers.folding import Columns, add_rows
 from engine.readers.nameless import Sheet, Size, numbers
 from engine.readers.nearest import nearest
 from engine.readers.opening import members
-from engine.readers.selecting import Rows, Selected, refuse_none, selected, units_of
+from engine.readers.selecting import (
+    Rows,
+    Selected,
+    refuse_extensions,
+    refuse_none,
+    selected,
+    units_of,
+)
 from engine.readers.workbooks import Workbook, workbook
 from engine.stores.places import Place, Remote
 
@@ -86,7 +93,8 @@ class Gloria:
     system: Literal["pxp", "ixi"] = "pxp"
 
     def __post_init__(self) -> None:
-        refuse_none(self.stressors, extensions=False)
+        refuse_none(self.stressors)
+        refuse_extensions(self.stressors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +158,7 @@ def read(source: Gloria, year: int, by: Aggregation | None = None) -> MRIO:
             malformed, or does not belong to the ReadMe.
     """
     by = by or Aggregation()
-    if year not in years(source):
-        raise TableError(
-            f"holds no GLORIA of {year}",
-            where=str(source.path),
-            remedy=f"use one of {', '.join(map(str, years(source)))}",
-        )
+    refuse_absent(year, years(source), where=source.path, what="GLORIA")
     with located(f"{source.path}, year {year}"):
         sheets, version = _sheets(source.path, year)
         readme, its = _readme(source.path)

@@ -34,11 +34,12 @@ from engine.mrio import MRIO, Labels, Provenance
 from engine.readers import icio_flows, oecd_emissions
 from engine.readers.balance import refuse_unbalanced
 from engine.readers.fetched import here, listed, made_up
-from engine.readers.files import located, sha256
+from engine.readers.files import located, refuse_absent, sha256
 from engine.readers.icio_flows import Flows
-from engine.readers.masses import refuse_wrong_prefix
+from engine.readers.masses import refuse_not_positive, refuse_wrong_prefix
 from engine.readers.nested import unpacked
 from engine.readers.opening import members
+from engine.readers.selecting import refuse_none
 from engine.stores.places import Place, Remote
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -99,12 +100,10 @@ class Stressor:
                 f"no factor from {self.file_unit!r} to {self.unit!r}",
                 remedy="state the factor, 1 if they are the same",
             )
-        if self.factor is not None and not (np.isfinite(self.factor) and self.factor > 0):
-            raise ConfigError(
-                f"the factor is {self.factor}", remedy="give a positive number, such as 1e-3"
-            )
-        if self.factor is not None and self.file_unit is not None:
-            refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
+        if self.factor is not None:
+            refuse_not_positive(self.factor)
+            if self.file_unit is not None:
+                refuse_wrong_prefix(self.unit, self.factor, self.file_unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +125,7 @@ class Icio:
     split: Literal["folded", "kept"] = "folded"
 
     def __post_init__(self) -> None:
-        if not self.stressors:
-            raise ConfigError("no stressors are named", remedy="name at least one")
+        refuse_none(self.stressors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +162,7 @@ def read(source: Icio, year: int) -> MRIO:
         TableError: the table or an account is missing, damaged or incomplete.
     """
     files = _files(source.path)
-    if year not in files:
-        raise TableError(
-            f"holds no table of {year}",
-            where=str(source.path),
-            remedy=f"use one of {', '.join(map(str, sorted(files)))}",
-        )
+    refuse_absent(year, files, where=source.path)
     file = files[year]
     path = here(source.path / file.name)
     with located(f"{path}, year {year}"):

@@ -13,6 +13,16 @@ _TONNES = {
 }  # fmt: skip
 
 
+def refuse_not_positive(factor: float) -> None:
+    """Refuse a factor between two units that is no positive number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise ConfigError(f"the factor is {factor}", remedy="give a positive number, such as 1e-6")
+
+
 def refuse_wrong_prefix(unit: str, factor: float, file_unit: str) -> None:
     """Refuse a factor that is a thousand, or a power of it, away from what makes one of the other.
 

@@ -38,7 +38,7 @@ class Pymrio:
     year: int
 
     def __post_init__(self) -> None:
-        refuse_none(self.stressors, extensions=True)
+        refuse_none(self.stressors)
 
 
 def years(source: Pymrio) -> tuple[int, ...]:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import ConfigDict
 
 from engine.errors import ConfigError, TableError
 from engine.kernels.arrays import F64
-from engine.readers.masses import refuse_wrong_prefix
+from engine.readers.masses import refuse_not_positive, refuse_wrong_prefix
 from engine.readers.nearest import nearest
 
 _AGAIN = "download the account again"
@@ -114,19 +113,24 @@ def units_of(stressors: Mapping[str, Rows]) -> tuple[str, ...]:
     return tuple(asked.unit for asked in stressors.values())
 
 
-def refuse_none(stressors: Mapping[str, Rows], extensions: bool) -> None:
-    """Refuse a source of no stressors, or of one in an extension where there are none.
-
-    Args:
-        extensions: whether the database has several of them.
+def refuse_none(stressors: Mapping[str, object]) -> None:
+    """Refuse a source of no stressors.
 
     Raises:
-        ConfigError: it is one of these.
+        ConfigError: it has none.
     """
     if not stressors:
         raise ConfigError("no stressors are named", remedy="name at least one")
+
+
+def refuse_extensions(stressors: Mapping[str, Rows]) -> None:
+    """Refuse a stressor in an extension, of a database that has none.
+
+    Raises:
+        ConfigError: one is.
+    """
     for name, asked in stressors.items():
-        if asked.extension and not extensions:
+        if asked.extension:
             raise ConfigError(
                 f"{name}: extension is {asked.extension!r}, and this database has no extensions",
                 remedy="leave `extension` out; a row is found by its name",
@@ -139,8 +143,8 @@ def conversion(unit: str, file_unit: str, factor: float | None) -> float:
     Raises:
         ConfigError: the factor is not positive, does not go with the units, or has a wrong prefix.
     """
-    if factor is not None and not (np.isfinite(factor) and factor > 0):
-        raise ConfigError(f"the factor is {factor}", remedy="give a positive number, such as 1e-6")
+    if factor is not None:
+        refuse_not_positive(factor)
     if file_unit in ("", unit):
         if factor not in (None, 1):
             raise ConfigError(

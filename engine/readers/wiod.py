@@ -27,9 +27,9 @@ from engine.kernels.arrays import F64
 from engine.mrio import MRIO, Labels, Provenance
 from engine.readers.balance import refuse_unbalanced
 from engine.readers.fetched import here, listed, made_up
-from engine.readers.files import located, sha256
+from engine.readers.files import located, refuse_absent, sha256
 from engine.readers.opening import members
-from engine.readers.selecting import conversion
+from engine.readers.selecting import conversion, refuse_none
 from engine.readers.wiod_emissions import Emissions, emissions
 from engine.readers.wiod_flows import AGAIN, Flows, flows_of
 from engine.readers.workbooks import Workbook, workbook
@@ -87,8 +87,7 @@ class Wiod:
     def __post_init__(self) -> None:
         if self.release not in _TABLES:
             raise ConfigError(f"there is no release {self.release}", remedy="give 2013 or 2016")
-        if not self.stressors:
-            raise ConfigError("no stressors are named", remedy="name at least one")
+        refuse_none(self.stressors)
 
 
 def years(source: Wiod) -> tuple[int, ...]:
@@ -107,12 +106,7 @@ def read(source: Wiod, year: int) -> MRIO:
         TableError: the table or an account is missing, damaged or incomplete.
     """
     files = _files(source)
-    if year not in files:
-        raise TableError(
-            f"holds no table of {year}",
-            where=str(source.path),
-            remedy=f"use one of {', '.join(map(str, sorted(files)))}",
-        )
+    refuse_absent(year, files, where=source.path)
     name, member = files[year]
     path = here(source.path / name)
     with workbook(path, member) as book, located(f"year {year}"):
