@@ -24,12 +24,10 @@ class Reader:
     def read_both(self, year: int) -> tuple[MRIO, MRIO | None]:
         """The table, and the full one where it is folded and that fits into memory."""
         self._refuse_missing()
-        full = None
-        if isinstance(self._tables, Aggregated):
-            full = readers.full(self._tables, year)
-        if full is None or not isinstance(self._tables, Aggregated):
-            return self.read(year), None
-        return self._held(readers.aggregated(full, self._tables.by)), full
+        tables = self._tables
+        if isinstance(tables, Aggregated) and (full := readers.full(tables, year)) is not None:
+            return self._held(readers.aggregated(full, tables.by)), full
+        return self.read(year), None
 
     def _refuse_missing(self) -> None:
         """Before the first table is read, which may take minutes: are there all the others?"""
